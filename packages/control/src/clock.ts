@@ -1,0 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Time as a port: the simulation turns it by hand. */
+export interface Clock {
+  /** Monotonic milliseconds, the same for all processes of one boot. Every decision uses this. */
+  now(): number
+  /** Milliseconds since 1970, for people. */
+  wall(): number
+  /** Resolves after `ms`, or at once when the signal fires: being woken early is ordinary, not an error. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Number(process.hrtime.bigint()) / 1e6,
+  wall: () => Date.now(),
+  sleep: (ms, signal) => delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
+}

@@ -1,0 +1,17 @@
+import type { EngineSeen, NodePlace } from '@holdfast/core'
+
+/**
+ * The reading door to the engines of one deployment. It never changes an engine.
+ *
+ * - `look` asks every node at once and never throws: a node that does not answer is a fact.
+ * - A node that answered last time is waited for until the deadline; one that is already silent is not waited for,
+ *   so that one frozen engine does not slow the turn that heals another.
+ * - `silent.since` is when the oldest unanswered question was asked. `late` says that the observer's own loop was
+ *   late in that window, so the silence proves nothing.
+ */
+export interface EnginePort {
+  look(nodes: readonly NodePlace[], signal: AbortSignal): Promise<ReadonlyMap<string, EngineSeen>>
+  /** Calls back when something happened that a turn should see: a connection closed, a silent node answered. */
+  onChange(listener: () => void): void
+  close(): void
+}

@@ -1,0 +1,27 @@
+import type { AgentNodeSeen, Envelope, NodePlace } from '@holdfast/core'
+
+/**
+ * The door to one machine: its agent starts, stops and changes engines, and reports on them. Local agent, remote
+ * agent and memory agent pass the same contract suite.
+ *
+ * - `look` answers for the nodes that are placed on this host; it reads and changes nothing.
+ * - `act` runs one action and returns when it is done, not when its consequences are visible: the next look shows
+ *   those. It throws HoldfastError: REFUSED_STALE_EPOCH and REFUSED_EXPIRED before anything is touched, otherwise
+ *   ENGINE_* or HOST_*. Running an action twice is harmless.
+ * - The highest epoch that was ever accepted for a deployment is persisted before the action runs.
+ */
+export interface HostPort {
+  readonly id: string
+  /** The agent's monotonic clock, ms: what `notAfter` is measured by. */
+  now(): number
+  look(deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>>
+  act(envelope: Envelope): Promise<void>
+  /** Calls back at once when an engine process of this host ends. */
+  onExit(listener: (exit: EngineExit) => void): void
+}
+
+export interface EngineExit {
+  readonly deployment: string
+  readonly node: string
+  readonly pid: number
+}

@@ -1,0 +1,43 @@
+import type { Document, EventDraft, HoldfastEvent } from '@holdfast/core'
+
+/**
+ * Where wanted state lives. Compare-and-set on the document's revision; one lease a deployment, whose epoch rises
+ * each time it changes hands. Every write is on disk when it returns.
+ */
+export interface Store {
+  names(): string[]
+  load(name: string): Document | undefined
+  /** Saves if the stored revision is still `document.revision`, and answers the document with the next one. Throws SPEC_CONFLICT otherwise. */
+  save(document: Document): Document
+  remove(name: string): void
+  /** Takes or renews the lease. Answers the one in force, which may be another's. */
+  lease(name: string, claim: LeaseClaim): Lease
+  /** Gives the lease back, if it is still this holder's. */
+  release(name: string, holder: string): void
+  close(): void
+}
+
+export interface LeaseClaim {
+  readonly holder: string
+  /** Monotonic ms of this boot. */
+  readonly now: number
+  readonly forMs: number
+}
+
+export interface Lease {
+  readonly holder: string
+  readonly epoch: number
+  readonly until: number
+}
+
+/** The ordered log of what happened, separate from what is wanted. */
+export interface History {
+  append(event: EventDraft): HoldfastEvent
+  /** Events after `seq`, oldest first. */
+  since(seq: number, filter: { deployment?: string; limit?: number }): HoldfastEvent[]
+  /** The last `limit` events, oldest first. */
+  latest(filter: { deployment?: string; limit?: number }): HoldfastEvent[]
+  /** Calls back for each appended event; answers how to stop. */
+  subscribe(listener: (event: HoldfastEvent) => void): () => void
+  close(): void
+}

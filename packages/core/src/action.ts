@@ -1,0 +1,102 @@
+import type { FailoverMode } from './observed.ts'
+import type { SlotRange } from './slots.ts'
+import { formatSlots } from './slots.ts'
+
+/** The text files of a node; rendered by pure functions, written by the agent, 0600. */
+export interface NodeFiles {
+  readonly config: string
+  readonly users: string
+}
+
+/** Where a node's engine listens. */
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+/** One thing done to the world, by the agent beside the engine. Each checks nothing but its own effect. */
+export type Action =
+  | { readonly kind: 'start'; readonly node: string; readonly files: NodeFiles }
+  | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
+  /** SIGKILL to a frozen engine, and to exactly that process. */
+  | { readonly kind: 'fence'; readonly node: string; readonly pid: number; readonly startTime: number }
+  | { readonly kind: 'failover'; readonly node: string; readonly mode: FailoverMode }
+  | {
+      readonly kind: 'give-slots'
+      readonly node: string
+      readonly slots: readonly SlotRange[]
+      readonly epoch: number | null
+    }
+  | { readonly kind: 'meet'; readonly node: string; readonly peers: readonly Endpoint[] }
+  | { readonly kind: 'follow'; readonly node: string; readonly primary: string }
+  | { readonly kind: 'forget'; readonly node: string; readonly engineIds: readonly string[] }
+  | { readonly kind: 'close-slot'; readonly node: string; readonly slot: number }
+  /** Ends a move that somebody left half done: the rest of the keys go to the target, then the slot. */
+  | {
+      readonly kind: 'finish-move'
+      readonly node: string
+      readonly slot: number
+      readonly target: Endpoint
+      readonly targetId: string
+    }
+  | {
+      readonly kind: 'configure'
+      readonly node: string
+      readonly set: Readonly<Record<string, string>>
+      readonly files: NodeFiles
+    }
+  | { readonly kind: 'load-users'; readonly node: string; readonly files: NodeFiles }
+  | { readonly kind: 'purge'; readonly node: string }
+
+export type ActionKind = Action['kind']
+
+/** How every action reaches an agent. The agent refuses an epoch below the highest it has seen, and a late one. */
+export interface Envelope {
+  readonly deployment: string
+  readonly controllerEpoch: number
+  /** By the agent's own clock, as it reported it: ms. */
+  readonly notAfter: number
+  readonly action: Action
+}
+
+/** An action in words, for the log and the events. Engine ids are shortened, nothing secret is said. */
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'start':
+      return `start ${action.node}`
+    case 'stop':
+      return `stop ${action.node}`
+    case 'fence':
+      return `kill the frozen engine of ${action.node} (pid ${action.pid})`
+    case 'failover':
+      return `${action.mode === 'switchover' ? 'hand over to' : `promote (${action.mode})`} ${action.node}`
+    case 'give-slots':
+      return `give slots ${formatSlots(action.slots)} to ${action.node}`
+    case 'meet':
+      return `introduce ${action.node} to ${action.peers.map((peer) => peer.port).join(', ')}`
+    case 'follow':
+      return `let ${action.node} follow ${action.primary.slice(0, 8)}`
+    case 'forget':
+      return `let ${action.node} forget ${action.engineIds.map((id) => id.slice(0, 8)).join(', ')}`
+    case 'close-slot':
+      return `close slot ${action.slot} on ${action.node}`
+    case 'finish-move':
+      return `finish the move of slot ${action.slot} from ${action.node} to ${action.target.port}`
+    case 'configure':
+      return `set ${Object.keys(action.set).join(', ')} on ${action.node}`
+    case 'load-users':
+      return `load the users of ${action.node}`
+    case 'purge':
+      return `delete the data of ${action.node}`
+    default:
+      return action satisfies never
+  }
+}
+
+/** What to do next, and why. The actions do not depend on each other: what must wait, waits for the next turn. */
+export interface Plan {
+  readonly actions: readonly Action[]
+  readonly because: string
+  /** When to look again at the latest, in ms from now. Null: the ordinary second. */
+  readonly lookAgainMs: number | null
+}

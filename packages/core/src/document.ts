@@ -1,0 +1,79 @@
+import type { Spec, SpecText } from './spec.ts'
+import { copiesOfShard } from './spec.ts'
+
+/** One engine process that the deployment should have. Its id never changes; the engine's own id may. */
+export interface NodePlace {
+  readonly id: string
+  readonly shard: string
+  readonly host: string
+  readonly address: string
+  readonly port: number
+}
+
+export type Wanted = 'up' | 'down'
+
+/** Something a person asked for once. Idempotent by id. */
+export interface Operation {
+  readonly id: string
+  readonly kind: 'switchover' | 'restart'
+  readonly subject: string
+  readonly requestedBy: string
+  readonly expiresAt: number
+  readonly state: 'asked' | 'done' | 'failed'
+  readonly because: string
+}
+
+/**
+ * All that is kept of one deployment, saved as a whole by compare-and-set on `revision`. What is wanted, never what
+ * was seen, with one exception: `settledRevision` remembers that it once was as wanted.
+ */
+export interface Document {
+  readonly apiVersion: 1
+  readonly name: string
+  /** Rises with every save. */
+  readonly revision: number
+  /** Rises with every edit of the spec. */
+  readonly specRevision: number
+  /** The last spec revision that reached "as specified"; 0 before the first. */
+  readonly settledRevision: number
+  readonly spec: SpecText
+  readonly wanted: Wanted
+  readonly nodes: readonly NodePlace[]
+  readonly operations: readonly Operation[]
+  readonly scale: { readonly shards: number; readonly setBy: string }
+  /** Sealed by the store's key: user name to password. */
+  readonly secrets: Readonly<Record<string, string>>
+  /** Set once by a person who accepts that a shard with no copy left starts empty. */
+  readonly acceptDataLoss: boolean
+}
+
+/** The id of the one machine that a spec without hosts means. */
+export const localHostId = 'local'
+
+/** Where each node goes: the first copies of all shards first, so that ports read as people expect. */
+export function layOut(spec: Spec): NodePlace[] {
+  const places: NodePlace[] = []
+  const copiesMax = Math.max(...Array.from({ length: spec.shards }, (_, i) => copiesOfShard(spec, i + 1)))
+  for (let copy = 0; copy < copiesMax; copy++) {
+    for (let shard = 1; shard <= spec.shards; shard++) {
+      if (copy >= copiesOfShard(spec, shard)) continue
+      places.push({
+        id: `node-${places.length + 1}`,
+        shard: `shard-${shard}`,
+        host: localHostId,
+        address: spec.expose.bind,
+        port: spec.expose.basePort + places.length,
+      })
+    }
+  }
+  return places
+}
+
+/** The shards of a layout in order, each with its nodes. */
+export function shardsOf(nodes: readonly NodePlace[]): { id: string; nodes: NodePlace[] }[] {
+  const shards = new Map<string, NodePlace[]>()
+  for (const node of nodes) shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
+  return [...shards].map(([id, members]) => ({ id, nodes: members }))
+}
+
+export const busPortOf = (port: number): number => port + 10_000

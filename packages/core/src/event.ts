@@ -1,0 +1,34 @@
+/**
+ * One line of the ordered log of a deployment. Additive only: readers ignore kinds they do not know.
+ * `because` is the sentence for people; `cause` points at the event or operation that led here.
+ */
+export interface HoldfastEvent {
+  readonly seq: number
+  readonly epoch: number
+  /** Wall clock, ms since 1970: for people, never for decisions. */
+  readonly at: number
+  readonly deployment: string
+  readonly kind: EventKind
+  /** A node, a shard, or the deployment itself. */
+  readonly subject: string
+  readonly because: string
+  readonly cause: string | null
+  readonly actor: string
+}
+
+export const eventKinds = [
+  'spec', // somebody changed what is wanted
+  'controller', // a controller started, stopped, took or lost the lease
+  'turn', // the loop's sentence changed
+  'action', // something was done to the world
+  'failed', // something was tried and did not work
+  'node', // a node's life or role changed
+  'shard', // a shard's primary changed
+  'ready', // the deployment became ready, or stopped being it
+  'drift', // a setting was changed by hand
+  'loss', // data is, or may be, lost
+] as const
+
+export type EventKind = (typeof eventKinds)[number]
+
+export type EventDraft = Omit<HoldfastEvent, 'seq'>

@@ -1,0 +1,177 @@
+import type { SlotRange } from './slots.ts'
+
+/**
+ * What was seen of a deployment in one look. Facts only, each with its time; what was not seen is `unknown` or null,
+ * never false. Times are milliseconds of the observer's monotonic clock, so a jump of the wall clock changes nothing.
+ */
+export interface Observed {
+  /** When this look was complete. */
+  readonly at: number
+  readonly nodes: readonly NodeSeen[]
+}
+
+export interface NodeSeen {
+  readonly id: string
+  readonly shard: string
+  readonly host: string
+  readonly address: string
+  readonly port: number
+  readonly engine: EngineSeen
+  /** What the agent of its host says of the process and its directory. Null: the agent did not answer. */
+  readonly agent: AgentNodeSeen | null
+}
+
+/** What came back from the engine itself. LOADING and BUSY are answers: the process lives. */
+export type EngineSeen =
+  | { readonly kind: 'answered'; readonly at: number; readonly facts: EngineFacts }
+  | { readonly kind: 'loading'; readonly at: number }
+  | { readonly kind: 'busy'; readonly at: number }
+  /** It took the connection or the question, and did not answer yet. */
+  | { readonly kind: 'silent'; readonly since: number; readonly late: boolean }
+  /** Nobody listens, or it turned us away. */
+  | { readonly kind: 'refused'; readonly at: number; readonly reason: string }
+  /** Not asked yet. */
+  | { readonly kind: 'unknown' }
+
+export interface EngineFacts {
+  readonly engineId: string
+  readonly version: string
+  readonly role: 'primary' | 'replica'
+  readonly replid: string
+  /** The replication id that this node continued from, if it was promoted. */
+  readonly replidBefore: string
+  readonly offset: number
+  /** A replica's link to its primary; null on a primary. */
+  readonly link: ReplicaLink | null
+  /** On a primary: what it knows of each attached replica. */
+  readonly replicas: readonly AttachedReplica[]
+  readonly clusterOk: boolean
+  readonly view: ClusterView
+  readonly memoryBytes: number
+  readonly memoryMaxBytes: number
+  readonly opsPerSecond: number
+  readonly clients: number
+  readonly keys: number
+  readonly uptimeSeconds: number
+}
+
+export interface ReplicaLink {
+  readonly state: 'up' | 'down' | 'syncing'
+  readonly downSeconds: number
+  readonly primaryPort: number
+}
+
+export interface AttachedReplica {
+  readonly port: number
+  readonly online: boolean
+  readonly offset: number
+  /** Whole seconds since its last acknowledgement. */
+  readonly ackAgeSeconds: number
+}
+
+/** One node's `CLUSTER NODES`, parsed. */
+export interface ClusterView {
+  readonly me: string
+  readonly entries: readonly ViewEntry[]
+  /** Slots on their way, as this node says of itself. */
+  readonly open: readonly OpenSlot[]
+}
+
+export interface ViewEntry {
+  readonly engineId: string
+  readonly address: string
+  readonly port: number
+  readonly role: 'primary' | 'replica' | 'unknown'
+  /** The engine id of the primary that it follows, null for a primary. */
+  readonly follows: string | null
+  /** `fail?` is one node's suspicion, `fail` the majority's verdict. */
+  readonly health: 'ok' | 'fail?' | 'fail'
+  /** In the middle of being introduced: its id is not its own yet. */
+  readonly handshake: boolean
+  readonly linked: boolean
+  readonly configEpoch: number
+  readonly slots: readonly SlotRange[]
+}
+
+export interface OpenSlot {
+  readonly slot: number
+  readonly direction: 'importing' | 'migrating'
+  readonly peer: string
+}
+
+/** What the agent answers about one node: the process, its directory, and what happened to it before. */
+export interface AgentNodeSeen {
+  readonly process: ProcessSeen
+  readonly files: DataFiles
+  readonly record: NodeRecord | null
+  readonly starts: StartHistory
+  /** When an engine of this node was last killed for being frozen, by the observer's clock. */
+  readonly fencedAt: number | null
+  /** The last failover that was asked of this node. */
+  readonly failoverAsked: FailoverAsked | null
+  /** The values of the directives that Holdfast owns, as the engine has them now. Null: not read yet. */
+  readonly config: Readonly<Record<string, string>> | null
+  /** Whether the engine's users are those of the file. */
+  readonly usersMatch: boolean | null
+}
+
+/**
+ * The operating system's word on a process. Its identity is boot id + pid + start time: a pid alone may have been
+ * given to somebody else.
+ */
+export type ProcessSeen =
+  | { readonly state: 'absent' }
+  /** It was there and is gone: pid gone, a zombie, or a SIGKILL on its way. */
+  | { readonly state: 'dead'; readonly since: number; readonly pid: number; readonly lingering: boolean }
+  | {
+      readonly state: 'running'
+      readonly pid: number
+      readonly startTime: number
+      /** Stopped by a signal (state T). */
+      readonly stopped: boolean
+      /** CPU time used since it started. */
+      readonly cpuMs: number
+      /** When its CPU time last rose, by the observer's clock. */
+      readonly cpuRoseAt: number
+    }
+
+/** Heads of the files in a data directory: whether a copy of the data is there, not what is in it. */
+export interface DataFiles {
+  readonly aof: boolean
+  readonly rdb: boolean
+  /** The node's own line in nodes.conf, if there is one. */
+  readonly claim: {
+    readonly engineId: string
+    readonly role: 'primary' | 'replica'
+    readonly configEpoch: number
+  } | null
+}
+
+/** What the agent last saw of the engine of a data directory. Kept outside that directory, so it outlives a wipe. */
+export interface NodeRecord {
+  readonly engineId: string
+  readonly role: 'primary' | 'replica'
+  readonly ownedSlots: boolean
+  readonly configEpoch: number
+  readonly replid: string
+  readonly offset: number
+  readonly link: ReplicaLink['state'] | null
+  /** Observer's clock; negative if it was in an earlier boot or run. */
+  readonly at: number
+}
+
+/** Starts that did not lead to an answering engine. */
+export interface StartHistory {
+  readonly failures: number
+  readonly lastAt: number | null
+  /** What the engine said before it went, for people. */
+  readonly lastError: string | null
+}
+
+export interface FailoverAsked {
+  readonly at: number
+  readonly mode: FailoverMode
+}
+
+/** `switchover` waits for the offsets; `force` skips the primary's consent; `takeover` also the voters'. */
+export type FailoverMode = 'switchover' | 'force' | 'takeover'

@@ -1,0 +1,282 @@
+import { z } from 'zod'
+import { HoldfastError } from './error.ts'
+import { bytes, duration, ratio, yesNo } from './units.ts'
+
+/** A number of shards, nodes or copies. */
+const count = (min: number, max: number) => z.int().min(min).max(max)
+
+/**
+ * The engine's directives that a spec may not set, because another field decides them or Holdfast owns them.
+ * A directive in two places would have two truths.
+ */
+const reservedDirectives =
+  /^(port|bind|dir|include|loadmodule|aclfile|requirepass|masterauth|masteruser|user|daemonize|supervised|pidfile|logfile|unixsocket|rename-command|replicaof|slaveof|cluster-.*|maxmemory|maxmemory-policy|maxmemory-samples|maxclients|appendonly|aof-use-rdb-preamble|appenddirname|appendfilename|dbfilename|save|repl-backlog-size|repl-diskless-sync-delay|replica-serve-stale-data|min-replicas-max-lag|min-replicas-to-write|shutdown-on-sigterm|protected-mode|enable-.*|tls-.*)$/
+
+const host = z.strictObject({
+  name: z.string().min(1),
+  address: z.string().min(1),
+  zone: z.string().optional(),
+  announce: z
+    .strictObject({ ip: z.string().optional(), hostname: z.string().optional(), ports: z.array(z.int()).optional() })
+    .optional(),
+})
+
+/**
+ * What is wanted of one deployment. One schema is the type, the check, the defaults and the documentation.
+ * People write units (`5s`, `256mb`, `70%`); inside, durations are milliseconds, sizes bytes, shares ratios.
+ */
+export const Spec = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'use 1 to 40 of a-z, 0-9 and -, starting with a letter')
+    .describe('How people, metrics and the connection string call it.'),
+  displayName: z.string().max(80).default('').describe('A longer name for people. Empty: the name.'),
+  region: z.string().default('local').describe('A label for people and metrics.'),
+  topology: z.enum(['standalone', 'sentinel', 'cluster']).default('cluster').describe('How the engines are joined.'),
+  shards: count(1, 500)
+    .default(3)
+    .describe('Primaries at creation; afterwards `scale` decides. A cluster needs 3 to vote.'),
+  replicasPerShard: count(0, 5).default(1).describe('Copies beside each primary. 0 means nobody takes over.'),
+  shardOverrides: z
+    .record(z.string().regex(/^[1-9][0-9]*$/, 'a shard by its number'), z.strictObject({ replicas: count(0, 5) }))
+    .default({})
+    .describe('More copies for a critical shard, by its number.'),
+  spares: count(0, 50).default(0).describe('Warm standbys.'),
+  use: z
+    .enum(['cache', 'session', 'queue', 'primary-store'])
+    .default('cache')
+    .describe('What the data is for. Only a `cache` may start empty after losing every copy.'),
+  durability: z
+    .union([
+      z.enum(['cache', 'durable']),
+      z.strictObject({ class: z.literal('durable'), fallback: z.literal('native') }),
+    ])
+    .default('cache')
+    .describe('`cache` replicates asynchronously; `durable` acknowledges after a copy has the write.'),
+  engine: z
+    .strictObject({
+      flavor: z.enum(['auto', 'valkey', 'redis']).default('auto'),
+      version: z
+        .string()
+        .regex(/^\d+(\.\d+){0,2}$/, 'a version such as 7, 7.0 or 7.0.15')
+        .nullable()
+        .default(null),
+      path: z.string().nullable().default(null),
+    })
+    .prefault({})
+    .describe('Which engine to run; `path` names a server binary and wins over everything found.'),
+  hosts: z.array(host).default([]).describe('Empty: this machine.'),
+  placement: z
+    .strictObject({ spread: z.enum(['zone', 'host', 'none']).default('zone') })
+    .prefault({})
+    .describe('What the copies of a shard must not share. One machine has nothing to spread over.'),
+  memory: z
+    .strictObject({
+      maxPerNode: bytes.prefault('256mb'),
+      policy: z
+        .enum([
+          'noeviction',
+          'allkeys-lru',
+          'allkeys-lfu',
+          'allkeys-random',
+          'volatile-lru',
+          'volatile-lfu',
+          'volatile-random',
+          'volatile-ttl',
+        ])
+        .default('allkeys-lru'),
+      samples: count(1, 64).default(10),
+    })
+    .prefault({})
+    .describe('`maxmemory` of each node, and what is evicted at that limit.'),
+  persistence: z
+    .enum(['none', 'rdb', 'aof', 'hybrid'])
+    .default('hybrid')
+    .describe('`hybrid` is an AOF with an RDB preamble: quick to load, at most a second lost on power failure.'),
+  persistOn: z.enum(['all', 'replicas', 'one']).default('all').describe('Which copies of a shard write to disk.'),
+  fullCoverage: yesNo.prefault('no').describe('`yes` stops the whole cluster when one shard is gone.'),
+  staleReads: yesNo.prefault('yes').describe('Whether a replica answers while its primary is away.'),
+  failover: z
+    .strictObject({
+      maxLag: z.strictObject({ bytes: bytes.prefault('1mb'), time: duration.prefault('1s') }).prefault({}),
+      lossAfter: duration.prefault('30s'),
+    })
+    .prefault({})
+    .describe('How far behind a replica may be and still take over, and how long to wait before accepting loss.'),
+  timeouts: z
+    .strictObject({
+      node: duration.prefault('5s'),
+      frozenAfter: duration.prefault('2s'),
+      busyAfter: duration.prefault('30s'),
+      leaseAfter: duration.prefault('1500ms'),
+    })
+    .prefault({})
+    .describe("`node` is the engine's own failure detection; the rest is how long Holdfast waits for proof."),
+  sentinel: z
+    .strictObject({
+      count: count(1, 9).default(3),
+      quorum: z.union([z.literal('majority'), count(1, 9)]).default('majority'),
+      downAfter: duration.prefault('5s'),
+      failoverTimeout: duration.prefault('10s'),
+      parallelSyncs: count(1, 10).default(1),
+    })
+    .prefault({})
+    .describe('For topology `sentinel`.'),
+  autoscale: z
+    .union([
+      z.literal('off'),
+      z.strictObject({
+        nodes: z.strictObject({ min: count(6, 1000), max: count(6, 1000) }),
+        out: z.strictObject({ cpuAbove: ratio, memoryAbove: ratio, for: duration }),
+        in: z.strictObject({ bothBelow: ratio, for: duration }),
+      }),
+    ])
+    .default('off')
+    .describe('Add and remove shards by CPU and memory.'),
+  maintenanceWindow: z.string().nullable().default(null).describe('When disruptive work may run.'),
+  expose: z
+    .strictObject({
+      bind: z.string().default('127.0.0.1'),
+      basePort: count(1024, 55_000).default(7001),
+    })
+    .prefault({})
+    .describe('Node n listens on basePort + n - 1; its cluster bus 10000 above that.'),
+  security: z
+    .strictObject({
+      tls: z.enum(['auto', 'on', 'off']).default('auto'),
+      users: z.array(z.unknown()).default([]),
+      legacyAuth: yesNo.prefault('no'),
+    })
+    .prefault({})
+    .describe('`legacyAuth: yes` lets `AUTH password` without a user name work.'),
+  backup: z
+    .strictObject({ every: duration.prefault('24h'), keep: count(1, 1000).default(7) })
+    .prefault({})
+    .describe('How often, and how many to keep.'),
+  alerts: z
+    .strictObject({
+      memoryAbove: ratio.prefault('75%'),
+      hitRateBelow: ratio.prefault('85%'),
+      fragmentationAbove: z.number().positive().default(1.5),
+      replicationLagAbove: duration.prefault('10s'),
+    })
+    .prefault({})
+    .describe('Thresholds.'),
+  notify: z.array(z.unknown()).default([]).describe('Where alerts go.'),
+  config: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+    .default({})
+    .describe('Any other engine directive.'),
+})
+
+export type Spec = z.output<typeof Spec>
+/** The spec as a person wrote it; kept as it is, so that it can be shown and edited again. */
+export type SpecText = Readonly<Record<string, unknown>>
+
+/** The deployment that `holdfast up` brings up when it is given no file. */
+export const defaultSpec: SpecText = { name: 'shop', displayName: 'Shop cache' }
+
+interface Problem {
+  readonly path: string
+  readonly message: string
+}
+
+/**
+ * The wanted state, checked. Throws SPEC_INVALID (with every problem and its path) for what is wrong and
+ * SPEC_UNSUPPORTED for what is right but not built yet: neither is ever ignored.
+ */
+export function parseSpec(input: unknown): Spec {
+  const parsed = Spec.safeParse(input)
+  if (!parsed.success) {
+    throw specError('SPEC_INVALID', parsed.error.issues.flatMap(describeIssue))
+  }
+  const contradictions = checkSpec(parsed.data)
+  if (contradictions.length > 0) throw specError('SPEC_INVALID', contradictions)
+  const missing = notSupportedYet(input as SpecText, parsed.data)
+  if (missing.length > 0) throw specError('SPEC_UNSUPPORTED', missing)
+  return parsed.data
+}
+
+/** Copies of each shard: its primary and its replicas. */
+export function copiesOfShard(spec: Spec, shardNumber: number): number {
+  return 1 + (spec.shardOverrides[String(shardNumber)]?.replicas ?? spec.replicasPerShard)
+}
+
+/** Nodes of the whole deployment. */
+export function nodeCountOf(spec: Spec): number {
+  return Array.from({ length: spec.shards }, (_, index) => copiesOfShard(spec, index + 1)).reduce((a, b) => a + b, 0)
+}
+
+function checkSpec(spec: Spec): Problem[] {
+  const problems: Problem[] = []
+  const say = (path: string, message: string) => problems.push({ path, message })
+  if (spec.topology === 'cluster' && spec.shards < 3) {
+    say('shards', `a cluster needs at least 3 shards to outvote a dead one, not ${spec.shards}`)
+  }
+  for (const shard of Object.keys(spec.shardOverrides)) {
+    if (Number(shard) > spec.shards)
+      say(`shardOverrides.${shard}`, `there is no shard ${shard}: shards is ${spec.shards}`)
+  }
+  for (const directive of Object.keys(spec.config)) {
+    if (!/^[a-z][a-z0-9-]*$/.test(directive)) say(`config.${directive}`, 'not the name of an engine directive')
+    else if (reservedDirectives.test(directive))
+      say(`config.${directive}`, 'decided by Holdfast or by another field of the spec')
+  }
+  for (const [directive, value] of Object.entries(spec.config)) {
+    if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
+  }
+  if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
+  if (spec.timeouts.node < 500) say('timeouts.node', 'at least 500ms: below that, pauses look like deaths')
+  if (spec.timeouts.frozenAfter < 500)
+    say('timeouts.frozenAfter', 'at least 500ms: below that, pauses look like freezes')
+  if (spec.timeouts.busyAfter < spec.timeouts.frozenAfter)
+    say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
+  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + 10_000
+  if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
+  return problems
+}
+
+/** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
+function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
+  const later: [path: string, asked: boolean][] = [
+    [`topology: ${spec.topology}`, spec.topology !== 'cluster'],
+    ['durability: durable', spec.durability !== 'cache'],
+    ['hosts', spec.hosts.length > 0],
+    ['spares', spec.spares > 0],
+    [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],
+    ['autoscale', spec.autoscale !== 'off'],
+    ['maintenanceWindow', spec.maintenanceWindow !== null],
+    ['security.tls: on', spec.security.tls === 'on'],
+    ['security.users', spec.security.users.length > 0],
+    ['notify', spec.notify.length > 0],
+    ['sentinel', 'sentinel' in input],
+    ['backup', 'backup' in input],
+    ['alerts', 'alerts' in input],
+    [`expose.bind: ${spec.expose.bind}`, !/^127\.\d+\.\d+\.\d+$/.test(spec.expose.bind)],
+  ]
+  return later.filter(([, asked]) => asked).map(([path]) => ({ path, message: 'not supported yet: remove it' }))
+}
+
+function describeIssue(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: path === '' ? key : `${path}.${key}`,
+      message: `unknown key; ${nearestKey(key)}`,
+    }))
+  }
+  return [{ path: path === '' ? '(the whole spec)' : path, message: issue.message }]
+}
+
+function nearestKey(key: string): string {
+  const known = Object.keys(Spec.shape)
+  const near = known.find((name) => name.startsWith(key) || key.startsWith(name) || sameLetters(name, key))
+  return near === undefined ? 'see docs/spec.md for all keys' : `did you mean "${near}"?`
+}
+
+const sameLetters = (a: string, b: string): boolean =>
+  [...a.toLowerCase()].sort().join('') === [...b.toLowerCase()].sort().join('')
+
+function specError(code: 'SPEC_INVALID' | 'SPEC_UNSUPPORTED', problems: readonly Problem[]): HoldfastError {
+  return new HoldfastError(code, problems.map(({ path, message }) => `${path}: ${message}`).join('\n'), { problems })
+}

@@ -1,0 +1,72 @@
+import type { Operation } from './document.ts'
+import type { SlotRange } from './slots.ts'
+
+/** What `holdfast status --json` and `GET /api/v1/deployments/:name` answer. Fields are added, never changed. */
+export interface Status {
+  readonly apiVersion: 1
+  readonly name: string
+  readonly displayName: string
+  readonly topology: 'standalone' | 'sentinel' | 'cluster'
+  readonly wanted: 'up' | 'down'
+  /** Wall clock, ms since 1970. */
+  readonly observedAt: number
+  readonly specRevision: number
+  readonly settledRevision: number
+  readonly ready: 'yes' | 'no' | 'unknown'
+  readonly because: string
+  /** The fewest copies in sync that any shard has now, its primary included. */
+  readonly copiesInSync: number
+  /** What a fault may cost, in words. */
+  readonly lossWindow: string
+  readonly controller: { readonly id: string; readonly epoch: number; readonly lease: 'held' | 'lost' | 'none' }
+  readonly engine: { readonly flavor: string; readonly version: string; readonly path: string } | null
+  readonly shards: readonly ShardStatus[]
+  readonly sentinels: readonly never[]
+  readonly nodes: readonly NodeStatus[]
+  readonly operations: readonly Operation[]
+}
+
+export interface ShardStatus {
+  readonly id: string
+  readonly slots: readonly SlotRange[]
+  /** The id of the node that owns the slots, null where nobody living does. */
+  readonly primary: string | null
+  readonly replicas: readonly string[]
+}
+
+export type NodeState =
+  | 'ok' // answers, and its link is up
+  | 'starting' // the process runs and does not answer yet, or loads
+  | 'syncing' // a replica in its first sync, or with its link down
+  | 'busy' // does not answer, burns CPU
+  | 'frozen' // does not answer, does nothing
+  | 'silent' // does not answer, not known why yet
+  | 'dead' // its agent says that the process is gone
+  | 'stopped' // as wanted
+  | 'unknown' // not seen
+
+export interface NodeStatus {
+  readonly id: string
+  readonly engineId: string | null
+  readonly hostId: string
+  readonly shard: string
+  readonly host: string
+  readonly port: number
+  readonly role: 'primary' | 'replica' | 'unknown'
+  readonly state: NodeState
+  readonly epoch: number | null
+  readonly offset: number | null
+  readonly replid: string | null
+  readonly link: 'up' | 'down' | 'syncing' | null
+  /** Bytes behind its primary; null for a primary or where it is not known. */
+  readonly lag: number | null
+  readonly fence: { readonly epoch: number; readonly reason: string } | null
+  readonly pid: number | null
+  /** Wall clock of the last answer, ms since 1970; null if never. */
+  readonly seenAt: number | null
+  readonly memoryBytes: number | null
+  readonly memoryMaxBytes: number | null
+  readonly opsPerSecond: number | null
+  readonly keys: number | null
+  readonly clients: number | null
+}
