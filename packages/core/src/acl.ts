@@ -1,0 +1,100 @@
+/**
+ * The engine's users. Each has the least that its work needs, and a generated password that the file holds only as a
+ * SHA-256 hash. The `default` user is off: who does not say who he is gets nothing.
+ */
+import type { EngineBuild } from './engine-version.ts'
+import { engineHas } from './engine-version.ts'
+import type { Spec } from './spec.ts'
+
+export const engineUsers = {
+  /** The application's. */
+  app: 'app',
+  /** A replica signs in to its primary as this. */
+  replication: 'replication',
+  /** The controller reads as this, and can do nothing else. */
+  probe: 'probe',
+  /** The agent changes the engine as this; it never leaves the machine. */
+  admin: 'admin',
+} as const
+
+export type EngineUser = (typeof engineUsers)[keyof typeof engineUsers]
+
+/** A password for each user. `random` gives at least 128 bits of chance, in letters that need no quoting anywhere. */
+export function newSecrets(random: () => string): Record<EngineUser, string> {
+  return { app: random(), replication: random(), probe: random(), admin: random() }
+}
+
+export interface UsersInput {
+  readonly spec: Spec
+  readonly secrets: Readonly<Record<string, string>>
+  readonly engine: EngineBuild
+  /** SHA-256 in lower-case hex. */
+  readonly sha256: (text: string) => string
+}
+
+/** The text of the ACL file. */
+export function renderUsers({ spec, secrets, engine, sha256 }: UsersInput): string {
+  const hashOf = (user: EngineUser): string => {
+    const password = secrets[user]
+    // A user without a password would be a door that nobody can use, or worse, one that everybody can.
+    if (password === undefined || password === '') throw new Error(`no password for the engine user "${user}"`)
+    return `#${sha256(password)}`
+  }
+  const appRights = rightsOf('app', engine)
+  const nobody = 'user default off resetpass resetkeys resetchannels -@all'
+  return [
+    spec.security.legacyAuth ? `user default on resetpass ${hashOf('app')} ${appRights}` : nobody,
+    ...Object.values(engineUsers).map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
+    '',
+  ].join('\n')
+}
+
+/** What a user may do, in the words of the ACL file of this engine. */
+export function rightsOf(user: EngineUser, engine: EngineBuild): string {
+  switch (user) {
+    case 'app':
+      return `~* &* ${appCommands(engine)}`
+    case 'replication':
+      return 'resetkeys resetchannels -@all +psync +replconf +ping'
+    case 'probe':
+      return `resetkeys resetchannels -@all ${probeCommands(engine)}`
+    case 'admin':
+      return '~* &* +@all'
+    default:
+      return user satisfies never
+  }
+}
+
+const commandsOf7 = { redis: '7.0', valkey: '7.2' }
+
+/**
+ * Everything but what can harm the deployment. `-@dangerous` takes INFO, ROLE and SORT along, and `-@admin` the
+ * questions that every cluster client asks, so those are given back one by one.
+ */
+function appCommands(engine: EngineBuild): string {
+  const modern = engineHas(engine, commandsOf7)
+  return [
+    '+@all -@admin -@dangerous +info +role +sort',
+    modern ? '+sort_ro' : '',
+    '+cluster|slots',
+    modern ? '+cluster|shards' : '',
+    '+cluster|nodes +cluster|myid +cluster|info +cluster|keyslot +client|tracking',
+    modern ? '' : clientCommandsOf6,
+  ]
+    .filter((words) => words !== '')
+    .join(' ')
+}
+
+/** Up to Redis 6.2 all of CLIENT is one admin command; later versions judge these harmless, as they are. */
+const clientCommandsOf6 =
+  '+client|id +client|info +client|getname +client|setname +client|getredir +client|trackinginfo +client|caching +client|reply'
+
+/**
+ * Reading only, and no values. Never CONFIG GET: it tells `masterauth` in clear. AUTH, HELLO and QUIT need no
+ * permission, but a list of what it does is easier to read with them.
+ */
+function probeCommands(engine: EngineBuild): string {
+  // Before 7.2 the engine does not know CLIENT SETINFO, and refuses a file that names it.
+  const introduction = engineHas(engine, { redis: '7.2', valkey: '7.2' }) ? ' +client|setinfo' : ''
+  return `+auth +hello +ping +info +role +client|setname +client|id${introduction} +cluster|nodes +cluster|info +cluster|myid +cluster|slots +cluster|countkeysinslot`
+}

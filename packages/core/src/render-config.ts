@@ -1,0 +1,246 @@
+/**
+ * The configuration file of one engine, from the spec. Pure, so that `holdfast plan --config` shows exactly what a
+ * node will get, and so that a changed spec shows as a changed text.
+ *
+ * Three kinds of directives, in this order in the file:
+ * - those that say where the node is: port, directories, users; they need a restart and never drift;
+ * - those that Holdfast owns (`ownedDirectives`): changed by hand, they are set back;
+ * - defaults of ours and the spec's own `config`: a change by hand is reported and left.
+ * Whatever comes later in the file wins, so the spec's `config` is last.
+ */
+
+import { engineUsers } from './acl.ts'
+import type { NodePlace } from './document.ts'
+import type { EngineBuild } from './engine-version.ts'
+import { engineHas } from './engine-version.ts'
+import type { Spec } from './spec.ts'
+
+/** What the machine allows and what was measured; the defaults fit a deployment that does not exist yet. */
+export interface ConfigTerms {
+  /** What the shard writes, so that a replica that was away can catch up from the backlog. Default 0. */
+  readonly writeBytesPerSecond?: number
+  /** The most files that the engine may open. Default: enough. With less, the engine lowers `maxclients` by itself. */
+  readonly openFilesMax?: number
+}
+
+export interface ConfigInput extends ConfigTerms {
+  readonly spec: Spec
+  readonly node: NodePlace
+  /** User name to password. Only the replication user's is written, because an engine must know it in clear. */
+  readonly secrets: Readonly<Record<string, string>>
+  readonly engine: EngineBuild
+  /** The node's own directory, absolute. */
+  readonly dir: string
+}
+
+/** Where things are in a node's directory. The data has a directory of its own, so that a purge takes nothing else. */
+export function nodePaths(dir: string): { readonly config: string; readonly users: string; readonly data: string } {
+  return { config: `${dir}/engine.conf`, users: `${dir}/users.acl`, data: `${dir}/data` }
+}
+
+export const maxclientsWanted = 10_000
+
+/** Files that an engine needs beside its clients' connections: its data, its cluster bus, its log. */
+const openFilesBeside = 32
+
+/** What the limit of open files must be, or the engine lowers `maxclients` by itself. */
+export const openFilesNeeded = maxclientsWanted + openFilesBeside
+
+const mb = 1024 ** 2
+
+/** A directive, its value word by word, and why it is so where that is not obvious. */
+interface Line {
+  readonly directive: string
+  readonly values: readonly string[]
+  readonly why?: string
+}
+
+/** The node's engine configuration. It holds one secret in clear, the replication password: write it 0600. */
+export function renderConfig(input: ConfigInput): string {
+  const { spec, node, engine } = input
+  const owned = ownedDirectives(spec, input)
+  const chapters: [title: string, lines: Line[]][] = [
+    ['Where this node is', placeLines(input)],
+    ['Who may connect', accessLines(input)],
+    ['What Holdfast owns: changed by hand, it is set back', ownedLines(owned, engine)],
+    ['Defaults that the spec may override', defaultLines(spec)],
+    ["The spec's own `config`", Object.entries(spec.config).map(([name, value]) => specLine(name, value))],
+  ]
+  const head = `# ${node.id} of ${spec.name}, rendered by Holdfast from its spec. Edit the spec: this file is overwritten.\n`
+  return (
+    head +
+    chapters
+      .filter(([, lines]) => lines.length > 0)
+      .map(renderChapter)
+      .join('')
+  )
+}
+
+/**
+ * The directives that Holdfast owns, with their values as `CONFIG GET` prints them and `CONFIG SET` takes them.
+ * Equal on every version that is supported, except `shutdown-on-sigterm`, which needs to know the engine. Never a
+ * secret. A directive that the spec's `config` names is the spec's, not ours.
+ */
+export function ownedDirectives(
+  spec: Spec,
+  terms: ConfigTerms & { engine?: EngineBuild } = {},
+): Record<string, string> {
+  const backlog = Math.max(64 * mb, Math.ceil(120 * (terms.writeBytesPerSecond ?? 0)))
+  const owned: Record<string, string> = {
+    'cluster-node-timeout': String(spec.timeouts.node),
+    'cluster-allow-replica-migration': 'no',
+    'cluster-require-full-coverage': word(spec.fullCoverage),
+    'repl-diskless-sync-delay': '0',
+    'repl-backlog-size': String(backlog),
+    'client-output-buffer-limit': outputLimits(backlog),
+    'min-replicas-to-write': '0',
+    'min-replicas-max-lag': '2',
+    'replica-serve-stale-data': word(spec.staleReads),
+    masteruser: engineUsers.replication,
+    maxmemory: String(spec.memory.maxPerNode),
+    'maxmemory-policy': spec.memory.policy,
+    'maxmemory-samples': String(spec.memory.samples),
+    maxclients: String(Math.min(maxclientsWanted, (terms.openFilesMax ?? openFilesNeeded) - openFilesBeside)),
+    save: spec.persistence === 'rdb' ? savePoints : '',
+    appendonly: word(spec.persistence === 'aof' || spec.persistence === 'hybrid'),
+    'aof-use-rdb-preamble': word(spec.persistence !== 'aof'),
+  }
+  if (terms.engine !== undefined && engineHas(terms.engine, sigtermFailover)) owned['shutdown-on-sigterm'] = 'failover'
+  for (const directive of Object.keys(spec.config)) delete owned[directive]
+  return owned
+}
+
+/** The text with every password and password hash replaced: for people, logs and bug reports. */
+export function maskSecrets(text: string): string {
+  return text
+    .replace(/^(\s*(?:masterauth|primaryauth|requirepass|tls-(?:client-)?key-file-pass)\s+).+$/gim, '$1****')
+    .replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
+}
+
+/** A snapshot after an hour with 1 change, 5 minutes with 100, a minute with 10 000: the engine's own habit. */
+const savePoints = '3600 1 300 100 60 10000'
+
+const sigtermFailover = { redis: null, valkey: '9.0' }
+
+const word = (yes: boolean): string => (yes ? 'yes' : 'no')
+
+/**
+ * The engine drops a replica whose buffer passes the limit, and a dropped replica starts over with a full sync, which
+ * fills the buffer again. So the limit leaves room for what the backlog holds, twice. `slave` is the engine's word here.
+ */
+function outputLimits(backlog: number): string {
+  return `normal 0 0 0 slave ${Math.max(256 * mb, 2 * backlog)} ${Math.max(64 * mb, backlog)} 60 pubsub 33554432 8388608 60`
+}
+
+function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
+  const paths = nodePaths(dir)
+  return [
+    { directive: 'port', values: [String(node.port)], why: 'The cluster bus listens 10000 above it.' },
+    { directive: 'bind', values: [spec.expose.bind] },
+    { directive: 'dir', values: [paths.data] },
+    { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
+    { directive: 'logfile', values: [''], why: 'Standard output, which the agent keeps.' },
+    { directive: 'cluster-enabled', values: ['yes'] },
+    { directive: 'cluster-config-file', values: ['nodes.conf'] },
+    { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
+    { directive: 'appendfilename', values: ['appendonly.aof'] },
+    ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),
+  ]
+}
+
+function accessLines({ secrets, dir }: ConfigInput): Line[] {
+  const password = secrets[engineUsers.replication]
+  return [
+    { directive: 'protected-mode', values: ['yes'] },
+    { directive: 'aclfile', values: [nodePaths(dir).users], why: 'All users, by the hashes of their passwords.' },
+    ...(password === undefined
+      ? []
+      : [
+          {
+            directive: 'masterauth',
+            values: [password],
+            why: 'A replica signs in to its primary with this: every node has it, since each may become a replica.',
+          },
+        ]),
+  ]
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  'cluster-node-timeout': "The engine's own failure detection, in ms: the net for the day the controller is away.",
+  'cluster-allow-replica-migration': 'Which node copies which is decided in one place, and not by the engine too.',
+  'repl-diskless-sync-delay': 'No waiting for more replicas: a shard without a copy in sync is at risk.',
+  'repl-backlog-size': 'At least two minutes of writes: a replica that was away so long needs no full sync.',
+  'client-output-buffer-limit': 'Room for a full sync under writes, or a slow replica would start over for ever.',
+  'min-replicas-to-write': 'A primary without its replica goes on; how far they are apart is watched.',
+  maxmemory: 'Always set: without it the kernel decides when the engine dies.',
+  maxclients: `Needs ${openFilesNeeded} open files.`,
+  'shutdown-on-sigterm': 'Only the net: Holdfast hands over before it stops a primary.',
+}
+
+function ownedLines(owned: Readonly<Record<string, string>>, engine: EngineBuild): Line[] {
+  return Object.entries(owned).flatMap(([directive, value]): Line[] => {
+    const why = reasons[directive]
+    const reason = why === undefined ? {} : { why }
+    if (directive === 'client-output-buffer-limit') {
+      return eachGroup(value, 4).map((values, index) => ({ directive, values, ...(index === 0 ? reason : {}) }))
+    }
+    if (directive === 'save' && value !== '') return eachGroup(value, 2).map((values) => ({ directive, values }))
+    if (directive === 'cluster-allow-replica-migration') {
+      return since(engine, { redis: '6.2', valkey: '7.2' }, { directive, values: [value], ...reason })
+    }
+    return [{ directive, values: [value], ...reason }]
+  })
+}
+
+function defaultLines(spec: Spec): Line[] {
+  const lines: Line[] = [
+    { directive: 'appendfsync', values: ['everysec'], why: 'A power failure costs at most two seconds of writes.' },
+    { directive: 'repl-diskless-sync', values: ['yes'], why: 'A full sync goes straight to the socket.' },
+    { directive: 'latency-monitor-threshold', values: ['100'], why: 'In ms: what took longer can be asked for.' },
+  ]
+  return lines.filter((line) => !(line.directive in spec.config))
+}
+
+/** Directives that take several words, which the engine must see as several. */
+const severalWords = new Set([
+  'client-output-buffer-limit',
+  'oom-score-adj-values',
+  'latency-tracking-info-percentiles',
+  'bind-source-addr',
+])
+
+function specLine(directive: string, value: string | number | boolean): Line {
+  const text = typeof value === 'boolean' ? word(value) : String(value)
+  return { directive, values: severalWords.has(directive) ? text.trim().split(/\s+/) : [text] }
+}
+
+function since(engine: EngineBuild, first: Parameters<typeof engineHas>[1], line: Line): Line[] {
+  return engineHas(engine, first) ? [line] : []
+}
+
+function eachGroup(text: string, size: number): string[][] {
+  const words = text.split(' ')
+  return Array.from({ length: words.length / size }, (_, index) => words.slice(index * size, (index + 1) * size))
+}
+
+function renderChapter([title, lines]: [title: string, lines: Line[]]): string {
+  const body = lines.map(({ directive, values, why }) => {
+    const comment = why === undefined ? '' : `# ${why}\n`
+    return `${comment}${directive} ${values.map(quote).join(' ')}\n`
+  })
+  return `\n# ---- ${title}\n${body.join('')}`
+}
+
+/**
+ * One word of a configuration file as the engine reads it back: bare if it is plain, else in double quotes. Every
+ * control character is escaped, so no value can ever begin a line of its own.
+ */
+function quote(value: string): string {
+  if (/^[A-Za-z0-9_./:@%+,=-]+$/.test(value)) return value
+  const escaped = Array.from(value, (char) => {
+    if (char === '"' || char === '\\') return `\\${char}`
+    const code = char.charCodeAt(0)
+    return code < 32 || code === 127 ? `\\x${code.toString(16).padStart(2, '0')}` : char
+  })
+  return `"${escaped.join('')}"`
+}
