@@ -1,0 +1,34 @@
+/** Who may call a route. `either` is a signed-in browser or the command line's token. */
+export type Access = 'anyone' | 'either' | 'bearer' | 'session'
+
+/**
+ * The only place that says who may call what. A route that is not here cannot be registered: the server does not
+ * start. A line that no route has fails a test.
+ */
+export const accessTable: Readonly<Record<string, Access>> = {
+  'GET /healthz': 'anyone',
+
+  'GET /': 'anyone',
+  'GET /login': 'anyone',
+  'GET /d/:name': 'anyone',
+  'GET /assets/*': 'anyone',
+  'HEAD /assets/*': 'anyone',
+
+  'POST /api/v1/session': 'anyone',
+  'GET /api/v1/session': 'session',
+  'DELETE /api/v1/session': 'session',
+
+  'GET /api/v1/deployments': 'either',
+  'GET /api/v1/deployments/:name': 'either',
+  'GET /api/v1/deployments/:name/watch': 'either',
+  'GET /api/v1/deployments/:name/spec': 'either',
+  'PUT /api/v1/deployments/:name/spec': 'either',
+  'POST /api/v1/deployments/:name/wanted': 'either',
+  'GET /api/v1/deployments/:name/credentials': 'bearer',
+  'GET /api/v1/watch': 'either',
+  'GET /api/v1/events': 'either',
+  'POST /api/v1/plan': 'either',
+}
+
+export const accessOf = (method: string, url: string): Access | undefined =>
+  Object.hasOwn(accessTable, `${method} ${url}`) ? accessTable[`${method} ${url}`] : undefined

@@ -1,0 +1,88 @@
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Clock } from '../clock.ts'
+import { accessOf } from './access.ts'
+import { Sessions } from './auth/sessions.ts'
+import { Throttle } from './auth/throttle.ts'
+import { bearerOf, identify, refuseCaller } from './caller.ts'
+import { answerError, answerNotFound } from './errors.ts'
+import { setSecurityHeaders } from './headers.ts'
+import { refuseForeignHost, refuseForeignOrigin } from './origin.ts'
+import type { Platform } from './platform.ts'
+import { deploymentRoutes } from './routes/deployments.ts'
+import { eventRoutes } from './routes/events.ts'
+import { healthRoutes } from './routes/health.ts'
+import { panelRoutes } from './routes/panel.ts'
+import { sessionRoutes } from './routes/session.ts'
+import { specRoutes } from './routes/spec.ts'
+import { watchRoutes } from './routes/watch.ts'
+import { Streams } from './stream.ts'
+
+/** What the door knows of its users: one administrator, and the token of the command line. */
+export interface Auth {
+  readonly adminName: string
+  /** As `hashPassword` made it. */
+  readonly adminHash: string
+  readonly bearerToken: string
+}
+
+export interface AppOptions {
+  readonly platform: Platform
+  readonly auth: Auth
+  readonly clock: Clock
+  /** Where the built panel lies. */
+  readonly panelDir: string
+  readonly log: FastifyBaseLogger
+  /** The port that callers name in Host; without it the one that the connection came in by. */
+  readonly port?: number
+}
+
+/** The HTTP server, ready to listen or to be injected into. */
+export function buildApp({ platform, auth, clock, panelDir, log, port }: AppOptions): FastifyInstance {
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 256 * 1024,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 100 },
+  })
+  const sessions = new Sessions(clock)
+  const throttle = new Throttle(clock)
+  const streams = new Streams(clock)
+
+  app.removeContentTypeParser('text/plain')
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(answerNotFound)
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) {
+      if (accessOf(one, url) === undefined) throw new Error(`${one} ${url} is not in the access table`)
+    }
+  })
+
+  app.decorateRequest('caller')
+  app.addHook('onRequest', setSecurityHeaders)
+  app.addHook('onRequest', async (request) => {
+    request.caller = { kind: 'nobody' }
+    refuseForeignHost(request, port)
+    refuseForeignOrigin(request, bearerOf(request) !== undefined)
+    if (request.is404) return
+    request.caller = identify(request, sessions, auth.bearerToken)
+    refuseCaller(request.caller, accessOf(request.method, request.routeOptions.url ?? '') ?? 'bearer')
+  })
+  app.addHook('preClose', async () => streams.endAll())
+
+  app.register(healthRoutes)
+  app.register(panelRoutes, { panelDir })
+  app.register(
+    async (api) => {
+      api.register(sessionRoutes, { sessions, throttle, adminName: auth.adminName, adminHash: auth.adminHash })
+      api.register(deploymentRoutes, { platform })
+      api.register(specRoutes, { platform })
+      api.register(watchRoutes, { platform, streams, clock })
+      api.register(eventRoutes, { platform, streams })
+    },
+    { prefix: '/api/v1' },
+  )
+  return app
+}

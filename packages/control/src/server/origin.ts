@@ -1,0 +1,39 @@
+import { HoldfastError } from '@holdfast/core'
+import type { FastifyRequest } from 'fastify'
+import { isApi } from './headers.ts'
+
+const ownNames = ['127.0.0.1', 'localhost', '[::1]']
+
+/**
+ * A page elsewhere may point its own name at 127.0.0.1 and then speak to us as "same origin" (DNS rebinding). The
+ * browser still sends that name as Host, so only our own names with our own port are answered.
+ */
+export function refuseForeignHost(request: FastifyRequest, port: number | undefined): void {
+  const ownPort = port ?? request.socket.localPort
+  const suffix = ownPort === undefined || ownPort === 80 ? ['', ':80'] : [`:${ownPort}`]
+  const host = request.headers.host?.toLowerCase() ?? ''
+  if (ownNames.some((name) => suffix.some((end) => host === name + end))) return
+  throw new HoldfastError(
+    'AUTH_FORBIDDEN',
+    `this server answers to 127.0.0.1, localhost and [::1] with its own port, not to the Host it was called by`,
+    { allowed: ownNames },
+  )
+}
+
+/**
+ * Another origin must not act with our cookie. SameSite alone does not keep out other ports of localhost, which are
+ * the same site. A GET may come without these headers (a typed address, curl); what changes something must prove
+ * where it comes from, or carry a token, which no browser adds by itself.
+ */
+export function refuseForeignOrigin(request: FastifyRequest, hasBearer: boolean): void {
+  const safe = request.method === 'GET' || request.method === 'HEAD'
+  if (safe && !isApi(request)) return
+  const { origin, host } = request.headers
+  const site = request.headers['sec-fetch-site']
+  if (origin !== undefined) {
+    if (origin.toLowerCase() === `http://${host?.toLowerCase()}`) return
+  } else if (site !== undefined) {
+    if (site === 'same-origin' || (safe && site === 'none')) return
+  } else if (safe || hasBearer) return
+  throw new HoldfastError('AUTH_FORBIDDEN', 'refused: the request does not come from a page of this server')
+}

@@ -1,0 +1,42 @@
+import type { SpecText, Status, Wanted } from '@holdfast/core'
+import type { History } from '../store/store.ts'
+
+/** All that the API knows of the rest of the controller. It edits what is wanted and reads what was seen; nothing else. */
+export interface Platform {
+  names(): string[]
+  /** Undefined for an unknown name, and for a deployment that nobody has looked at yet. */
+  status(name: string): Status | undefined
+  spec(name: string): { readonly spec: SpecText; readonly revision: number } | undefined
+  /** Checks, saves and wakes the loop. `baseRevision` null takes whatever is there. Throws SPEC_*. */
+  apply(spec: unknown, baseRevision: number | null, actor: string): Applied
+  /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
+  plan(spec: unknown): Promise<PlanPreview>
+  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void
+  readonly events: History
+  /** Calls back with each new status of any deployment; answers how to stop. */
+  onStatus(listener: (status: Status) => void): () => void
+  /** The application's user. Only ever given to the command line's token, never to a browser. */
+  credentials(name: string): { readonly user: string; readonly password: string } | undefined
+}
+
+export interface Applied {
+  readonly name: string
+  readonly revision: number
+  readonly changed: boolean
+}
+
+export interface PlanPreview {
+  readonly name: string
+  readonly isNew: boolean
+  readonly changes: readonly string[]
+  readonly because: string
+  /** The engine's config of each node, with the secrets masked. */
+  readonly files: Readonly<Record<string, string>>
+}
+
+export interface WantedOptions {
+  /** With `down`: delete the data too. */
+  readonly purge: boolean
+  /** With `up`: a shard that lost every copy may start empty. */
+  readonly acceptDataLoss: boolean
+}

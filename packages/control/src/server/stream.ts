@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream'
+import { HoldfastError } from '@holdfast/core'
+import type { FastifyReply } from 'fastify'
+import type { Clock } from '../clock.ts'
+
+const streamsMax = 64
+const heartbeatMs = 15_000
+/** A reader this far behind is cut off; it comes back and resumes where it was. */
+const backlogBytesMax = 1024 ** 2
+
+export interface Frame {
+  readonly id?: number
+  readonly data: unknown
+}
+
+/** One open stream of server-sent events. */
+export interface Stream {
+  /** False when the reader is too far behind and the stream was ended. */
+  send(frame: Frame): boolean
+  end(): void
+  /** Fires when the stream is over, whoever ended it. */
+  readonly signal: AbortSignal
+}
+
+/** All open streams, so that their number is bounded and a stopping server can end them. */
+export class Streams {
+  readonly #clock: Clock
+  readonly #open = new Set<Stream>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** `alive` is asked before each frame and each heartbeat: a stream outlives neither its session nor its subject. */
+  open(reply: FastifyReply, alive: () => boolean): Stream {
+    if (this.#open.size >= streamsMax) {
+      throw new HoldfastError('UNREACHABLE_CONTROLLER', `${streamsMax} streams are open: close some pages`)
+    }
+    const over = new AbortController()
+    const readable = new Readable({ read: () => undefined })
+    const end = () => {
+      if (!over.signal.aborted) readable.push(null)
+      over.abort()
+    }
+    const send = (chunk: string): boolean => {
+      if (over.signal.aborted) return false
+      if (alive() && readable.readableLength < backlogBytesMax) readable.push(chunk)
+      else end()
+      return !over.signal.aborted
+    }
+    const stream: Stream = { signal: over.signal, end, send: (frame) => send(formatFrame(frame)) }
+    this.#open.add(stream)
+    over.signal.addEventListener('abort', () => this.#open.delete(stream), { once: true })
+    readable.once('close', () => over.abort())
+
+    reply.headers({ 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
+    void reply.send(readable)
+    send('retry: 1000\n\n')
+    void this.#beat(stream, () => send(': heartbeat\n\n'))
+    return stream
+  }
+
+  /** Tells a dead connection from a quiet one. Never rejects: sleeping and sending do not throw. */
+  async #beat(stream: Stream, beat: () => boolean): Promise<void> {
+    do await this.#clock.sleep(heartbeatMs, stream.signal)
+    while (!stream.signal.aborted && beat())
+  }
+
+  endAll(): void {
+    for (const stream of this.#open) stream.end()
+  }
+}
+
+/** JSON has no raw line breaks, so a frame's data is always one line. */
+const formatFrame = ({ id, data }: Frame): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`

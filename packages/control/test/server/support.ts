@@ -1,0 +1,86 @@
+import { randomBytes, scryptSync } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { buildApp } from '../../src/server/app.ts'
+import { HandClock } from './hand-clock.ts'
+import { MemoryPlatform } from './memory-platform.ts'
+
+export const password = 'kxq7-aaaa-bbbb-cccc-dddd-eeee-ffff'
+export const bearerToken = 'token-of-the-command-line'
+export const ownOrigin = 'http://localhost:7070'
+
+/** Weak on purpose: the string carries its parameters, and these tests sign in often. */
+export function cheapHash(text: string): string {
+  const salt = randomBytes(16)
+  const hash = scryptSync(text, salt, 32, { N: 1024, r: 8, p: 1 })
+  return `scrypt$N=1024,r=8,p=1$${salt.toString('base64')}$${hash.toString('base64')}`
+}
+
+export interface World {
+  readonly app: FastifyInstance
+  readonly platform: MemoryPlatform
+  readonly clock: HandClock
+  /** Everything that was logged, as lines. */
+  readonly logged: string[]
+  close(): Promise<void>
+}
+
+interface WorldOptions {
+  readonly adminHash?: string
+  /** Null: whatever it will listen on. */
+  readonly port?: number | null
+}
+
+/** A server with a panel of one page. */
+export function aWorld({ adminHash = cheapHash(password), port = 7070 }: WorldOptions = {}): World {
+  const panelDir = mkdtempSync(join(tmpdir(), 'holdfast-panel-'))
+  mkdirSync(join(panelDir, 'assets'))
+  writeFileSync(join(panelDir, 'index.html'), '<!doctype html><title>Holdfast</title>')
+  writeFileSync(join(panelDir, 'assets', 'main-1a2b.js'), 'export {}')
+  const logged: string[] = []
+  const platform = new MemoryPlatform()
+  const clock = new HandClock()
+  const app = buildApp({
+    platform,
+    auth: { adminName: 'admin', adminHash, bearerToken },
+    clock,
+    panelDir,
+    log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
+    ...(port === null ? {} : { port }),
+  })
+  const close = async () => {
+    await app.close()
+    rmSync(panelDir, { recursive: true, force: true })
+  }
+  return { app, platform, clock, logged, close }
+}
+
+/** What a browser sends from a page of ours. */
+export const fromOwnPage = { host: 'localhost:7070', origin: ownOrigin, 'sec-fetch-site': 'same-origin' }
+export const asCli = { host: '127.0.0.1:7070', authorization: `Bearer ${bearerToken}` }
+
+export interface Attempt {
+  readonly user?: string
+  readonly password?: string
+  readonly from?: string
+}
+
+export const signIn = ({ app }: World, attempt: Attempt = {}) =>
+  app.inject({
+    method: 'POST',
+    url: '/api/v1/session',
+    headers: fromOwnPage,
+    remoteAddress: attempt.from ?? '127.0.0.1',
+    payload: { user: attempt.user ?? 'admin', password: attempt.password ?? password },
+  })
+
+/** Headers of a signed-in browser. */
+export async function asAdmin(world: World): Promise<typeof fromOwnPage & { cookie: string }> {
+  const answer = await signIn(world)
+  return { ...fromOwnPage, cookie: cookieOf(answer.headers['set-cookie']) }
+}
+
+export const cookieOf = (header: string | string[] | undefined): string => String(header).split(';', 1)[0] ?? ''
