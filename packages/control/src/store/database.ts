@@ -1,0 +1,107 @@
+import { closeSync, openSync } from 'node:fs'
+import { HoldfastError } from '@holdfast/core'
+import Database from 'libsql'
+import { onDisk } from './disk-error.ts'
+
+export interface DatabaseOptions {
+  readonly path: string
+  /** FULL: a write is on disk when it returns. NORMAL: a power failure may cost the last writes, never the file. */
+  readonly synchronous: 'FULL' | 'NORMAL'
+  /** How the file looks now; rises with every change of the tables. */
+  readonly version: number
+  /** Makes the tables of `version`, where they are not yet. */
+  readonly schema: string
+}
+
+/** One row. What the tables here hold: texts, numbers and nulls. */
+export type Row = Readonly<Record<string, string | number | null>>
+
+const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null
+
+/** How long another process may hold the file. Its transactions take milliseconds. */
+const lockedMsMax = 2000
+
+/**
+ * One SQLite file: opened, checked, and every error of it explained. Write-ahead logging, so that readers do not wait;
+ * its locks are the kernel's and end with the process, however it ends.
+ */
+export class DatabaseFile {
+  readonly path: string
+  readonly #db: Database.Database
+
+  constructor({ path, synchronous, version, schema }: DatabaseOptions) {
+    this.path = path
+    this.#db = onDisk(path, () => {
+      // SQLite would make the file readable for others; its log takes the permissions of the file.
+      closeSync(openSync(path, 'a', 0o600))
+      return new Database(path)
+    })
+    try {
+      this.run(() => {
+        this.#db.pragma(`busy_timeout = ${lockedMsMax}`)
+        this.#db.pragma('journal_mode = WAL')
+        this.#db.pragma(`synchronous = ${synchronous}`)
+        this.#db.pragma('secure_delete = ON')
+      })
+      const found = Number(this.row('PRAGMA user_version')?.['user_version'] ?? 0)
+      if (found > version) {
+        throw new HoldfastError(
+          'HOST_HOME_NEWER',
+          `${path} was written by a newer Holdfast (layout ${found}, this one knows ${version}). Run that version, or name another HOLDFAST_HOME.`,
+          { path, found, known: version },
+        )
+      }
+      if (found < version) {
+        this.transaction(() => {
+          this.#db.exec(schema)
+          this.#db.exec(`PRAGMA user_version = ${version}`)
+        })
+      }
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
+  }
+
+  run<T>(work: () => T): T {
+    return onDisk(this.path, work)
+  }
+
+  /**
+   * The first row, or undefined. For reading only: the driver does not tell if what `RETURNING` answered could not be
+   * committed after it.
+   */
+  row(sql: string, ...values: (string | number)[]): Row | undefined {
+    const found: unknown = this.run(() => this.#db.prepare(sql).get(...values))
+    return isRow(found) ? found : undefined
+  }
+
+  rows(sql: string, ...values: (string | number)[]): Row[] {
+    return this.run(() => this.#db.prepare(sql).all(...values)).filter(isRow)
+  }
+
+  /** How many rows it changed. */
+  change(sql: string, ...values: (string | number | null)[]): number {
+    return this.run(() => this.#db.prepare(sql).run(...values).changes)
+  }
+
+  /** All or nothing, with the write lock from the start: two who read before they write cannot both go on. */
+  transaction<T>(work: () => T): T {
+    return this.run(() => {
+      this.#db.exec('BEGIN IMMEDIATE')
+      try {
+        const result = work()
+        this.#db.exec('COMMIT')
+        return result
+      } catch (error) {
+        // On a full disk the engine has rolled back already, and a second time would hide why.
+        if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+        throw error
+      }
+    })
+  }
+
+  close(): void {
+    if (this.#db.open) this.#db.close()
+  }
+}

@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DatabaseFile } from '../../src/store/database.ts'
+import type { Home } from '../../src/store/home.ts'
+import { SqliteHistory } from '../../src/store/sqlite-history.ts'
+import { anEvent, describeHistory } from './store.contract.ts'
+import { temporaryHome } from './temporary-home.ts'
+
+describeHistory('sqlite', () => {
+  const { home, clean } = temporaryHome()
+  return { open: (eventsMax) => new SqliteHistory({ home, ...(eventsMax === undefined ? {} : { eventsMax }) }), clean }
+})
+
+describe('the file of the history', () => {
+  let home: Home
+  let clean: () => void
+  beforeEach(() => ({ home, clean } = temporaryHome()) && undefined)
+  afterEach(() => clean())
+
+  test('goes on counting when the next process opens it, also after everything old was dropped', () => {
+    const first = new SqliteHistory({ home, eventsMax: 2 })
+    const last = Array.from({ length: 5 }, () => first.append(anEvent())).at(-1)
+    first.close()
+    const second = new SqliteHistory({ home, eventsMax: 2 })
+    const next = second.append(anEvent())
+    expect(next.seq).toBe((last?.seq ?? 0) + 1)
+    expect(second.latest({})).toEqual([last, next])
+    second.close()
+  })
+
+  test('an event of a kind that a later version added is still read', () => {
+    new SqliteHistory({ home }).close()
+    const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 1, schema: '' })
+    file.change("INSERT INTO events VALUES (7, 1, 1, 'shop', 'eclipse', 'shop', 'the moon', NULL, 'sky')")
+    file.close()
+    const history = new SqliteHistory({ home })
+    expect(history.latest({}).map((event) => event.because)).toEqual(['the moon'])
+    history.close()
+  })
+})
