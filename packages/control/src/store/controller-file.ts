@@ -1,0 +1,102 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { onDisk } from './disk-error.ts'
+import type { Home } from './home.ts'
+import { writeAtomically } from './home.ts'
+
+/** How a command finds the controller of this home, and proves that it may ask. */
+export interface ControllerRecord {
+  readonly id: string
+  readonly pid: number
+  /** When the process started, in the kernel's ticks since boot: a pid alone may have been given to somebody else. */
+  readonly startTime: number
+  readonly bootId: string
+  readonly url: string
+  /** Proves to the controller that the caller can read this file. */
+  readonly token: string
+  /** Wall clock, ms since 1970: for people. */
+  readonly startedAt: number
+}
+
+export interface ControllerFound extends ControllerRecord {
+  /** Stopped by a signal: it is there, and does not answer until it is continued. */
+  readonly stopped: boolean
+}
+
+export interface ProcessStat {
+  /** The kernel's letter: R, S, D, T, Z, X… */
+  readonly state: string
+  readonly startTime: number
+}
+
+export function writeController(home: Pick<Home, 'controllerFile'>, record: ControllerRecord): void {
+  onDisk(home.controllerFile, () => writeAtomically(home.controllerFile, `${JSON.stringify(record)}\n`))
+}
+
+/** The controller that runs on this home, or undefined: no file, or its process is gone, or was of another boot. */
+export function readController(home: Pick<Home, 'controllerFile'>): ControllerFound | undefined {
+  const record = readRecord(home.controllerFile)
+  if (record === undefined || record.bootId !== readBootId()) return undefined
+  const stat = readProcessStat(record.pid)
+  if (stat === undefined || stat.startTime !== record.startTime || 'ZX'.includes(stat.state)) return undefined
+  return { ...record, stopped: stat.state === 'T' || stat.state === 't' }
+}
+
+/** Takes the file away, if it is still this controller's. */
+export function removeController(home: Pick<Home, 'controllerFile'>, id: string): void {
+  if (readRecord(home.controllerFile)?.id === id) onDisk(home.controllerFile, () => rmSync(home.controllerFile))
+}
+
+export function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/** What the kernel says of a process, or undefined if there is none. */
+export function readProcessStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * `/proc/PID/stat`: pid, the command in parentheses, the state, and so on; the start time is field 22. The command may
+ * hold blanks and parentheses of its own, so the fields are counted from the last closing one.
+ */
+export function parseProcessStat(text: string): ProcessStat | undefined {
+  const fields = text
+    .slice(text.lastIndexOf(')') + 1)
+    .trim()
+    .split(/\s+/)
+  const [state, startTime] = [fields[0], Number(fields[19])]
+  if (!text.includes(')') || state === undefined || !Number.isSafeInteger(startTime)) return undefined
+  return { state, startTime }
+}
+
+function readRecord(path: string): ControllerRecord | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    return onDisk(path, () => {
+      throw error
+    })
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) ? value : undefined
+  } catch {
+    // Written by atomic rename, so it is never half there: this is somebody else's file, and no controller's.
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is ControllerRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const fields = new Map<string, unknown>(Object.entries(value))
+  return (
+    ['id', 'bootId', 'url', 'token'].every((key) => typeof fields.get(key) === 'string') &&
+    ['pid', 'startTime', 'startedAt'].every((key) => Number.isSafeInteger(fields.get(key)))
+  )
+}
