@@ -1,3 +1,4 @@
+import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
 import type { SlotRange } from './slots.ts'
 import { formatSlots } from './slots.ts'
@@ -16,7 +17,11 @@ export interface Endpoint {
 
 /** One thing done to the world, by the agent beside the engine. Each checks nothing but its own effect. */
 export type Action =
-  | { readonly kind: 'start'; readonly node: string; readonly files: NodeFiles }
+  /**
+   * `loadRdb`: there is an RDB and no append-only file. Turning the append-only file on in the config would start the
+   * node empty, so it starts without, and the file is turned on live.
+   */
+  | { readonly kind: 'start'; readonly node: string; readonly files: NodeFiles; readonly loadRdb?: boolean }
   | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
   /** SIGKILL to a frozen engine, and to exactly that process. */
   | { readonly kind: 'fence'; readonly node: string; readonly pid: number; readonly startTime: number }
@@ -93,10 +98,18 @@ export function describeAction(action: Action): string {
   }
 }
 
+/** Something that the plan found and a person should read, beside what it does. */
+export interface PlanNote {
+  readonly kind: Extract<EventKind, 'node' | 'drift' | 'loss'>
+  readonly subject: string
+  readonly because: string
+}
+
 /** What to do next, and why. The actions do not depend on each other: what must wait, waits for the next turn. */
 export interface Plan {
   readonly actions: readonly Action[]
   readonly because: string
+  readonly notes: readonly PlanNote[]
   /** When to look again at the latest, in ms from now. Null: the ordinary second. */
   readonly lookAgainMs: number | null
 }

@@ -26,8 +26,11 @@ export type EngineSeen =
   | { readonly kind: 'answered'; readonly at: number; readonly facts: EngineFacts }
   | { readonly kind: 'loading'; readonly at: number }
   | { readonly kind: 'busy'; readonly at: number }
-  /** It took the connection or the question, and did not answer yet. */
-  | { readonly kind: 'silent'; readonly since: number; readonly late: boolean }
+  /**
+   * It took the connection or the question, and owes an answer since then. Where the observer itself was not awake
+   * in between, `since` is when it woke up: silence counts only while somebody listens.
+   */
+  | { readonly kind: 'silent'; readonly since: number }
   /** Nobody listens, or it turned us away. */
   | { readonly kind: 'refused'; readonly at: number; readonly reason: string }
   /** Not asked yet. */
@@ -97,6 +100,8 @@ export interface OpenSlot {
   readonly slot: number
   readonly direction: 'importing' | 'migrating'
   readonly peer: string
+  /** Keys of this slot on this node; null: not counted. */
+  readonly keys: number | null
 }
 
 /** What the agent answers about one node: the process, its directory, and what happened to it before. */
@@ -156,7 +161,9 @@ export interface NodeRecord {
   readonly replid: string
   readonly offset: number
   readonly link: ReplicaLink['state'] | null
-  /** Observer's clock; negative if it was in an earlier boot or run. */
+  /** When its link to its primary was last seen up; null if never, or since it became primary. */
+  readonly linkUpAt: number | null
+  /** When it last answered. Observer's clock; -Infinity if that was in an earlier boot. */
   readonly at: number
 }
 

@@ -1,0 +1,52 @@
+import type { ClusterView, OpenSlot, ViewEntry } from './observed.ts'
+import type { SlotRange } from './slots.ts'
+
+/**
+ * `CLUSTER NODES`, one line a node:
+ * `<id> <ip:port@bus[,hostname]> <flags> <primary or -> <ping> <pong> <epoch> <link> <slot> … [<slot>->-<id>]`
+ */
+export function parseClusterNodes(text: string): ClusterView {
+  const entries: ViewEntry[] = []
+  let me = ''
+  let open: OpenSlot[] = []
+  for (const line of text.split('\n')) {
+    if (line === '') continue
+    const [engineId, where, flagText, follows, , , epoch, link, ...slots] = line.split(' ')
+    if (engineId === undefined || where === undefined || flagText === undefined || epoch === undefined) {
+      throw new Error(`CLUSTER NODES has an odd line: ${line}`)
+    }
+    const flags = flagText.split(',')
+    if (flags.includes('myself')) {
+      me = engineId
+      open = slots.filter((slot) => slot.startsWith('[')).map(parseOpenSlot)
+    }
+    const hostAndPort = where.slice(0, where.indexOf('@'))
+    const colon = hostAndPort.lastIndexOf(':')
+    entries.push({
+      engineId,
+      address: hostAndPort.slice(0, colon),
+      port: Number(hostAndPort.slice(colon + 1)),
+      role: flags.includes('master') ? 'primary' : flags.includes('slave') ? 'replica' : 'unknown',
+      follows: follows === undefined || follows === '-' ? null : follows,
+      health: flags.includes('fail') ? 'fail' : flags.includes('fail?') ? 'fail?' : 'ok',
+      handshake: flags.includes('handshake'),
+      linked: link === 'connected',
+      configEpoch: Number(epoch),
+      slots: slots.filter((slot) => !slot.startsWith('[')).map(parseRange),
+    })
+  }
+  if (me === '') throw new Error('CLUSTER NODES names nobody as myself')
+  return { me, entries, open }
+}
+
+function parseRange(text: string): SlotRange {
+  const [from, to] = text.split('-').map(Number)
+  return [from ?? 0, to ?? from ?? 0]
+}
+
+/** `[93->-id]` is on its way out, `[93-<-id]` on its way in. */
+function parseOpenSlot(text: string): OpenSlot {
+  const [, slot, arrow, peer] = /^\[(\d+)-([<>])-([0-9a-f]+)\]$/.exec(text) ?? []
+  if (slot === undefined || peer === undefined) throw new Error(`CLUSTER NODES has an odd open slot: ${text}`)
+  return { slot: Number(slot), direction: arrow === '>' ? 'migrating' : 'importing', peer, keys: null }
+}

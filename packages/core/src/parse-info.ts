@@ -1,0 +1,73 @@
+import type { AttachedReplica, EngineFacts, ReplicaLink } from './observed.ts'
+
+export type InfoFields = ReadonlyMap<string, string>
+
+/** The fields of an `INFO` reply. Sections are dropped: no field name occurs twice. */
+export function parseInfo(text: string): InfoFields {
+  const fields = new Map<string, string>()
+  for (const line of text.split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0 && !line.startsWith('#')) fields.set(line.slice(0, colon), line.slice(colon + 1))
+  }
+  return fields
+}
+
+/** The number of a field; throws if it is not there, since a missing number must not become a zero. */
+export function infoNumber(info: InfoFields, field: string): number {
+  const value = Number(info.get(field) ?? Number.NaN)
+  if (Number.isNaN(value)) throw new Error(`INFO has no number ${field}`)
+  return value
+}
+
+/** Valkey answers `redis_version:7.2.4` for compatibility, so its own fields are asked first. */
+export function engineVersion(info: InfoFields): string {
+  return info.get('valkey_version') ?? info.get('redis_version') ?? 'unknown'
+}
+
+/** What `INFO` says of replication. */
+export function parseReplication(
+  info: InfoFields,
+): Pick<EngineFacts, 'role' | 'replid' | 'replidBefore' | 'offset' | 'link' | 'replicas'> {
+  const role = info.get('role') === 'master' ? 'primary' : 'replica'
+  return {
+    role,
+    replid: info.get('master_replid') ?? '',
+    replidBefore: info.get('master_replid2') ?? '',
+    offset: infoNumber(info, role === 'primary' ? 'master_repl_offset' : 'slave_repl_offset'),
+    link: role === 'replica' ? parseLink(info) : null,
+    replicas: role === 'primary' ? parseAttached(info) : [],
+  }
+}
+
+function parseLink(info: InfoFields): ReplicaLink {
+  const up = info.get('master_link_status') === 'up'
+  return {
+    state: info.get('master_sync_in_progress') === '1' ? 'syncing' : up ? 'up' : 'down',
+    downSeconds: Math.max(0, Number(info.get('master_link_down_since_seconds') ?? 0)),
+    primaryPort: Number(info.get('master_port') ?? 0),
+  }
+}
+
+function parseAttached(info: InfoFields): AttachedReplica[] {
+  const attached: AttachedReplica[] = []
+  for (let index = 0; ; index++) {
+    const line = info.get(`slave${index}`)
+    if (line === undefined) return attached
+    const pairs = new Map(line.split(',').map((pair) => pair.split('=') as [string, string]))
+    attached.push({
+      port: Number(pairs.get('port')),
+      online: pairs.get('state') === 'online',
+      offset: Number(pairs.get('offset')),
+      ackAgeSeconds: Number(pairs.get('lag')),
+    })
+  }
+}
+
+/** Keys of all databases. */
+export function keyCount(info: InfoFields): number {
+  let keys = 0
+  for (const [field, value] of info) {
+    if (/^db\d+$/.test(field)) keys += Number(/keys=(\d+)/.exec(value)?.[1] ?? 0)
+  }
+  return keys
+}

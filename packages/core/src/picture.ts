@@ -1,0 +1,91 @@
+import type { NodePlace } from './document.ts'
+import { shardsOf } from './document.ts'
+import type { Life } from './life.ts'
+import { isGone, judgeLife } from './life.ts'
+import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed } from './observed.ts'
+import type { Claim } from './ownership.ts'
+import { slotOwners } from './ownership.ts'
+import type { SlotRange } from './slots.ts'
+import { countSlots, normalizeSlots } from './slots.ts'
+import type { Spec } from './spec.ts'
+
+/** The observed facts, read once for all rules: who lives, who owns what, who is whose. */
+export interface Picture {
+  readonly at: number
+  readonly nodes: readonly NodePicture[]
+  readonly shards: readonly ShardPicture[]
+  readonly views: readonly ClusterView[]
+  readonly owners: readonly Claim[]
+  /** Slots that nobody owns. Known only where somebody answers. */
+  readonly unowned: readonly SlotRange[]
+}
+
+export interface NodePicture {
+  readonly id: string
+  readonly shard: string
+  readonly place: NodePlace
+  readonly life: Life
+  readonly gone: boolean
+  /** Null unless it answers. */
+  readonly facts: EngineFacts | null
+  readonly agent: AgentNodeSeen | null
+  readonly seen: NodeSeen
+  /** The engine's own id: as it says, else as its files or its agent's record say. */
+  readonly engineId: string | null
+}
+
+export interface ShardPicture {
+  readonly id: string
+  /** Its place in the layout, from 0. */
+  readonly index: number
+  readonly nodes: readonly NodePicture[]
+  /** The node that owns its slots, alive or not; null where no owner is known. */
+  readonly primary: NodePicture | null
+  readonly slots: readonly SlotRange[]
+  /** Whether any of its copies ever owned slots: from then on an empty engine must not become its primary. */
+  readonly born: boolean
+}
+
+/** Reads the facts once. The layout decides which nodes there are; facts about others are ignored. */
+export function readPicture(layout: readonly NodePlace[], observed: Observed, spec: Spec): Picture {
+  const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
+  const nodes = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
+  const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
+  const { owners, unowned } = slotOwners(views)
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const shards = shardsOf(layout).map(({ id, nodes: places }, index): ShardPicture => {
+    const members = places.map((place) => byId.get(place.id) as NodePicture)
+    const held = owners.filter((claim) => members.some((node) => node.engineId === claim.engineId))
+    const main = [...held].sort((a, b) => countSlots(b.slots) - countSlots(a.slots) || b.epoch - a.epoch)[0]
+    return {
+      id,
+      index,
+      nodes: members,
+      primary: main === undefined ? null : (members.find((node) => node.engineId === main.engineId) ?? null),
+      slots: normalizeSlots(held.flatMap((claim) => claim.slots)),
+      born: held.length > 0 || members.some(hasOwnedSlots),
+    }
+  })
+  return { at: observed.at, nodes, shards, views, owners, unowned }
+}
+
+function readNode(place: NodePlace, seen: NodeSeen, spec: Spec, now: number): NodePicture {
+  const life = judgeLife(seen, spec.timeouts.frozenAfter, now)
+  const facts = life === 'alive' && seen.engine.kind === 'answered' ? seen.engine.facts : null
+  const { agent } = seen
+  return {
+    id: place.id,
+    shard: place.shard,
+    place,
+    life,
+    gone: isGone(life),
+    facts,
+    agent,
+    seen,
+    engineId: facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? null,
+  }
+}
+
+const hasOwnedSlots = (node: NodePicture): boolean => node.agent?.record?.ownedSlots === true
+
+const unseen = (place: NodePlace): NodeSeen => ({ ...place, engine: { kind: 'unknown' }, agent: null })

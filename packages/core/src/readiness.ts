@@ -1,0 +1,94 @@
+/**
+ * Ready means: every node answers; all agree on who owns which slot and who follows whom; every replica's link is up;
+ * the quorum can vote. `cluster_state:ok` alone is not ready: a failover asked for 2 s after creation was denied because
+ * the voters had not heard of the replica yet.
+ */
+import type { ViewEntry } from './observed.ts'
+import type { NodePicture, Picture, ShardPicture } from './picture.ts'
+import { countSlots, formatSlots, slotCountTotal } from './slots.ts'
+
+export interface Readiness {
+  readonly ready: 'yes' | 'no' | 'unknown'
+  /** What is missing, or what is there. */
+  readonly because: string
+}
+
+export function judgeReadiness(picture: Picture): Readiness {
+  const unseen = picture.nodes.filter((node) => node.life === 'away')
+  if (unseen.length > 0) return { ready: 'unknown', because: `cannot see ${idsOf(unseen)}` }
+  const missing = [...silentNodes(picture), ...slotGaps(picture), ...disagreements(picture), ...badLinks(picture)]
+  if (missing.length > 0) return { ready: 'no', because: missing.slice(0, 3).join('; ') }
+  const { nodes, shards } = picture
+  return { ready: 'yes', because: `${shards.length} shards, ${nodes.length} of ${nodes.length} nodes in sync` }
+}
+
+/** The fewest living copies in sync that any shard has, its primary included. */
+export function copiesInSync(picture: Picture): number {
+  return Math.min(...picture.shards.map(inSync))
+}
+
+function inSync(shard: ShardPicture): number {
+  if (shard.primary?.facts == null) return 0
+  return 1 + shard.nodes.filter((node) => node !== shard.primary && node.facts?.link?.state === 'up').length
+}
+
+const idsOf = (nodes: readonly NodePicture[]): string => nodes.map(({ id }) => id).join(', ')
+
+function silentNodes(picture: Picture): string[] {
+  return picture.nodes.filter((node) => node.facts === null).map((node) => `${node.id} is ${node.life}`)
+}
+
+function slotGaps(picture: Picture): string[] {
+  if (picture.owners.length === 0) return ['no slots are given out yet']
+  const problems = picture.unowned.length > 0 ? [`nobody owns slots ${formatSlots(picture.unowned)}`] : []
+  const orphans = picture.shards.filter((shard) => shard.primary !== null && shard.primary.facts === null)
+  return [...problems, ...orphans.map((shard) => `${shard.id} has no living primary`)]
+}
+
+/** What each node sees must be what all see: the same members, healthy and linked, with the same slots and primaries. */
+function disagreements(picture: Picture): string[] {
+  const expected = expectedView(picture)
+  const problems: string[] = []
+  for (const node of picture.nodes) {
+    if (node.facts === null) continue
+    const { entries, open } = node.facts.view
+    const odd = entries.find((entry) => describeEntry(entry) !== expected.get(entry.engineId))
+    if (entries.length !== picture.nodes.length) {
+      problems.push(`${node.id} knows ${entries.length} of ${picture.nodes.length} nodes`)
+    } else if (odd !== undefined) {
+      const subject = picture.nodes.find((other) => other.engineId === odd.engineId)?.id ?? odd.engineId.slice(0, 8)
+      problems.push(`${node.id} sees ${subject} differently`)
+    } else if (open.length > 0) problems.push(`${node.id} has slot ${open[0]?.slot} half moved`)
+    else if (!node.facts.clusterOk) problems.push(`${node.id} does not accept writes yet`)
+  }
+  return problems
+}
+
+function expectedView(picture: Picture): Map<string, string> {
+  const expected = new Map<string, string>()
+  for (const shard of picture.shards) {
+    for (const node of shard.nodes) {
+      if (node.engineId === null) continue
+      const isPrimary = node === shard.primary
+      const slots = picture.owners.find((claim) => claim.engineId === node.engineId)?.slots ?? []
+      expected.set(node.engineId, `${isPrimary ? '-' : (shard.primary?.engineId ?? '?')} ok ${formatSlots(slots)}`)
+    }
+  }
+  return expected
+}
+
+const describeEntry = (entry: ViewEntry): string =>
+  `${entry.follows ?? '-'} ${entry.handshake || !entry.linked ? 'unlinked' : entry.health} ${formatSlots(entry.slots)}`
+
+function badLinks(picture: Picture): string[] {
+  return picture.shards.flatMap((shard) =>
+    shard.nodes
+      .filter((node) => node.facts?.role === 'replica' && node.facts.link?.state !== 'up')
+      .map((node) => `${node.id} ${node.facts?.link?.state === 'syncing' ? 'is syncing' : 'has lost its link'}`),
+  )
+}
+
+/** All slots have an owner that answers. */
+export const coversAllSlots = (picture: Picture): boolean =>
+  picture.shards.reduce((sum, shard) => sum + (shard.primary?.facts == null ? 0 : countSlots(shard.slots)), 0) ===
+  slotCountTotal

@@ -1,0 +1,158 @@
+import type { Plan } from './action.ts'
+import type { Document } from './document.ts'
+import type { EventKind } from './event.ts'
+import type { NodePicture, Picture, ShardPicture } from './picture.ts'
+import { copiesInSync, judgeReadiness } from './readiness.ts'
+import type { Spec } from './spec.ts'
+import type { NodeState, NodeStatus, ShardStatus, Status } from './status.ts'
+import { formatBytes } from './units.ts'
+
+export interface StatusInput {
+  readonly document: Document
+  readonly spec: Spec
+  readonly picture: Picture
+  readonly plan: Plan
+  readonly controller: Status['controller']
+  readonly engine: Status['engine']
+  /** Wall clock at the moment of `picture.at`. */
+  readonly wallNow: number
+}
+
+/** The public answer to "how is it", from one turn's picture and plan. */
+export function statusOf({ document, spec, picture, plan, controller, engine, wallNow }: StatusInput): Status {
+  const readiness = judgeReadiness(picture)
+  return {
+    apiVersion: 1,
+    name: document.name,
+    displayName: spec.displayName === '' ? document.name : spec.displayName,
+    topology: spec.topology,
+    wanted: document.wanted,
+    observedAt: Math.round(wallNow),
+    specRevision: document.specRevision,
+    settledRevision: document.settledRevision,
+    ready: document.wanted === 'down' ? 'no' : readiness.ready,
+    because: plan.because,
+    copiesInSync: copiesInSync(picture),
+    lossWindow: lossWindowOf(picture, spec),
+    controller,
+    engine,
+    shards: picture.shards.map(shardStatus),
+    sentinels: [],
+    nodes: picture.nodes.map((node) => nodeStatus(node, picture, document, wallNow)),
+    operations: document.operations,
+  }
+}
+
+/** What changed between two looks, in words: the event log's view of the nodes and shards. */
+export function describeChanges(
+  before: Status | undefined,
+  after: Status,
+): { kind: EventKind; subject: string; because: string }[] {
+  const changes: { kind: EventKind; subject: string; because: string }[] = []
+  for (const node of after.nodes) {
+    const was = before?.nodes.find(({ id }) => id === node.id)
+    if (was === undefined || was.state === node.state) continue
+    if (isPassing(was.state, node.state)) continue
+    changes.push({ kind: 'node', subject: node.id, because: `${node.id} is ${node.state}, was ${was.state}` })
+  }
+  for (const shard of after.shards) {
+    const was = before?.shards.find(({ id }) => id === shard.id)
+    if (was === undefined || was.primary === shard.primary || shard.primary === null) continue
+    const from = was.primary === null ? 'nobody' : was.primary
+    changes.push({
+      kind: 'shard',
+      subject: shard.id,
+      because: `${shard.primary} is primary of ${shard.id}, was ${from}`,
+    })
+  }
+  if (before !== undefined && before.ready !== after.ready) {
+    changes.push({
+      kind: 'ready',
+      subject: after.name,
+      because: `ready: ${after.ready}, was ${before.ready} (${after.because})`,
+    })
+  }
+  return changes
+}
+
+/** A start goes through these states within a second; only where it ends is news. */
+const isPassing = (was: NodeState, is: NodeState): boolean =>
+  (was === 'starting' && is === 'syncing') || (was === 'ok' && is === 'silent') || (was === 'silent' && is === 'ok')
+
+function shardStatus(shard: ShardPicture): ShardStatus {
+  const primary = shard.primary !== null && !shard.primary.gone ? shard.primary.id : null
+  return {
+    id: shard.id,
+    slots: shard.slots,
+    primary,
+    replicas: shard.nodes.filter((node) => node.id !== primary).map(({ id }) => id),
+  }
+}
+
+function nodeStatus(node: NodePicture, picture: Picture, document: Document, wallNow: number): NodeStatus {
+  const { facts, agent, seen } = node
+  const last = agent?.record ?? null
+  const lookedAt = seen.engine.kind === 'answered' ? seen.engine.at : (last?.at ?? null)
+  const ago = lookedAt === null ? null : picture.at - lookedAt
+  return {
+    id: node.id,
+    engineId: node.engineId,
+    hostId: node.place.host,
+    shard: node.shard,
+    host: node.place.address,
+    port: node.place.port,
+    role: facts?.role ?? last?.role ?? 'unknown',
+    state: stateOf(node, document),
+    epoch:
+      facts?.view.entries.find((entry) => entry.engineId === facts.engineId)?.configEpoch ?? last?.configEpoch ?? null,
+    offset: facts?.offset ?? last?.offset ?? null,
+    replid: facts?.replid ?? last?.replid ?? null,
+    link: facts?.link?.state ?? null,
+    lag: lagOf(node, picture),
+    fence: null,
+    pid: agent?.process.state === 'running' ? agent.process.pid : null,
+    seenAt: ago === null || !Number.isFinite(ago) || ago > wallNow ? null : Math.round(wallNow - ago),
+    memoryBytes: facts?.memoryBytes ?? null,
+    memoryMaxBytes: facts?.memoryMaxBytes ?? null,
+    opsPerSecond: facts?.opsPerSecond ?? null,
+    keys: facts?.keys ?? null,
+    clients: facts?.clients ?? null,
+  }
+}
+
+function stateOf(node: NodePicture, document: Document): NodeState {
+  switch (node.life) {
+    case 'alive':
+      return node.facts?.role === 'replica' && node.facts.link?.state !== 'up' ? 'syncing' : 'ok'
+    case 'loading':
+    case 'starting':
+      return 'starting'
+    case 'dead':
+      return 'dead'
+    case 'absent':
+      return document.wanted === 'down' ? 'stopped' : 'dead'
+    case 'away':
+      return 'unknown'
+    default:
+      return node.life
+  }
+}
+
+/** Bytes behind the primary, as far as both were seen in this look. */
+function lagOf(node: NodePicture, picture: Picture): number | null {
+  const primary = picture.shards.find((shard) => shard.id === node.shard)?.primary
+  if (primary?.facts == null || node.facts?.role !== 'replica') return null
+  return primary.facts.replid === node.facts.replid ? Math.max(0, primary.facts.offset - node.facts.offset) : null
+}
+
+function lossWindowOf(picture: Picture, spec: Spec): string {
+  const lags = picture.nodes.flatMap((node) => lagOf(node, picture) ?? [])
+  const behind = lags.length === 0 ? 'an unknown amount' : formatBytes(Math.max(...lags))
+  const disk =
+    spec.persistence === 'aof' || spec.persistence === 'hybrid'
+      ? 'power failure: up to 1 s of writes'
+      : spec.persistence === 'rdb'
+        ? 'power failure: all since the last snapshot'
+        : 'power failure: everything'
+  return `death of a primary: what its replica does not have yet (${behind} now); ${disk}`
+}
