@@ -1,0 +1,119 @@
+/**
+ * A dead primary's shard gets another one.
+ *
+ * FORCE skips the dead primary's consent but asks the voters; it is allowed on proof of death only. One shard at a
+ * time: the next one's election needs voters who agree on this one's outcome. A refused vote is not asked again (asked
+ * 21 times in a row it never won); after half a second the same replica is told to TAKEOVER, which asks nobody and is
+ * therefore right only while the old primary is proven dead and we hold the current epoch. Where two of three
+ * primaries died together nobody is left to vote, and TAKEOVER is the only way back.
+ */
+import type { PlanNote } from '../action.ts'
+import type { FailoverMode } from '../observed.ts'
+import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import type { Spec } from '../spec.ts'
+import { formatBytes, formatDuration } from '../units.ts'
+import { bytesBehind, failoverCandidate, judgeReplicas, leastLoss, restartedSince } from './candidate.ts'
+import { canRestartInPlace, hasCopy } from './copy.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, join, wait } from './step.ts'
+
+/** How long a vote may take before it counts as refused: the engine looks ten times a second. */
+const voteMs = 500
+/** How soon to look again while an election runs. */
+const pollMs = 10
+
+export function planFailover({ picture, spec }: PlanInput): Step {
+  const headless = picture.shards.filter((shard) => shard.primary?.gone === true)
+  const steps = headless.map((shard) => promote(shard, shard.primary as NodePicture, picture, spec))
+  const running = steps.find((step) => step.kind === 'running')
+  if (running !== undefined) return running.step
+  const first = steps.find((step) => step.step.actions.length > 0)
+  return first?.step ?? join(steps.map(({ step }) => step))
+}
+
+interface Promotion {
+  /** `running`: asked and not settled, so no other shard's turn yet. */
+  readonly kind: 'running' | 'other'
+  readonly step: Step
+}
+
+function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Promotion {
+  const asked = askedSinceDeath(shard, dead)
+  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
+  const candidate = failoverCandidate(shard, dead, spec)
+  if (candidate !== undefined) {
+    const behind = bytesBehind(candidate, dead) ?? 0
+    const reason = `${dead.id} (primary of ${shard.id}) is dead, ${candidate.id} is ${behind === 0 ? 'in sync' : `${formatBytes(behind)} behind`}`
+    return { kind: 'other', step: ask(candidate, reason, picture) }
+  }
+  return { kind: 'other', step: withoutCandidate(shard, dead, picture, spec) }
+}
+
+/** Force while a majority can vote, takeover where none is left. */
+function ask(node: NodePicture, reason: string, picture: Picture, notes: readonly PlanNote[] = []): Step {
+  const voters = votersOf(picture)
+  const mode: FailoverMode = voters.alive * 2 > voters.all ? 'force' : 'takeover'
+  const how =
+    mode === 'force' ? 'promoting it' : `${voters.alive} of ${voters.all} voters live, so it takes over without a vote`
+  return act(`${reason}: ${how}`, [{ kind: 'failover', node: node.id, mode }], notes)
+}
+
+function continueElection(shard: ShardPicture, dead: NodePicture, asked: Asked, picture: Picture): Step {
+  const { node, mode, at } = asked
+  const sinceMs = picture.at - at
+  if (sinceMs < voteMs) {
+    return wait(`${node.id} was asked to take over ${shard.id} ${formatDuration(sinceMs)} ago`, pollMs)
+  }
+  if (node.facts === null) {
+    return wait(`${node.id} was asked to take over ${shard.id} and does not answer`, 100)
+  }
+  const reason =
+    mode === 'force' ? `the voters did not elect ${node.id} within ${voteMs} ms` : `${node.id} has not taken over yet`
+  return act(`${reason} and ${dead.id} is dead: ${node.id} takes over without them`, [
+    { kind: 'failover', node: node.id, mode: 'takeover' },
+  ])
+}
+
+interface Asked {
+  readonly node: NodePicture
+  readonly mode: FailoverMode
+  readonly at: number
+}
+
+/** The replica that was asked since the primary was last seen alive and is still there to do it. */
+function askedSinceDeath(shard: ShardPicture, dead: NodePicture): Asked | undefined {
+  const lastSeen = dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY
+  return shard.nodes
+    .filter((node) => node !== dead && !node.gone)
+    .flatMap((node): Asked[] => {
+      const asked = node.agent?.failoverAsked ?? null
+      return asked === null || asked.mode === 'switchover' || asked.at < lastSeen ? [] : [{ node, ...asked }]
+    })
+    .sort((a, b) => b.at - a.at)[0]
+}
+
+function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Step {
+  const living = shard.nodes.filter((node) => !node.gone)
+  if (living.length === 0) return idle
+  const objections = judgeReplicas(shard, dead, spec).flatMap(({ objection }) => objection ?? [])
+  const why = `${dead.id} (primary of ${shard.id}) is dead and nobody may take over (${objections.join(', ')})`
+  if (canRestartInPlace(dead, spec)) return idle
+  const best = leastLoss(shard, dead)
+  if (best === undefined) return wait(why)
+  const onlyCopy = restartedSince(best, dead) && !shard.nodes.some((node) => node !== best && hasCopy(node, spec))
+  const lastSeen = dead.agent?.record?.at ?? picture.at
+  const patienceMs = onlyCopy ? 0 : lastSeen + spec.failover.lossAfter - picture.at
+  if (patienceMs > 0) {
+    return wait(`${why}: waiting ${formatDuration(patienceMs)} more before accepting loss`, Math.min(patienceMs, 1000))
+  }
+  const behind = bytesBehind(best, dead)
+  const lost = behind === null ? 'an unknown amount' : formatBytes(behind)
+  const loss = `${shard.id}: possible loss of ${lost}, promoting ${best.id} since ${dead.id} does not come back`
+  return ask(best, loss, picture, [{ kind: 'loss', subject: shard.id, because: loss }])
+}
+
+/** Primaries that own slots are the voters. */
+export function votersOf(picture: Picture): { alive: number; all: number } {
+  const primaries = picture.shards.flatMap((shard) => (shard.primary === null ? [] : [shard.primary]))
+  return { alive: primaries.filter((node) => node.life === 'alive').length, all: primaries.length }
+}

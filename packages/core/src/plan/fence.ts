@@ -1,0 +1,52 @@
+/**
+ * A frozen engine is killed by its agent, and is dead from then on. It would otherwise wake up later as a primary that
+ * nobody elected. A busy one is left alone: the engine itself fails healthy primaries over for a slow script.
+ */
+import type { NodePicture } from '../picture.ts'
+import { formatDuration } from '../units.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, join, wait } from './step.ts'
+
+/** At most one such kill a shard in this time: what freezes again at once has another cause. */
+const fenceEveryMs = 600_000
+
+export function planFence({ picture, spec }: PlanInput): Step {
+  const steps = picture.shards.flatMap((shard) => {
+    const fencedAt = Math.max(...shard.nodes.map((node) => node.agent?.fencedAt ?? Number.NEGATIVE_INFINITY))
+    return shard.nodes.map((node) => fenceNode(node, picture.at - fencedAt, picture.at, spec.timeouts))
+  })
+  const first = steps.find((step) => step.actions.length > 0)
+  return first ?? join(steps)
+}
+
+function fenceNode(
+  node: NodePicture,
+  sinceFenceMs: number,
+  now: number,
+  timeouts: { readonly frozenAfter: number; readonly busyAfter: number },
+): Step {
+  const { engine, agent } = node.seen
+  if (engine.kind !== 'silent')
+    return node.life === 'busy' ? wait(`${node.id} is busy with a script: left alone`) : idle
+  const silentMs = now - engine.since
+  const silence = `${node.id} has not answered for ${formatDuration(silentMs)}`
+  if (node.life === 'silent') {
+    const proofMs = timeouts.frozenAfter - silentMs
+    return wait(`${silence}: suspicion only`, proofMs > 0 ? proofMs + 5 : 250)
+  }
+  if (node.life === 'busy') {
+    const long = silentMs >= timeouts.busyAfter ? ', longer than busyAfter' : ''
+    return wait(`${silence} but burns CPU: busy, left alone${long}`, 250)
+  }
+  if (node.life !== 'frozen' || agent?.process.state !== 'running') return idle
+  const { pid, startTime, stopped } = agent.process
+  const frozen = `${silence} and ${stopped ? 'is stopped' : 'uses no CPU'}: frozen`
+  if (sinceFenceMs < fenceEveryMs) {
+    return wait(
+      `${frozen}, but ${node.shard} had a frozen engine killed ${formatDuration(sinceFenceMs)} ago: not again yet`,
+    )
+  }
+  return act(`${frozen}, killing it so that it cannot wake up as a second primary`, [
+    { kind: 'fence', node: node.id, pid, startTime },
+  ])
+}

@@ -1,0 +1,107 @@
+/**
+ * Which missing engines to start, and which must stay down for now.
+ *
+ * An empty or older engine must never become primary of a shard that has data: its replicas would copy the emptiness
+ * within a second. So a dead primary waits until its shard's promotion is settled and then comes back as a replica;
+ * and where every copy of a shard is down, the freshest one by the agents' records starts first and the others stay
+ * down until it answers, because replication ids and offsets prove nothing after a restart from files.
+ */
+import type { Action, PlanNote } from '../action.ts'
+import type { NodePicture, ShardPicture } from '../picture.ts'
+import { formatDuration } from '../units.ts'
+import { failoverCandidate } from './candidate.ts'
+import { canRestartInPlace, hasCopy, logsWrites } from './copy.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, join, wait } from './step.ts'
+
+const backoffFirstMs = 500
+const backoffMaxMs = 30_000
+
+export function planStart(input: PlanInput): Step {
+  return join(input.picture.shards.map((shard) => startShard(shard, input)))
+}
+
+function startShard(shard: ShardPicture, input: PlanInput): Step {
+  const gone = shard.nodes.filter((node) => node.gone)
+  if (gone.length === 0) return idle
+  if (!shard.born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
+  if (gone.length === shard.nodes.length) return startFreshest(shard, input)
+  return join(gone.map((node) => startBeside(node, shard, input)))
+}
+
+/** A missing node whose shard has a living copy. */
+function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
+  const { primary } = shard
+  if (primary !== null && primary !== node && primary.life === 'alive') {
+    return startNode(node, `${primary.id} is primary of ${shard.id}`, input)
+  }
+  if (primary === node) {
+    if (failoverCandidate(shard, node, input.spec) !== undefined) return idle
+    if (!canRestartInPlace(node, input.spec)) return idle
+    return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
+  }
+  const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
+  return wait(`${node.id} stays down while ${reason}`)
+}
+
+/** All copies of a shard are down. */
+function startFreshest(shard: ShardPicture, input: PlanInput): Step {
+  const copies = shard.nodes.filter((node) => hasCopy(node, input.spec))
+  const freshest = [...copies].sort(fresherFirst)[0]
+  if (freshest !== undefined) {
+    return startNode(freshest, `all copies of ${shard.id} are down and it is the freshest`, input)
+  }
+  const lastPrimary = [...shard.nodes].sort(fresherFirst)[0] as NodePicture
+  const { spec, document } = input
+  if ((spec.durability === 'cache' && spec.use === 'cache') || document.acceptDataLoss) {
+    const because = `${shard.id} has no copy left: it starts empty`
+    return startNode(lastPrimary, because, input, [
+      { kind: 'loss', subject: shard.id, because: `data lost: ${because}` },
+    ])
+  }
+  return wait(
+    `${shard.id} has no copy left and use is ${spec.use}: restore its files, or accept the loss with --accept-data-loss`,
+  )
+}
+
+function startNode(node: NodePicture, because: string, input: PlanInput, notes: readonly PlanNote[] = []): Step {
+  const { process, starts } = node.agent ?? {}
+  if (process?.state === 'dead' && process.lingering) {
+    return wait(`${node.id} is killed and not gone yet: its directory stays reserved`)
+  }
+  const restMs = backoffMs(starts?.failures ?? 0) - (input.picture.at - (starts?.lastAt ?? Number.NEGATIVE_INFINITY))
+  if (restMs > 0) {
+    const times = starts?.failures === 1 ? 'once' : `${starts?.failures} times`
+    const said = starts?.lastError ?? 'no reason given'
+    return wait(`${node.id} failed to start ${times} (${said}): trying again in ${formatDuration(restMs)}`, restMs)
+  }
+  const files = input.files.get(node.id)
+  if (files === undefined) return idle
+  const loadRdb = node.agent?.files.rdb === true && !node.agent.files.aof && logsWrites(input.spec)
+  const action: Action = { kind: 'start', node: node.id, files, ...(loadRdb ? { loadRdb } : {}) }
+  return act(`starting ${node.id}: ${because}`, [action], notes)
+}
+
+/** 500 ms, 1 s, 2 s … up to half a minute: an engine that cannot start must not eat the machine. */
+export function backoffMs(failures: number): number {
+  return failures === 0 ? 0 : Math.min(backoffMaxMs, backoffFirstMs * 2 ** (failures - 1))
+}
+
+/**
+ * The later config epoch has the later history; within one history the primary has at least what its replicas have;
+ * among replicas the higher offset wins.
+ */
+function fresherFirst(a: NodePicture, b: NodePicture): number {
+  return (
+    epochOf(b) - epochOf(a) ||
+    Number(wasPrimary(b)) - Number(wasPrimary(a)) ||
+    (b.agent?.record?.offset ?? 0) - (a.agent?.record?.offset ?? 0) ||
+    (a.id < b.id ? -1 : 1)
+  )
+}
+
+const epochOf = (node: NodePicture): number =>
+  Math.max(node.agent?.record?.configEpoch ?? 0, node.agent?.files.claim?.configEpoch ?? 0)
+
+const wasPrimary = (node: NodePicture): boolean =>
+  node.agent?.record?.role === 'primary' || node.agent?.files.claim?.role === 'primary'

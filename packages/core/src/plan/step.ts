@@ -1,0 +1,59 @@
+import type { Action, NodeFiles, PlanNote } from '../action.ts'
+import type { Document } from '../document.ts'
+import type { Picture } from '../picture.ts'
+import type { Spec } from '../spec.ts'
+
+/** All that a rule may look at. */
+export interface PlanInput {
+  readonly spec: Spec
+  readonly document: Document
+  readonly picture: Picture
+  /** The rendered files of each node, by its id. */
+  readonly files: ReadonlyMap<string, NodeFiles>
+  /** The values that the directives we own should have. */
+  readonly owned: Readonly<Record<string, string>>
+}
+
+/**
+ * What one rule says. The first rule with actions decides the turn; where none has any, the sentences of those that
+ * wait are what there is to tell.
+ */
+export interface Step {
+  readonly actions: readonly Action[]
+  readonly because: string | null
+  readonly notes: readonly PlanNote[]
+  readonly lookAgainMs: number | null
+}
+
+export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
+
+export const act = (because: string, actions: readonly Action[], notes: readonly PlanNote[] = []): Step => ({
+  actions,
+  because,
+  notes,
+  lookAgainMs: null,
+})
+
+export const wait = (because: string, lookAgainMs: number | null = null, notes: readonly PlanNote[] = []): Step => ({
+  actions: [],
+  because,
+  notes,
+  lookAgainMs,
+})
+
+/** Several steps of one kind as one: their actions together, their sentences in a row. */
+export function join(steps: readonly Step[]): Step {
+  const acting = steps.filter((step) => step.actions.length > 0)
+  const told = (acting.length > 0 ? acting : steps).flatMap((step) => (step.because === null ? [] : [step.because]))
+  return {
+    actions: acting.flatMap((step) => step.actions),
+    because: told.length === 0 ? null : told.join('; '),
+    notes: steps.flatMap((step) => step.notes),
+    lookAgainMs: soonest(steps.map((step) => step.lookAgainMs)),
+  }
+}
+
+export function soonest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null)
+  return known.length === 0 ? null : Math.max(0, Math.min(...known))
+}
