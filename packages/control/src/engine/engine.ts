@@ -6,8 +6,7 @@ import type { EngineSeen, NodePlace } from '@holdfast/core'
  * - `look` asks every node at once and never throws: a node that does not answer is a fact.
  * - A node that answered last time is waited for until the deadline; one that is already silent is not waited for,
  *   so that one frozen engine does not slow the turn that heals another.
- * - `silent.since` is when the oldest unanswered question was asked. `late` says that the observer's own loop was
- *   late in that window, so the silence proves nothing.
+ * - `silent.since` is when the oldest unanswered question was asked, or when the observer woke up after that.
  */
 export interface EnginePort {
   look(nodes: readonly NodePlace[], signal: AbortSignal): Promise<ReadonlyMap<string, EngineSeen>>

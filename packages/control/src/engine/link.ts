@@ -1,0 +1,137 @@
+import { HoldfastError } from '@holdfast/core'
+import { createClient, ErrorReply } from '@redis/client'
+
+/** Whom to connect as, and where. */
+export interface LinkTarget {
+  readonly address: string
+  readonly port: number
+  readonly username: string
+  readonly password: string
+  readonly name: string
+}
+
+type Client = ReturnType<typeof makeClient>
+
+/** A single connection without the library's own ideas of retrying, queueing and giving up. */
+function makeClient({ address, port, username, password, name }: LinkTarget) {
+  return createClient({
+    username,
+    password,
+    name,
+    RESP: 2,
+    socket: { host: address, port, reconnectStrategy: false, connectTimeout: 1000, noDelay: true },
+    commandOptions: { timeout: 0 },
+    disableClientInfo: true,
+    disableOfflineQueue: true,
+  })
+}
+
+/**
+ * One connection to one engine, opened when first needed and again after it was lost. Commands are written at once
+ * and in order; each has a deadline, after which the answer is no longer waited for.
+ */
+export class EngineLink {
+  readonly #target: LinkTarget
+  readonly #onClose: () => void
+  #client: Client | undefined
+  #opening: Promise<void> | undefined
+  /** Whether the connection was ever up: one that could not be opened was not lost. */
+  #wasOpen = false
+
+  constructor(target: LinkTarget, onClose: () => void = () => {}) {
+    this.#target = target
+    this.#onClose = onClose
+  }
+
+  get isOpen(): boolean {
+    return this.#client?.isReady === true
+  }
+
+  /** The reply, waited for at most `withinMs` (1 s; null: as long as it takes). Throws ENGINE_REFUSED with the engine's own words, or UNREACHABLE_ENGINE. */
+  async command(args: readonly string[], withinMs: number | null = 1000): Promise<unknown> {
+    const [first] = await this.pipeline([args], withinMs)
+    return first
+  }
+
+  /** The replies in order, all written in one go. The first error reply is thrown. */
+  async pipeline(commands: readonly (readonly string[])[], withinMs: number | null = 1000): Promise<unknown[]> {
+    const { address, port } = this.#target
+    const where = `${address}:${port}`
+    const answers = this.#open().then((client) => Promise.all(commands.map((args) => client.sendCommand([...args]))))
+    try {
+      return await (withinMs === null ? answers : within(answers, withinMs, where))
+    } catch (error) {
+      throw describe(error, where, commands[0]?.slice(0, 2).join(' ') ?? '')
+    }
+  }
+
+  close(): void {
+    const client = this.#client
+    this.#client = undefined
+    this.#opening = undefined
+    if (client !== undefined) {
+      client.removeAllListeners('end')
+      client.destroy()
+    }
+  }
+
+  async #open(): Promise<Client> {
+    if (this.#client === undefined || (!this.#client.isOpen && this.#opening === undefined)) this.#connect()
+    await this.#opening
+    if (this.#client === undefined) throw new Error('the connection was closed')
+    return this.#client
+  }
+
+  #connect(): void {
+    const client = makeClient(this.#target)
+    // Every failure reaches the caller of a command; the listener keeps it from being thrown a second time.
+    client.on('error', () => {})
+    client.on('end', () => this.#lost(client))
+    this.#client = client
+    this.#opening = client.connect().then(
+      () => {
+        this.#opening = undefined
+        this.#wasOpen = true
+      },
+      (error: unknown) => {
+        this.#lost(client)
+        throw error
+      },
+    )
+  }
+
+  #lost(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = undefined
+    this.#opening = undefined
+    if (this.#wasOpen) this.#onClose()
+    this.#wasOpen = false
+  }
+}
+
+async function within<T>(work: Promise<T>, ms: number, where: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${where} did not answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+    // What comes after the deadline has no reader.
+    work.catch(() => {})
+  }
+}
+
+/** An error reply starts with a word in capitals; anything else is the connection. */
+function describe(error: unknown, where: string, command: string): HoldfastError {
+  const said = error instanceof Error ? error.message : String(error)
+  return error instanceof ErrorReply
+    ? new HoldfastError('ENGINE_REFUSED', `${where} refused ${command}: ${said}`, { where, command, said }, error)
+    : new HoldfastError(
+        'UNREACHABLE_ENGINE',
+        `${where} cannot be asked (${command}): ${said}`,
+        { where, command, said },
+        error,
+      )
+}

@@ -1,0 +1,193 @@
+import type { EngineFacts, EngineSeen, NodePlace, OpenSlot } from '@holdfast/core'
+import {
+  engineVersion,
+  HoldfastError,
+  infoNumber,
+  keyCount,
+  parseClusterNodes,
+  parseInfo,
+  parseReplication,
+} from '@holdfast/core'
+import type { Clock } from '../clock.ts'
+import type { EnginePort } from './engine.ts'
+import { EngineLink } from './link.ts'
+
+/** How long a look waits for a node that answered last time. */
+const deadlineMs = 300
+/** How often a node is asked whether it is there, between looks: a freeze must not hide until the next second. */
+const heartbeatMs = 200
+/** A tick this late means that we were not awake, so nobody else's silence proves anything. */
+const lateMs = 300
+
+interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
+/** Reads real engines, one connection each, as the user who may only read. */
+export class ValkeyEngines implements EnginePort {
+  readonly #clock: Clock
+  readonly #credentials: Credentials
+  readonly #readers = new Map<string, Reader>()
+  readonly #heartbeat: NodeJS.Timeout
+  #listener: () => void = () => {}
+  #lastBeat: number
+
+  constructor(clock: Clock, credentials: Credentials) {
+    this.#clock = clock
+    this.#credentials = credentials
+    this.#lastBeat = clock.now()
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
+    this.#heartbeat.unref()
+  }
+
+  async look(nodes: readonly NodePlace[], signal: AbortSignal): Promise<ReadonlyMap<string, EngineSeen>> {
+    const readers = nodes.map((node) => this.#readerOf(node))
+    const enough = new AbortController()
+    const deadline = this.#clock.sleep(deadlineMs, AbortSignal.any([signal, enough.signal]))
+    await Promise.race([Promise.all(readers.map((reader) => reader.read())), deadline])
+    enough.abort()
+    // A look that was broken off has seen nothing: the questions are still on their way.
+    if (signal.aborted) return new Map()
+    return new Map(readers.map((reader) => [reader.id, reader.seen]))
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat)
+    for (const reader of this.#readers.values()) reader.close()
+    this.#readers.clear()
+  }
+
+  #readerOf(node: NodePlace): Reader {
+    const known = this.#readers.get(node.id)
+    if (known !== undefined) return known
+    const reader = new Reader(node, this.#credentials, this.#clock, () => this.#listener())
+    this.#readers.set(node.id, reader)
+    return reader
+  }
+
+  #beat(): void {
+    const now = this.#clock.now()
+    const late = now - this.#lastBeat > heartbeatMs + lateMs
+    this.#lastBeat = now
+    for (const reader of this.#readers.values()) {
+      if (late) reader.excuseSilence()
+      void reader.ping()
+    }
+  }
+}
+
+/** What one node last said, and since when it owes an answer. */
+class Reader {
+  readonly id: string
+  readonly #clock: Clock
+  readonly #link: EngineLink
+  readonly #onChange: () => void
+  #last: EngineSeen = { kind: 'unknown' }
+  /** When each question that is still without an answer was asked; an engine answers in order. */
+  #owed: number[] = []
+  /** Whether a turn was told that this node is silent, so that its answer is news. */
+  #missed = false
+
+  constructor(node: NodePlace, credentials: Credentials, clock: Clock, onChange: () => void) {
+    this.id = node.id
+    this.#clock = clock
+    this.#onChange = onChange
+    this.#link = new EngineLink(
+      { ...credentials, address: node.address, port: node.port, name: 'holdfast-probe' },
+      onChange,
+    )
+  }
+
+  get seen(): EngineSeen {
+    const since = this.#owed[0]
+    if (since === undefined) return this.#last
+    this.#missed = true
+    return { kind: 'silent', since }
+  }
+
+  /** Reads all there is to know; does nothing where a turn already knows that the node is silent. */
+  async read(): Promise<void> {
+    if (this.#missed) return
+    await this.#ask(async () => {
+      const facts = await readFacts(this.#link)
+      return { kind: 'answered', at: this.#clock.now(), facts }
+    })
+  }
+
+  /** Asks the cheapest question, if none is open: a freeze must not hide until the next look. */
+  async ping(): Promise<void> {
+    if (this.#owed.length > 0 || this.#last.kind !== 'answered') return
+    await this.#ask(async () => {
+      await this.#link.command(['PING'], null)
+      return this.#last
+    })
+  }
+
+  /** We were not awake: what looked like silence starts to count only now. */
+  excuseSilence(): void {
+    this.#owed = this.#owed.map(() => this.#clock.now())
+  }
+
+  close(): void {
+    this.#link.close()
+  }
+
+  async #ask(question: () => Promise<EngineSeen>): Promise<void> {
+    this.#owed.push(this.#clock.now())
+    try {
+      this.#last = await question()
+    } catch (error) {
+      this.#last = describeFailure(error, this.#clock.now())
+    } finally {
+      this.#owed.shift()
+    }
+    if (this.#missed && this.#owed.length === 0) {
+      this.#missed = false
+      this.#onChange()
+    }
+  }
+}
+
+async function readFacts(link: EngineLink): Promise<EngineFacts> {
+  const [infoText, clusterText, nodesText] = await link.pipeline(
+    [['INFO'], ['CLUSTER', 'INFO'], ['CLUSTER', 'NODES']],
+    null,
+  )
+  const info = parseInfo(String(infoText))
+  const view = parseClusterNodes(String(nodesText))
+  return {
+    ...parseReplication(info),
+    engineId: view.me,
+    version: engineVersion(info),
+    clusterOk: parseInfo(String(clusterText)).get('cluster_state') === 'ok',
+    view: view.open.length === 0 ? view : { ...view, open: await countKeys(link, view.open) },
+    memoryBytes: infoNumber(info, 'used_memory'),
+    memoryMaxBytes: infoNumber(info, 'maxmemory'),
+    opsPerSecond: infoNumber(info, 'instantaneous_ops_per_sec'),
+    clients: infoNumber(info, 'connected_clients'),
+    keys: keyCount(info),
+    uptimeSeconds: infoNumber(info, 'uptime_in_seconds'),
+  }
+}
+
+/** Open slots are rare, so their keys are counted only then. */
+async function countKeys(link: EngineLink, open: readonly OpenSlot[]): Promise<OpenSlot[]> {
+  const counts = await link.pipeline(
+    open.map(({ slot }) => ['CLUSTER', 'COUNTKEYSINSLOT', String(slot)]),
+    null,
+  )
+  return open.map((slot, index) => ({ ...slot, keys: Number(counts[index]) }))
+}
+
+/** LOADING and BUSY are answers of a living engine; everything else is a door that did not open. */
+function describeFailure(error: unknown, at: number): EngineSeen {
+  const said = error instanceof HoldfastError ? String(error.facts['said'] ?? error.message) : String(error)
+  if (said.startsWith('LOADING')) return { kind: 'loading', at }
+  if (said.startsWith('BUSY')) return { kind: 'busy', at }
+  return { kind: 'refused', at, reason: said }
+}

@@ -1,0 +1,127 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FailoverAsked, NodeRecord, StartHistory } from '@holdfast/core'
+import { bootId } from './proc.ts'
+
+/**
+ * What an agent must not forget, beside the data directories and not in them, so that it outlives a wiped one: the
+ * highest epoch it has obeyed, which process is which node, what each copy last was.
+ */
+interface DeploymentMemory {
+  nodes: Record<string, NodeMemory>
+}
+
+export interface NodeMemory {
+  process: { pid: number; startTime: number } | null
+  record: NodeRecord | null
+  starts: StartHistory
+  fencedAt: number | null
+  failoverAsked: FailoverAsked | null
+  /** A digest of the engine's users right after it loaded them. */
+  usersDigest: string | null
+}
+
+export const blankNode = (): NodeMemory => ({
+  process: null,
+  record: null,
+  starts: { failures: 0, lastAt: null, lastError: null },
+  fencedAt: null,
+  failoverAsked: null,
+  usersDigest: null,
+})
+
+export class AgentMemory {
+  readonly #directory: string
+  readonly #boot = bootId()
+  readonly #known = new Map<string, DeploymentMemory>()
+  /** The epoch that this agent itself last obeyed; another controller's agent on this machine may be ahead. */
+  readonly #obeyed = new Map<string, number>()
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  node(deployment: string, node: string): NodeMemory {
+    let memory = this.#known.get(deployment)
+    if (memory === undefined) {
+      memory = this.#read(deployment)
+      this.#known.set(deployment, memory)
+    }
+    memory.nodes[node] ??= blankNode()
+    return memory.nodes[node]
+  }
+
+  /** The highest epoch that any agent of this machine has obeyed. Read from disk each time: that is the point. */
+  epoch(deployment: string): number {
+    return Number(readText(join(this.#directory, `${deployment}.epoch`)) ?? 0)
+  }
+
+  /** Obeys an epoch from now on; on disk before this returns. */
+  obey(deployment: string, epoch: number): void {
+    if (this.#obeyed.get(deployment) === epoch) return
+    if (this.epoch(deployment) < epoch) this.#write(`${deployment}.epoch`, String(epoch), true)
+    // Whoever acted before may have started and stopped engines that this agent has never heard of.
+    this.#known.delete(deployment)
+    this.#obeyed.set(deployment, epoch)
+  }
+
+  /**
+   * `durable` waits for the disk: for what must be true after a power failure. An agent whose epoch is over writes
+   * nothing: it would undo what the newer one knows.
+   */
+  save(deployment: string, durable: boolean): void {
+    if (this.epoch(deployment) > (this.#obeyed.get(deployment) ?? 0)) {
+      this.#known.delete(deployment)
+      return
+    }
+    const memory = { boot: this.#boot, ...(this.#known.get(deployment) ?? { nodes: {} }) }
+    this.#write(`${deployment}.json`, JSON.stringify(memory, infinityToNumber), durable)
+  }
+
+  #write(name: string, text: string, durable: boolean): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    const path = join(this.#directory, name)
+    const beside = `${path}.${process.pid}`
+    const file = openSync(beside, 'w', 0o600)
+    try {
+      writeSync(file, text)
+      if (durable) fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(beside, path)
+  }
+
+  #read(deployment: string): DeploymentMemory {
+    const text = readText(join(this.#directory, `${deployment}.json`))
+    if (text === undefined) return { nodes: {} }
+    const { boot, nodes } = JSON.parse(text) as DeploymentMemory & { boot: string }
+    return { nodes: boot === this.#boot ? nodes : fromEarlierBoot(nodes) }
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** The monotonic clock started anew, and no process survived: times of an earlier boot are all "long ago". */
+function fromEarlierBoot(nodes: Record<string, NodeMemory>): Record<string, NodeMemory> {
+  const longAgo = -Number.MAX_VALUE
+  return Object.fromEntries(
+    Object.entries(nodes).map(([id, { record }]): [string, NodeMemory] => [
+      id,
+      {
+        ...blankNode(),
+        record: record && { ...record, at: longAgo, linkUpAt: record.linkUpAt === null ? null : longAgo },
+      },
+    ]),
+  )
+}
+
+/** JSON has no infinity; the smallest number is as long ago. */
+const infinityToNumber = (_key: string, value: unknown): unknown =>
+  value === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : value

@@ -1,0 +1,78 @@
+import type { Action } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
+import { writeNodeFiles } from './engine-process.ts'
+import { finishMove } from './finish-move.ts'
+
+/** A command to the engine of this action, let through the gate. */
+export type Command = (args: readonly string[], withinMs?: number) => Promise<unknown>
+
+export interface Surroundings {
+  readonly nodeDir: string
+  readonly admin: { readonly username: string; readonly password: string }
+}
+
+type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge' }>
+
+/** Words to the engine, for each action that is nothing else. Harmless when said twice. */
+export async function changeEngine(action: EngineAction, command: Command, around: Surroundings): Promise<void> {
+  switch (action.kind) {
+    case 'failover':
+      await command(['CLUSTER', 'FAILOVER', ...(action.mode === 'switchover' ? [] : [action.mode.toUpperCase()])])
+      return
+    case 'give-slots':
+      if (action.epoch !== null) {
+        // Only a node that knows nobody takes an epoch; one that was met meanwhile settles it with the others.
+        await command(['CLUSTER', 'SET-CONFIG-EPOCH', String(action.epoch)]).catch(ignoreRefusal)
+      }
+      for (const [from, to] of action.slots) await addSlots(command, from, to)
+      return
+    case 'meet':
+      for (const peer of action.peers) await command(['CLUSTER', 'MEET', peer.address, String(peer.port)])
+      return
+    case 'follow':
+      await command(['CLUSTER', 'REPLICATE', action.primary])
+      return
+    case 'forget':
+      for (const engineId of action.engineIds) await command(['CLUSTER', 'FORGET', engineId]).catch(ignoreUnknownNode)
+      return
+    case 'close-slot':
+      await command(['CLUSTER', 'SETSLOT', String(action.slot), 'STABLE'])
+      return
+    case 'finish-move':
+      await finishMove(action, command, around.admin)
+      return
+    case 'configure':
+      // The live value first: where the engine refuses it, the file stays as it was and the next start still works.
+      for (const [name, value] of Object.entries(action.set)) await command(['CONFIG', 'SET', name, value], 5000)
+      writeNodeFiles(around.nodeDir, action.files)
+      return
+    case 'load-users':
+      writeNodeFiles(around.nodeDir, action.files)
+      await command(['ACL', 'LOAD'])
+      return
+    default:
+      return action satisfies never
+  }
+}
+
+/** By range where the engine knows that (Redis 7, Valkey), else slot by slot. */
+async function addSlots(command: Command, from: number, to: number): Promise<void> {
+  try {
+    await command(['CLUSTER', 'ADDSLOTSRANGE', String(from), String(to)])
+  } catch (error) {
+    if (!saysUnknownCommand(error)) throw error
+    const slots = Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
+    await command(['CLUSTER', 'ADDSLOTS', ...slots])
+  }
+}
+
+const saysUnknownCommand = (error: unknown): boolean =>
+  error instanceof HoldfastError && /unknown (sub)?command/i.test(error.message)
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof HoldfastError) || error.code !== 'ENGINE_REFUSED') throw error
+}
+
+function ignoreUnknownNode(error: unknown): void {
+  if (!(error instanceof HoldfastError) || !/unknown node/i.test(error.message)) throw error
+}

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
+import { busPortOf, HoldfastError } from '@holdfast/core'
+import type { EngineBinary } from '../binary/engine-binary.ts'
+import { readProcess } from './proc.ts'
+
+export interface StartRequest {
+  readonly binary: EngineBinary
+  readonly place: NodePlace
+  readonly nodeDir: string
+  readonly action: Extract<Action, { kind: 'start' }>
+  readonly gate: () => void
+}
+
+export interface StartedEngine {
+  readonly pid: number
+  onExit(listener: () => void): void
+}
+
+export const configPath = (nodeDir: string): string => join(nodeDir, 'engine.conf')
+export const usersPath = (nodeDir: string): string => join(nodeDir, 'users.acl')
+const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
+
+/** Starts one engine in a session of its own, so that it outlives controller, agent and terminal. */
+export async function startEngine({ binary, place, nodeDir, action, gate }: StartRequest): Promise<StartedEngine> {
+  mkdirSync(join(nodeDir, 'data'), { recursive: true, mode: 0o700 })
+  writeNodeFiles(nodeDir, action.files)
+  for (const port of [place.port, busPortOf(place.port)]) await claimPort(place.address, port, place.id)
+  const log = openSync(logPath(nodeDir), 'a', 0o600)
+  try {
+    gate()
+    const child = spawn(
+      binary.server,
+      [configPath(nodeDir), ...(action.loadRdb === true ? ['--appendonly', 'no'] : [])],
+      {
+        cwd: join(nodeDir, 'data'),
+        env: { ...process.env, ...binary.env },
+        detached: true,
+        stdio: ['ignore', log, log],
+      },
+    )
+    const failed = new Promise<never>((_, reject) => {
+      child.once('error', (error) => reject(startFailed(place.id, error.message, error)))
+    })
+    await Promise.race([new Promise<void>((resolve) => child.once('spawn', resolve)), failed])
+    failed.catch(() => {})
+    child.unref()
+    return { pid: child.pid as number, onExit: (listener) => void child.once('exit', listener) }
+  } finally {
+    closeSync(log)
+  }
+}
+
+export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
+  writeFileSync(configPath(nodeDir), files.config, { mode: 0o600 })
+  writeFileSync(usersPath(nodeDir), files.users, { mode: 0o600 })
+}
+
+export function removeNode(nodeDir: string): void {
+  rmSync(nodeDir, { recursive: true, force: true })
+}
+
+/** SIGKILL to exactly this process: a pid may have been given to somebody else since. */
+export function killExactly(pid: number, startTime: number): void {
+  if (readProcess(pid)?.startTime !== startTime) return
+  process.kill(pid, 'SIGKILL')
+}
+
+/** The engine's last words, without time stamps and banners: what a person needs to mend it. */
+export function tailOfLog(nodeDir: string): string {
+  let text: string
+  try {
+    text = readFileSync(logPath(nodeDir), 'utf8').slice(-4000)
+  } catch {
+    return 'it left no log'
+  }
+  const lines = text.trimEnd().split('\n')
+  const fatal = lines.findLastIndex((line) => line.includes('FATAL CONFIG FILE ERROR'))
+  if (fatal >= 0)
+    return lines
+      .slice(fatal + 1, fatal + 4)
+      .join(' ')
+      .trim()
+  const warnings = lines.filter((line) => / # /.test(line)).map((line) => line.replace(/^.* # /, ''))
+  return warnings.at(-1) ?? lines.at(-1) ?? 'it said nothing'
+}
+
+/** Whether the port can be had; said before the start, since the engine's own words come late and in its log. */
+async function claimPort(address: string, port: number, node: string): Promise<void> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, address, resolve)
+    })
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    if (!isTaken) throw startFailed(node, (error as Error).message, error)
+    throw new HoldfastError(
+      'HOST_PORT_IN_USE',
+      `port ${port} of ${address} is in use, ${node} cannot start: end what listens there, or choose another expose.basePort`,
+      { address, port, node },
+      error,
+    )
+  } finally {
+    await new Promise<void>((resolve) => void server.close(() => resolve()))
+  }
+}
+
+const startFailed = (node: string, why: string, cause: unknown): HoldfastError =>
+  new HoldfastError('ENGINE_START_FAILED', `${node} did not start: ${why}`, { node }, cause)

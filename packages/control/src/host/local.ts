@@ -1,0 +1,371 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { Action, AgentNodeSeen, Envelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
+import { admit, HoldfastError, parseInfo, parseReplication } from '@holdfast/core'
+import type { EngineBinary } from '../binary/engine-binary.ts'
+import type { Clock } from '../clock.ts'
+import { EngineLink } from '../engine/link.ts'
+import type { NodeMemory } from './agent-memory.ts'
+import { AgentMemory } from './agent-memory.ts'
+import { changeEngine } from './change-engine.ts'
+import { readDataFiles } from './data-files.ts'
+import { killExactly, removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import type { EngineExit, HostPort } from './host.ts'
+import { processesIn, readProcess } from './proc.ts'
+
+/** How often the agent looks after its own engines: their records are what is left when one dies. */
+const recordEveryMs = 500
+/** How often it reads back the directives that Holdfast owns. */
+const configEveryMs = 2000
+/** An engine that ran this long before it ended did start; what ended it was something else. */
+const startedAfterMs = 3000
+
+export interface LocalHostOptions {
+  readonly id: string
+  readonly clock: Clock
+  readonly binary: () => Promise<EngineBinary>
+  /** Where the agent keeps what it must not forget. */
+  readonly memoryDir: string
+  readonly nodeDir: (deployment: string, node: string) => string
+  /** The agent's own user on the engines of a deployment. */
+  readonly admin: (deployment: string) => { readonly username: string; readonly password: string }
+  /** The names of the directives to read back. */
+  readonly ownedDirectives: (deployment: string) => readonly string[]
+}
+
+/** The agent of the machine that the controller runs on: a function call away, behind the port of a remote one. */
+export class LocalHost implements HostPort {
+  readonly id: string
+  readonly #options: LocalHostOptions
+  readonly #memory: AgentMemory
+  readonly #engines = new Map<string, LocalEngine>()
+  readonly #timer: NodeJS.Timeout
+  #exitListener: (exit: EngineExit) => void = () => {}
+
+  constructor(options: LocalHostOptions) {
+    this.id = options.id
+    this.#options = options
+    this.#memory = new AgentMemory(options.memoryDir)
+    this.#timer = setInterval(() => void this.#recordAll(), recordEveryMs)
+    this.#timer.unref()
+  }
+
+  now(): number {
+    return this.#options.clock.now()
+  }
+
+  onExit(listener: (exit: EngineExit) => void): void {
+    this.#exitListener = listener
+  }
+
+  look(deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>> {
+    return Promise.resolve(new Map(nodes.map((node) => [node.id, this.#engineOf(deployment, node).look()])))
+  }
+
+  async act(envelope: Envelope): Promise<void> {
+    const { deployment, controllerEpoch, action } = envelope
+    // Asked again before every command of an action: a process may be paused between any two of them.
+    const gate = (): void => admit(envelope, this.#memory.epoch(deployment), this.now())
+    gate()
+    this.#memory.obey(deployment, controllerEpoch)
+    const engine = this.#engines.get(`${deployment}/${action.node}`)
+    if (engine === undefined) {
+      throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
+    }
+    await engine.act(action, gate)
+  }
+
+  /** Lets go of the engines: they run on. */
+  close(): void {
+    clearInterval(this.#timer)
+    for (const engine of this.#engines.values()) engine.close()
+  }
+
+  #engineOf(deployment: string, place: NodePlace): LocalEngine {
+    const key = `${deployment}/${place.id}`
+    const known = this.#engines.get(key)
+    if (known !== undefined) return known
+    const engine = new LocalEngine(deployment, place, this.#options, this.#memory, (pid) =>
+      this.#exitListener({ deployment, node: place.id, pid }),
+    )
+    this.#engines.set(key, engine)
+    return engine
+  }
+
+  async #recordAll(): Promise<void> {
+    const engines = [...this.#engines.values()]
+    await Promise.all(engines.map((engine) => engine.record()))
+    for (const deployment of new Set(engines.map((engine) => engine.deployment))) {
+      const changed = engines.filter((engine) => engine.deployment === deployment && engine.takeRoleChange())
+      this.#memory.save(deployment, changed.length > 0)
+    }
+  }
+}
+
+/** One engine of this machine: its process, its directory, and the agent's own connection to it. */
+class LocalEngine {
+  readonly deployment: string
+  readonly #place: NodePlace
+  readonly #options: LocalHostOptions
+  readonly #memory: AgentMemory
+  readonly #link: EngineLink
+  readonly #onExit: (pid: number) => void
+  #config: Record<string, string> | null = null
+  #configAt = Number.NEGATIVE_INFINITY
+  #usersDigestNow: string | null = null
+  #cpu: { pid: number; ms: number; roseAt: number } | null = null
+  #diedAt: number | null = null
+  #startedAt: number | null = null
+  #stopping = false
+  #roleChanged = false
+  #adopted = false
+
+  constructor(
+    deployment: string,
+    place: NodePlace,
+    options: LocalHostOptions,
+    memory: AgentMemory,
+    onExit: (pid: number) => void,
+  ) {
+    this.deployment = deployment
+    this.#place = place
+    this.#options = options
+    this.#memory = memory
+    this.#onExit = onExit
+    const { address, port } = place
+    const { username, password } = options.admin(deployment)
+    this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
+      this.#noticeClosed(),
+    )
+  }
+
+  look(): AgentNodeSeen {
+    const memory = this.#node()
+    const { claimsSlots: _, ...files } = readDataFiles(this.#dataDir)
+    return {
+      process: this.#lookAtProcess(),
+      files,
+      record: memory.record,
+      starts: memory.starts,
+      fencedAt: memory.fencedAt,
+      failoverAsked: memory.failoverAsked,
+      config: this.#config,
+      usersMatch:
+        this.#usersDigestNow === null || memory.usersDigest === null
+          ? null
+          : this.#usersDigestNow === memory.usersDigest,
+    }
+  }
+
+  async act(action: Action, gate: () => void): Promise<void> {
+    switch (action.kind) {
+      case 'start':
+        return this.#start(action, gate)
+      case 'stop':
+        return this.#stop(action.save, gate)
+      case 'fence':
+        return this.#fence(action.pid, action.startTime)
+      case 'purge':
+        return removeNode(this.#nodeDir)
+      case 'failover':
+        this.#node().failoverAsked = { at: this.#options.clock.now(), mode: action.mode }
+        this.#memory.save(this.deployment, false)
+        return changeEngine(action, this.#guarded(gate), this.#surroundings())
+      case 'load-users':
+        await changeEngine(action, this.#guarded(gate), this.#surroundings())
+        this.#node().usersDigest = null
+        return
+      case 'configure':
+        this.#configAt = Number.NEGATIVE_INFINITY
+        await changeEngine(action, this.#guarded(gate), this.#surroundings())
+        this.#config = null
+        return
+      default:
+        return changeEngine(action, this.#guarded(gate), this.#surroundings())
+    }
+  }
+
+  /** Notes what the engine is now, so that it is known when it is no more. */
+  async record(): Promise<void> {
+    if (this.#lookAtProcess().state !== 'running') return
+    try {
+      const [text] = await this.#link.pipeline([['INFO', 'replication']])
+      const at = this.#options.clock.now()
+      this.#keep(parseReplication(parseInfo(String(text))), at)
+      if (at - this.#configAt >= configEveryMs) await this.#readBack(at)
+    } catch {
+      // It does not answer: the record keeps saying what it was when it last did.
+    }
+  }
+
+  takeRoleChange(): boolean {
+    const changed = this.#roleChanged
+    this.#roleChanged = false
+    return changed
+  }
+
+  close(): void {
+    this.#link.close()
+  }
+
+  get #nodeDir(): string {
+    return this.#options.nodeDir(this.deployment, this.#place.id)
+  }
+
+  get #dataDir(): string {
+    return join(this.#nodeDir, 'data')
+  }
+
+  #node(): NodeMemory {
+    const memory = this.#memory.node(this.deployment, this.#place.id)
+    if (!this.#adopted) {
+      this.#adopted = true
+      this.#adopt(memory)
+    }
+    return memory
+  }
+
+  /** An engine that was started and not written down before a crash is found by its working directory. */
+  #adopt(memory: NodeMemory): void {
+    const known = memory.process === null ? undefined : readProcess(memory.process.pid)
+    if (known !== undefined && known.startTime === memory.process?.startTime) return
+    const [found] = processesIn(this.#dataDir)
+    if (found !== undefined) memory.process = { pid: found.pid, startTime: found.startTime }
+  }
+
+  #keep(facts: ReturnType<typeof parseReplication>, at: number): void {
+    const memory = this.#node()
+    const { claim, claimsSlots } = readDataFiles(this.#dataDir)
+    const before = memory.record
+    const record: NodeRecord = {
+      engineId: claim?.engineId ?? before?.engineId ?? '',
+      role: facts.role,
+      ownedSlots: claimsSlots || before?.ownedSlots === true,
+      configEpoch: claim?.configEpoch ?? before?.configEpoch ?? 0,
+      replid: facts.replid,
+      offset: facts.offset,
+      link: facts.link?.state ?? null,
+      linkUpAt: facts.link?.state === 'up' ? at : facts.role === 'primary' ? null : (before?.linkUpAt ?? null),
+      at,
+    }
+    if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
+    if (memory.starts.failures > 0) memory.starts = { failures: 0, lastAt: memory.starts.lastAt, lastError: null }
+    memory.record = record
+  }
+
+  async #readBack(at: number): Promise<void> {
+    const names = this.#options.ownedDirectives(this.deployment)
+    const replies = await this.#link.pipeline([...names.map((name) => ['CONFIG', 'GET', name]), ['ACL', 'LIST']])
+    const users = replies.pop()
+    this.#config = Object.fromEntries(replies.flatMap((reply) => [pairOf(reply)]).filter(([name]) => name !== ''))
+    this.#usersDigestNow = createHash('sha256').update(JSON.stringify(users)).digest('hex')
+    this.#node().usersDigest ??= this.#usersDigestNow
+    this.#configAt = at
+  }
+
+  #lookAtProcess(): ProcessSeen {
+    const memory = this.#node()
+    if (memory.process === null) return { state: 'absent' }
+    const { pid, startTime } = memory.process
+    const facts = readProcess(pid)
+    const now = this.#options.clock.now()
+    const isIt = facts !== undefined && facts.startTime === startTime
+    const isOver = !isIt || facts.state === 'Z' || facts.state === 'X'
+    if (isOver || facts.killPending) {
+      if (isOver && this.#stopping) {
+        memory.process = null
+        this.#stopping = false
+        return { state: 'absent' }
+      }
+      this.#diedAt ??= now
+      return { state: 'dead', since: this.#diedAt, pid, lingering: !isOver }
+    }
+    this.#diedAt = null
+    if (this.#cpu?.pid !== pid || facts.cpuMs > this.#cpu.ms) this.#cpu = { pid, ms: facts.cpuMs, roseAt: now }
+    return {
+      state: 'running',
+      pid,
+      startTime,
+      stopped: facts.state === 'T' || facts.state === 't',
+      cpuMs: facts.cpuMs,
+      cpuRoseAt: this.#cpu.roseAt,
+    }
+  }
+
+  async #start(action: Extract<Action, { kind: 'start' }>, gate: () => void): Promise<void> {
+    const before = this.#lookAtProcess()
+    if (before.state === 'running' || (before.state === 'dead' && before.lingering)) return
+    const memory = this.#node()
+    const binary = await this.#options.binary()
+    gate()
+    this.#stopping = false
+    this.#startedAt = this.#options.clock.now()
+    try {
+      const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action, gate })
+      memory.process = { pid: child.pid, startTime: readProcess(child.pid)?.startTime ?? 0 }
+      memory.usersDigest = null
+      memory.failoverAsked = null
+      this.#config = null
+      this.#configAt = Number.NEGATIVE_INFINITY
+      this.#usersDigestNow = null
+      child.onExit(() => this.#noticeExit(child.pid))
+      this.#memory.save(this.deployment, true)
+    } catch (error) {
+      this.#noteFailure(error instanceof Error ? error.message : String(error))
+      throw error
+    }
+  }
+
+  async #stop(save: boolean, gate: () => void): Promise<void> {
+    if (this.#stopping) return
+    gate()
+    this.#stopping = true
+    // The engine ends without an answer; what counts is that its process is gone, which the next look shows.
+    this.#link.command(['SHUTDOWN', save ? 'SAVE' : 'NOSAVE'], 30_000).catch(() => {
+      if (this.#link.isOpen) this.#stopping = false
+    })
+  }
+
+  #fence(pid: number, startTime: number): void {
+    this.#node().fencedAt = this.#options.clock.now()
+    this.#memory.save(this.deployment, true)
+    killExactly(pid, startTime)
+  }
+
+  #noticeExit(pid: number): void {
+    this.#link.close()
+    const ranMs = this.#options.clock.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY)
+    const answered = (this.#node().record?.at ?? Number.NEGATIVE_INFINITY) >= (this.#startedAt ?? 0)
+    if (ranMs < startedAfterMs && !answered && !this.#stopping) this.#noteFailure(tailOfLog(this.#nodeDir))
+    this.#onExit(pid)
+  }
+
+  /** An adopted engine is not our child; its closed connection is the first sign of its end. */
+  #noticeClosed(): void {
+    const process = this.#node().process
+    if (process !== null && this.#lookAtProcess().state === 'dead') this.#onExit(process.pid)
+  }
+
+  #noteFailure(lastError: string): void {
+    const memory = this.#node()
+    memory.starts = { failures: memory.starts.failures + 1, lastAt: this.#options.clock.now(), lastError }
+    this.#memory.save(this.deployment, false)
+  }
+
+  #guarded(gate: () => void): (args: readonly string[], withinMs?: number) => Promise<unknown> {
+    return (args, withinMs) => {
+      gate()
+      return this.#link.command(args, withinMs)
+    }
+  }
+
+  #surroundings() {
+    return { nodeDir: this.#nodeDir, admin: this.#options.admin(this.deployment) }
+  }
+}
+
+/** `CONFIG GET name` answers a list of one pair, or nothing where the engine has no such directive. */
+function pairOf(reply: unknown): [string, string] {
+  const [name, value] = Array.isArray(reply) ? reply : []
+  return [String(name ?? ''), String(value ?? '')]
+}

@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** What the kernel says of a process. Linux only, as the engines' hosts are. */
+export interface ProcessFacts {
+  readonly pid: number
+  readonly parent: number
+  readonly command: string
+  /** Clock ticks after boot: with the boot id and the pid, the identity of a process. */
+  readonly startTime: number
+  readonly state: string
+  /** A SIGKILL is on its way: it will never answer again, even if a stalled disk keeps it in D for now. */
+  readonly killPending: boolean
+  /** CPU time of the main thread since it started. */
+  readonly cpuMs: number
+}
+
+export function readProcess(pid: number): ProcessFacts | undefined {
+  const stat = readText(`/proc/${pid}/stat`)
+  if (stat === undefined) return undefined
+  // The command stands in brackets and may hold spaces and brackets itself: the fields start after the last one.
+  const end = stat.lastIndexOf(')')
+  const fields = stat.slice(end + 2).split(' ')
+  return {
+    pid,
+    command: stat.slice(stat.indexOf('(') + 1, end),
+    state: fields[0] ?? 'X',
+    parent: Number(fields[1]),
+    startTime: Number(fields[19]),
+    killPending: isKillPending(pid),
+    cpuMs: mainThreadCpuMs(pid) ?? (Number(fields[11]) + Number(fields[12])) * 10,
+  }
+}
+
+/** The boot that this machine is in: a pid and a start time of another boot mean nothing. */
+export function bootId(): string {
+  return readText('/proc/sys/kernel/random/boot_id')?.trim() ?? 'unknown'
+}
+
+/** Processes whose working directory is this one, parents first: an engine's forked child shares its parent's. */
+export function processesIn(directory: string): ProcessFacts[] {
+  const found: ProcessFacts[] = []
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    try {
+      if (readlinkSync(`/proc/${entry}/cwd`) !== directory) continue
+    } catch {
+      continue // gone meanwhile, or another user's
+    }
+    const facts = readProcess(Number(entry))
+    if (facts !== undefined && facts.state !== 'Z' && facts.state !== 'X') found.push(facts)
+  }
+  const pids = new Set(found.map(({ pid }) => pid))
+  return found.filter(({ parent }) => !pids.has(parent))
+}
+
+/** Nanoseconds on a CPU, exactly; `stat` counts in hundredths of a second, too coarse for an idle engine. */
+function mainThreadCpuMs(pid: number): number | undefined {
+  const onCpu = readText(`/proc/${pid}/schedstat`)?.split(' ')[0]
+  return onCpu === undefined ? undefined : Number(onCpu) / 1e6
+}
+
+function isKillPending(pid: number): boolean {
+  const status = readText(`/proc/${pid}/status`) ?? ''
+  return [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].some(
+    ([, mask]) => (BigInt(`0x${mask}`) & (1n << 8n)) !== 0n,
+  )
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * The loop: observe, plan, act, once a turn; a turn a second, and at once on an event.
+ *
+ * A turn plans from what is, never from what was meant, so there is nothing to resume: a controller killed in the
+ * middle costs one turn. It is the only one who changes a deployment, and it does so only while it holds the lease;
+ * every agent checks that again with the lease's epoch, because a paused process cannot check anything.
+ */
+import type { Action, Document, EventKind, NodeFiles, Plan, Spec, Status } from '@holdfast/core'
+import {
+  describeAction,
+  describeChanges,
+  formatDuration,
+  HoldfastError,
+  judgeReadiness,
+  parseSpec,
+  planTurn,
+  readPicture,
+  statusOf,
+} from '@holdfast/core'
+import type { Log } from './log.ts'
+import type { Eyes } from './observe.ts'
+import { observe } from './observe.ts'
+import type { History, Lease, Store } from './store/store.ts'
+
+const turnEveryMs = 1000
+/** After a turn that acted: long enough for an engine to react, short against a failover. */
+const turnAfterActingMs = 10
+/** A gap between turns this much longer than meant: the process was paused, and all it knows is old. */
+const pausedMs = 4000
+/** How long a controller that stops renewing keeps the lease, and how often it renews. */
+const leaseMs = 6000
+const renewEveryMs = 2000
+/** How long after the beginning of its turn an action may still begin: what was seen is older by then. */
+const actWithinMs = 3000
+
+export interface Rendered {
+  readonly files: ReadonlyMap<string, NodeFiles>
+  readonly owned: Readonly<Record<string, string>>
+}
+
+export interface LoopOptions extends Eyes {
+  readonly name: string
+  readonly controllerId: string
+  readonly store: Store
+  readonly history: History
+  readonly log: Log
+  /** The text files of every node and the directives we own: pure, so done once a revision. */
+  readonly render: (document: Document, spec: Spec) => Promise<Rendered>
+  readonly engine: () => Status['engine']
+  readonly onStatus: (status: Status) => void
+}
+
+interface Known extends Rendered {
+  readonly document: Document
+  readonly spec: Spec
+}
+
+export class DeploymentLoop {
+  readonly name: string
+  readonly #options: LoopOptions
+  #known: Known | undefined
+  #lease: Lease | undefined
+  #renewedAt = Number.NEGATIVE_INFINITY
+  #status: Status | undefined
+  #lastShape = ''
+  #repeated = 0
+  #nextTurnAt: number
+  /** Broken off when something happened that makes this look, or this sleep, pointless. */
+  #interrupt = new AbortController()
+  #stopped = false
+
+  constructor(options: LoopOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#nextTurnAt = options.clock.now()
+    options.engines.onChange(() => this.wake())
+  }
+
+  get status(): Status | undefined {
+    return this.#status
+  }
+
+  /** When the next turn is due, by the clock. */
+  get nextTurnAt(): number {
+    return this.#nextTurnAt
+  }
+
+  /** Something happened: the next turn is now. */
+  wake(): void {
+    this.#nextTurnAt = Math.min(this.#nextTurnAt, this.#options.clock.now())
+    this.#interrupt.abort()
+  }
+
+  /** Turns until stopped. */
+  async run(): Promise<void> {
+    const { clock, log } = this.#options
+    while (!this.#stopped) {
+      try {
+        await this.turn()
+      } catch (error) {
+        // A turn that throws is a bug or a broken store; the next one looks again with fresh eyes.
+        log.error({ deployment: this.name, err: error }, 'turn failed')
+        this.#nextTurnAt = clock.now() + turnEveryMs
+      }
+      const restMs = this.#nextTurnAt - clock.now()
+      if (restMs > 0) await clock.sleep(restMs, this.#interrupt.signal)
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.wake()
+  }
+
+  /** Gives the lease back, so that the next controller need not wait for it to run out. */
+  release(): void {
+    this.#options.store.release(this.name, this.#options.controllerId)
+  }
+
+  /** One turn. Undefined: there is nothing to do it for, or it was interrupted while it looked. */
+  async turn(): Promise<Plan | undefined> {
+    const { clock, hosts } = this.#options
+    this.#interrupt = new AbortController()
+    const sleptMs = clock.now() - this.#nextTurnAt
+    const deadlines = new Map([...hosts].map(([id, host]) => [id, host.now() + actWithinMs]))
+    const known = await this.#load()
+    if (known === undefined) return this.#rest(turnEveryMs)
+    const lease = this.#holdLease()
+    const observed = await observe(this.name, known.document.nodes, this.#options, this.#interrupt.signal)
+    if (this.#interrupt.signal.aborted && !this.#stopped) return this.#rest(0)
+    const picture = readPicture(known.document.nodes, observed, known.spec)
+    const plan = this.#guard(lease, sleptMs) ?? planTurn({ ...known, picture })
+    const failed = await this.#act(plan, lease, deadlines)
+    this.#tell(plan, failed)
+    this.#publish(plan, picture, known, lease)
+    if (plan.actions.length === 0 && judgeReadiness(picture).ready === 'yes') this.#settle(known.document)
+    this.#pace(plan)
+    return plan
+  }
+
+  #rest(ms: number): undefined {
+    this.#nextTurnAt = this.#options.clock.now() + ms
+    return undefined
+  }
+
+  async #load(): Promise<Known | undefined> {
+    const document = this.#options.store.load(this.name)
+    if (document === undefined) return undefined
+    if (this.#known?.document.revision !== document.revision) {
+      const spec = parseSpec(document.spec)
+      this.#known = { document, spec, ...(await this.#options.render(document, spec)) }
+    }
+    return this.#known
+  }
+
+  /** Takes or renews the lease; a store that cannot write leaves it as it was, and the agents' epoch still guards. */
+  #holdLease(): Lease {
+    const { clock, store, controllerId, log } = this.#options
+    const now = clock.now()
+    const held = this.#lease
+    if (held !== undefined && held.holder === controllerId && now - this.#renewedAt < renewEveryMs) return held
+    try {
+      const lease = store.lease(this.name, { holder: controllerId, now, forMs: leaseMs })
+      if (lease.holder === controllerId && held?.epoch !== lease.epoch) {
+        this.#append('controller', this.name, `controller ${controllerId} acts in epoch ${lease.epoch}`)
+      }
+      this.#lease = lease
+      this.#renewedAt = now
+      return lease
+    } catch (error) {
+      log.error({ deployment: this.name, err: error }, 'lease not renewed')
+      if (held === undefined) throw error
+      return held
+    }
+  }
+
+  /** Reasons to look and not to act. */
+  #guard(lease: Lease, sleptMs: number): Plan | undefined {
+    if (lease.holder !== this.#options.controllerId) {
+      return onlyLook(`another controller (${lease.holder}) acts in epoch ${lease.epoch}: standing by`)
+    }
+    if (sleptMs > pausedMs)
+      return onlyLook(`this controller was not awake for ${formatDuration(sleptMs)}: only looking`)
+    return undefined
+  }
+
+  /** Does all of a plan at once: its actions do not depend on each other. Answers what went wrong. */
+  async #act(plan: Plan, lease: Lease, deadlines: ReadonlyMap<string, number>): Promise<Map<Action, unknown>> {
+    const failed = new Map<Action, unknown>()
+    await Promise.all(
+      plan.actions.map(async (action) => {
+        try {
+          const place = this.#known?.document.nodes.find(({ id }) => id === action.node)
+          const host = this.#options.hosts.get(place?.host ?? '')
+          if (host === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
+          const notAfter = deadlines.get(host.id) ?? 0
+          await host.act({ deployment: this.name, controllerEpoch: lease.epoch, notAfter, action })
+        } catch (error) {
+          failed.set(action, error)
+        }
+      }),
+    )
+    return failed
+  }
+
+  /** The plan's sentence and its actions go to the log and the events, word for word, when they are news. */
+  #tell(plan: Plan, failed: ReadonlyMap<Action, unknown>): void {
+    const { log } = this.#options
+    const shape = plan.because.replaceAll(/\d+(\.\d+)? (ms|s|min|h)\b/g, '…')
+    const isNews = shape !== this.#lastShape
+    this.#repeated = isNews ? 0 : this.#repeated + 1
+    this.#lastShape = shape
+    const fields = { deployment: this.name, because: plan.because, actions: plan.actions.length, failed: failed.size }
+    if (!isNews) return log.debug(fields, 'turn')
+    log.info(fields, 'turn')
+    const turn = this.#append('turn', this.name, plan.because)
+    for (const note of plan.notes) this.#append(note.kind, note.subject, note.because, turn)
+    for (const action of plan.actions) {
+      const error = failed.get(action)
+      if (error === undefined) this.#append('action', action.node, describeAction(action), turn)
+      else this.#append('failed', action.node, `${describeAction(action)}: ${messageOf(error)}`, turn)
+    }
+  }
+
+  #publish(plan: Plan, picture: ReturnType<typeof readPicture>, { document, spec }: Known, lease: Lease): void {
+    const { clock, controllerId, engine, onStatus } = this.#options
+    const controller = {
+      id: controllerId,
+      epoch: lease.epoch,
+      lease: lease.holder === controllerId ? ('held' as const) : ('lost' as const),
+    }
+    const status = statusOf({ document, spec, picture, plan, controller, engine: engine(), wallNow: clock.wall() })
+    for (const change of describeChanges(this.#status, status)) {
+      this.#append(change.kind, change.subject, change.because)
+    }
+    this.#status = status
+    onStatus(status)
+  }
+
+  /** Remembers that this revision was once as specified: from then on nothing starts empty unasked. */
+  #settle(document: Document): void {
+    if (document.settledRevision === document.specRevision && !document.acceptDataLoss) return
+    const { store, log } = this.#options
+    try {
+      store.save({ ...document, settledRevision: document.specRevision, acceptDataLoss: false })
+    } catch (error) {
+      log.warn({ deployment: this.name, err: error }, 'settled revision not saved')
+    }
+  }
+
+  /** What failed in the same way again is tried less and less often, down to once a second. */
+  #pace(plan: Plan): void {
+    const afterActing = Math.min(turnEveryMs, turnAfterActingMs * 2 ** Math.min(this.#repeated, 7))
+    const restMs =
+      plan.actions.length > 0 ? afterActing : Math.min(turnEveryMs, Math.max(5, plan.lookAgainMs ?? turnEveryMs))
+    this.#nextTurnAt = this.#options.clock.now() + (this.#interrupt.signal.aborted ? 0 : restMs)
+  }
+
+  /** The number of the event, as its consequences' cause; null where the log cannot be written. */
+  #append(kind: EventKind, subject: string, because: string, cause: string | null = null): string | null {
+    const { history, clock, log, controllerId } = this.#options
+    try {
+      const epoch = this.#lease?.epoch ?? 0
+      const draft = { epoch, at: Math.round(clock.wall()), deployment: this.name, kind, subject, because, cause }
+      return String(history.append({ ...draft, actor: `controller ${controllerId}` }).seq)
+    } catch (error) {
+      log.error({ deployment: this.name, because, err: error }, 'event not written')
+      return null
+    }
+  }
+}
+
+const onlyLook = (because: string): Plan => ({ actions: [], because, notes: [], lookAgainMs: null })
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
