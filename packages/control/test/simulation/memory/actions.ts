@@ -1,0 +1,178 @@
+import type { Action, SlotRange } from '@holdfast/core'
+import { HoldfastError, normalizeSlots, subtractSlots } from '@holdfast/core'
+import { intersectSlots, takeClaimedSlots } from './claims.ts'
+import { failoverRefusal, manualFailoverMs, takeOver } from './election.ts'
+import { deleteFiles } from './files.ts'
+import { broadcast, forget, meet } from './gossip.ts'
+import type { MemoryNode, World } from './node.ts'
+import { confOf, isServing, noteClaim, noteKnowledge, nothingRead } from './node.ts'
+import { killProcess, noteFailedStart, shutDown, startProcess } from './process.ts'
+import { becomeReplica } from './replication.ts'
+
+/* What an agent does beside its engines, with the engine's own refusals. */
+
+function refuse(node: MemoryNode, reason: string): never {
+  throw new HoldfastError('ENGINE_REFUSED', `${node.place.id} refused: ${reason}`, { node: node.place.id })
+}
+
+/** A frozen or dead engine takes no command. */
+function wantAnswering(world: World, node: MemoryNode): void {
+  if (isServing(node, world.now())) return
+  throw new HoldfastError('UNREACHABLE_ENGINE', `${node.place.id} does not answer`, { node: node.place.id })
+}
+
+export function perform(world: World, node: MemoryNode, action: Action): void {
+  switch (action.kind) {
+    case 'start':
+      return start(world, node, action)
+    case 'stop':
+      return stop(world, node, action.save)
+    case 'fence':
+      return fence(world, node, action)
+    case 'purge':
+      return deleteFiles(node)
+    default:
+      // The agent notes that it asked before it knows what comes of it.
+      if (action.kind === 'failover') node.failoverAsked = { at: world.now(), mode: action.mode }
+      wantAnswering(world, node)
+      return tellEngine(world, node, action)
+  }
+}
+
+type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge' }>
+
+function tellEngine(world: World, node: MemoryNode, action: EngineAction): void {
+  switch (action.kind) {
+    case 'failover':
+      return failover(world, node, action)
+    case 'give-slots':
+      return giveSlots(node, action)
+    case 'meet':
+      for (const peer of action.peers) meet(world, node, peer.address, peer.port)
+      return
+    case 'follow':
+      return follow(world, node, action.primary)
+    case 'forget':
+      return forgetAll(world, node, action.engineIds)
+    case 'close-slot':
+      return closeSlot(node, action.slot)
+    case 'finish-move':
+      return finishMove(world, node, action)
+    case 'configure':
+      Object.assign(node.config, action.set)
+      if (action.set['appendonly'] === 'yes') node.aofOnDisk = true
+      node.configFile = action.files.config
+      node.readBack.config = null
+      node.readBack.at = Number.NEGATIVE_INFINITY
+      return
+    case 'load-users':
+      node.usersFile = action.files.users
+      node.users = action.files.users
+      node.readBack.usersLoaded = null
+      return
+    default:
+      return action satisfies never
+  }
+}
+
+function start(world: World, node: MemoryNode, action: Extract<Action, { kind: 'start' }>): void {
+  if (node.process !== null || node.lastExit?.lingering) return
+  node.configFile = action.files.config
+  node.usersFile = action.files.users
+  node.failoverAsked = null
+  node.readBack = nothingRead()
+  if (node.weather.portTaken) {
+    const error = `port ${node.place.port} is in use`
+    noteFailedStart(world, node, error)
+    throw new HoldfastError('HOST_PORT_IN_USE', error, { node: node.place.id })
+  }
+  startProcess(world, node, action.loadRdb === true)
+}
+
+/** A frozen or busy engine hears it when it is awake again. */
+function stop(world: World, node: MemoryNode, save: boolean): void {
+  if (node.process === null) return
+  if (isServing(node, world.now())) shutDown(world, node, save)
+  else node.process.stopAsked = { save }
+}
+
+function fence(world: World, node: MemoryNode, action: Extract<Action, { kind: 'fence' }>): void {
+  node.fencedAt = world.now()
+  if (node.process?.pid !== action.pid || node.process.startTime !== action.startTime) return
+  killProcess(world, node)
+}
+
+function failover(world: World, node: MemoryNode, action: Extract<Action, { kind: 'failover' }>): void {
+  const refusal = failoverRefusal(world, node, action.mode !== 'switchover')
+  if (refusal !== null) refuse(node, refusal)
+  if (action.mode === 'takeover') takeOver(world, node)
+  else if (node.process !== null) node.process.manual = { mode: action.mode, until: world.now() + manualFailoverMs }
+}
+
+function giveSlots(node: MemoryNode, action: Extract<Action, { kind: 'give-slots' }>): void {
+  const conf = confOf(node)
+  // Only a node that knows nobody takes an epoch, and only its first; the agent goes on without.
+  if (action.epoch !== null && conf.peers.size === 0 && conf.configEpoch === 0) {
+    conf.configEpoch = action.epoch
+    conf.currentEpoch = Math.max(conf.currentEpoch, action.epoch)
+    noteClaim(node)
+  }
+  for (const owner of [conf, ...conf.peers.values()]) {
+    const [busy] = intersectSlots(owner.slots, action.slots)
+    if (busy !== undefined) refuse(node, `Slot ${busy[0]} is already busy`)
+  }
+  conf.slots = normalizeSlots([...conf.slots, ...action.slots])
+  noteClaim(node)
+}
+
+function follow(world: World, node: MemoryNode, primaryId: string): void {
+  const conf = confOf(node)
+  const primary = conf.peers.get(primaryId)
+  if (primaryId === conf.id) refuse(node, "Can't replicate myself")
+  if (primary === undefined || primary.handshakeSince !== null) refuse(node, `Unknown node ${primaryId}`)
+  else if (primary.role === 'replica') refuse(node, 'I can only replicate a master, not a replica.')
+  if (conf.role === 'primary' && (conf.slots.length > 0 || node.data.length > 0)) {
+    refuse(node, 'To set a master the node must be empty and without assigned slots.')
+  }
+  becomeReplica(world, node, primaryId)
+}
+
+function forgetAll(world: World, node: MemoryNode, ids: readonly string[]): void {
+  const conf = confOf(node)
+  if (ids.includes(conf.id)) refuse(node, "I tried hard but I can't forget myself...")
+  if (conf.role === 'replica' && conf.follows !== null && ids.includes(conf.follows)) {
+    refuse(node, "Can't forget my master!")
+  }
+  for (const id of ids) forget(world, node, id)
+}
+
+function closeSlot(node: MemoryNode, slot: number): void {
+  const conf = confOf(node)
+  if (conf.role === 'replica') refuse(node, 'You can use SETSLOT only with masters.')
+  conf.open = conf.open.filter((open) => open.slot !== slot)
+  noteKnowledge(node)
+}
+
+/** The slot changes hands under a new epoch of its new owner, who hears of it first. */
+function finishMove(world: World, node: MemoryNode, action: Extract<Action, { kind: 'finish-move' }>): void {
+  const target = world.at(action.target.port)
+  const known = confOf(node).peers.get(action.targetId)
+  if (target === undefined || known === undefined || target.conf?.id !== action.targetId) {
+    return refuse(node, `Unknown node ${action.targetId}`)
+  }
+  wantAnswering(world, target)
+  const theirs = target.conf
+  const moved: SlotRange[] = [[action.slot, action.slot]]
+  for (const end of [target, node]) {
+    confOf(end).open = confOf(end).open.filter(({ slot }) => slot !== action.slot)
+  }
+  theirs.currentEpoch = Math.max(theirs.currentEpoch, confOf(node).currentEpoch) + 1
+  theirs.configEpoch = theirs.currentEpoch
+  for (const peer of theirs.peers.values()) peer.slots = subtractSlots(peer.slots, moved)
+  theirs.slots = normalizeSlots([...theirs.slots, ...moved])
+  noteClaim(target)
+  known.configEpoch = theirs.configEpoch
+  takeClaimedSlots(world, node, known, [...known.slots, ...moved])
+  noteClaim(node)
+  broadcast(world, target)
+}

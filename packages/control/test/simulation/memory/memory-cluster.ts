@@ -1,0 +1,284 @@
+import type { Envelope, NodePlace } from '@holdfast/core'
+import { evenSlots, hasSlot, shardsOf } from '@holdfast/core'
+import type { EngineExit } from '../../../src/host/host.ts'
+import { appendWrite, writesMissing } from './data.ts'
+import { tickElection } from './election.ts'
+import { tickGossip } from './gossip.ts'
+import { HandClock } from './hand-clock.ts'
+import type { CopyAhead, MemoryNode, Promotion, World } from './node.ts'
+import { confOf, isServing, newNode, ownsSlots, viewOf } from './node.ts'
+import { shutDown } from './process.ts'
+import { Random } from './random.ts'
+import { applyStream, replicasAttachedTo, tickReplication } from './replication.ts'
+
+/*
+ * Engines, their agents and their host as one small program: it stands behind the same ports as the real ones and
+ * passes the same contract suite. Everything that happens comes from the seed and the hand clock.
+ */
+
+export interface MemoryClusterOptions {
+  readonly seed: number
+  readonly nodes: readonly NodePlace[]
+  readonly clock?: HandClock
+  readonly deployment?: string
+  readonly hostId?: string
+  readonly nodeTimeoutMs?: number
+  /** Size of one write on the replication stream. Larger ones make a lagging replica lag by more. */
+  readonly writeBytes?: number
+  /** Whether the engine fails over by itself underneath. */
+  readonly nativeFailover?: boolean
+  /** The directives that the agent reads back. Default: all that the config file names. */
+  readonly ownedDirectives?: readonly string[]
+}
+
+/** An envelope that the host accepted, and when. */
+export interface Accepted {
+  readonly at: number
+  readonly epoch: number
+  readonly action: Envelope['action']
+  readonly from: string
+}
+
+export interface AcknowledgedWrite {
+  readonly shard: string
+  readonly at: number
+}
+
+/** Ways in which a message between a controller and the agent can fail. */
+export interface HostWeather {
+  /** Chances in [0, 1] that a request does not arrive, that its answer does not, that an exit is not told. */
+  requestLoss: number
+  replyLoss: number
+  exitLoss: number
+  /** Until when the agent answers nothing at all. */
+  silentUntil: number
+}
+
+const cronMs = 100
+/** How often the agent notes what its engines are, and reads back their config. */
+const recordMs = 500
+const readBackMs = 2000
+
+export class MemoryCluster implements World {
+  readonly clock: HandClock
+  readonly random: Random
+  readonly deployment: string
+  readonly hostId: string
+  readonly nodeTimeoutMs: number
+  readonly writeBytes: number
+  readonly nativeFailover: boolean
+  readonly nodes: readonly MemoryNode[]
+  readonly hostWeather: HostWeather = { requestLoss: 0, replyLoss: 0, exitLoss: 0, silentUntil: 0 }
+  busLoss = 0
+  /** The highest epoch that the agent accepted: on its disk in the real world. */
+  epochHighest = 0
+  readonly accepted: Accepted[] = []
+  readonly promotions: Promotion[] = []
+  /** By write number, all that a primary ever acknowledged. */
+  readonly acknowledged: AcknowledgedWrite[] = []
+  readonly #owned: readonly string[] | undefined
+  readonly #byId: ReadonlyMap<string, MemoryNode>
+  readonly #byPort: ReadonlyMap<number, MemoryNode>
+  readonly #probeSlots: ReadonlyMap<string, number>
+  readonly #exitListeners = new Set<(exit: EngineExit) => void>()
+  readonly #changeListeners = new Set<(node: MemoryNode) => void>()
+  #pids = 1000
+
+  constructor(options: MemoryClusterOptions) {
+    this.clock = options.clock ?? new HandClock()
+    this.random = new Random(options.seed)
+    this.deployment = options.deployment ?? 'shop'
+    this.hostId = options.hostId ?? 'local'
+    this.nodeTimeoutMs = options.nodeTimeoutMs ?? 5000
+    this.writeBytes = options.writeBytes ?? 100
+    this.nativeFailover = options.nativeFailover ?? true
+    this.nodes = options.nodes.map(newNode)
+    this.#owned = options.ownedDirectives
+    this.#byId = new Map(this.nodes.map((node) => [node.place.id, node]))
+    this.#byPort = new Map(this.nodes.map((node) => [node.place.port, node]))
+    const shards = shardsOf(options.nodes)
+    this.#probeSlots = new Map(
+      evenSlots(shards.length).map(([from, to], index) => [shards[index]?.id ?? '', (from + to) >> 1]),
+    )
+    for (const node of this.nodes) this.#tickFrom(node, this.now() + this.random.between(0, cronMs - 1))
+    this.#recordFrom(this.now() + this.random.between(0, recordMs - 1))
+  }
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  later(ms: number, run: () => void): void {
+    this.clock.at(this.now() + ms, run)
+  }
+
+  at(port: number): MemoryNode | undefined {
+    return this.#byPort.get(port)
+  }
+
+  nextPid(): number {
+    return ++this.#pids
+  }
+
+  node(id: string): MemoryNode {
+    const node = this.#byId.get(id)
+    if (node === undefined) throw new Error(`there is no node ${id}`)
+    return node
+  }
+
+  onExit(listener: (exit: EngineExit) => void): void {
+    this.#exitListeners.add(listener)
+  }
+
+  onChange(listener: (node: MemoryNode) => void): void {
+    this.#changeListeners.add(listener)
+  }
+
+  offChange(listener: (node: MemoryNode) => void): void {
+    this.#changeListeners.delete(listener)
+  }
+
+  exited(node: MemoryNode, pid: number): void {
+    const lost = this.random.chance(this.hostWeather.exitLoss)
+    this.later(this.random.between(1, 4), () => {
+      this.changed(node)
+      if (lost) return
+      for (const listener of this.#exitListeners) listener({ deployment: this.deployment, node: node.place.id, pid })
+    })
+  }
+
+  /** Tells whoever reads engines that something happened to this one. */
+  changed(node: MemoryNode): void {
+    for (const listener of this.#changeListeners) listener(node)
+    this.clock.woke()
+  }
+
+  promoted(node: MemoryNode, how: Promotion['how']): void {
+    const conf = confOf(node)
+    const shard = this.shardOf(node)
+    const missing: CopyAhead[] = []
+    for (const other of this.nodes) {
+      if (other !== node) missing.push(...this.#copyAhead(node, other, shard))
+    }
+    this.promotions.push({ at: this.now(), node: node.place.id, shard, how, epoch: conf.configEpoch, missing })
+  }
+
+  /** The shard whose slots a node owns or replicates; where it has none, the one it was placed for. */
+  shardOf(node: MemoryNode): string {
+    for (const [shard, slot] of this.#probeSlots) {
+      if (node.conf !== null && hasSlot(node.conf.slots, slot)) return shard
+    }
+    return node.place.shard
+  }
+
+  probeSlotOf(shard: string): number {
+    const slot = this.#probeSlots.get(shard)
+    if (slot === undefined) throw new Error(`there is no shard ${shard}`)
+    return slot
+  }
+
+  get shards(): string[] {
+    return [...this.#probeSlots.keys()]
+  }
+
+  /** The living node to which a client that knows the newest slot map would write; undefined where there is none. */
+  writablePrimaryOf(shard: string): MemoryNode | undefined {
+    const owner = this.ownerOf(shard)
+    if (owner?.process == null || !owner.process.clusterOk || owner.process.writesPausedUntil > this.now()) {
+      return undefined
+    }
+    return owner
+  }
+
+  /** The answering node that owns the shard's probe slot in its own view, of the highest epoch. */
+  ownerOf(shard: string): MemoryNode | undefined {
+    const slot = this.probeSlotOf(shard)
+    let owner: MemoryNode | undefined
+    for (const node of this.nodes) {
+      if (!ownsSlots(node) || !isServing(node, this.now()) || !hasSlot(confOf(node).slots, slot)) continue
+      if (owner === undefined || confOf(node).configEpoch > confOf(owner).configEpoch) owner = node
+    }
+    return owner
+  }
+
+  /** One write of a client. Answers whether it was acknowledged. */
+  write(shard: string): boolean {
+    const primary = this.writablePrimaryOf(shard)
+    if (primary?.process == null) return false
+    appendWrite(primary.data, this.acknowledged.length)
+    this.acknowledged.push({ shard, at: this.now() })
+    primary.process.stream.offset += this.writeBytes
+    for (const replica of replicasAttachedTo(this, primary)) applyStream(this, replica, primary)
+    return true
+  }
+
+  #tickFrom(node: MemoryNode, at: number): void {
+    this.clock.at(at, () => {
+      if (isServing(node, this.now())) {
+        if (node.process?.stopAsked != null) shutDown(this, node, node.process.stopAsked.save)
+      }
+      if (isServing(node, this.now())) {
+        tickGossip(this, node)
+        tickReplication(this, node)
+        tickElection(this, node)
+      }
+      this.#tickFrom(node, at + cronMs)
+    })
+  }
+
+  #recordFrom(at: number): void {
+    this.clock.at(at, () => {
+      for (const node of this.nodes) if (isServing(node, this.now())) this.#record(node)
+      this.#recordFrom(at + recordMs)
+    })
+  }
+
+  #record(node: MemoryNode): void {
+    const conf = confOf(node)
+    const { process, record: before } = node
+    const now = this.now()
+    if (process === null) return
+    const link = conf.role === 'replica' ? (process.link?.state ?? 'down') : null
+    node.record = {
+      // Read from nodes.conf, which somebody may have deleted.
+      engineId: node.confOnDisk ? conf.id : (before?.engineId ?? ''),
+      role: conf.role,
+      ownedSlots: conf.slots.length > 0 || before?.ownedSlots === true,
+      configEpoch: node.confOnDisk ? (viewOf(node).entries[0]?.configEpoch ?? 0) : (before?.configEpoch ?? 0),
+      replid: process.stream.replid,
+      offset: process.stream.offset,
+      link,
+      linkUpAt: link === 'up' ? now : link === null ? null : (before?.linkUpAt ?? null),
+      at: now,
+    }
+    if (node.starts.failures > 0) node.starts = { failures: 0, lastAt: node.starts.lastAt, lastError: null }
+    if (now - node.readBack.at >= readBackMs) this.#readBack(node)
+  }
+
+  #readBack(node: MemoryNode): void {
+    const { config, readBack, users } = node
+    const names = this.#owned ?? Object.keys(config)
+    readBack.config = Object.fromEntries(names.flatMap((name) => (name in config ? [[name, config[name] ?? '']] : [])))
+    readBack.usersNow = users
+    readBack.usersLoaded ??= users
+    readBack.at = this.now()
+  }
+
+  #copyAhead(node: MemoryNode, other: MemoryNode, shard: string): CopyAhead[] {
+    const missing = writesMissing(node.data, other.data).filter((write) => this.acknowledged[write]?.shard === shard)
+    const [oldest] = missing
+    if (oldest === undefined) return []
+    const now = this.now()
+    return [
+      {
+        node: other.place.id,
+        writes: missing.length,
+        bytes: missing.length * this.writeBytes,
+        oldestMs: now - (this.acknowledged[oldest]?.at ?? now),
+        state: other.process === null ? 'down' : isServing(other, now) ? 'serving' : 'silent',
+        downMs: other.lastExit === null ? 0 : now - other.lastExit.since,
+        startsFailed: other.starts.failures + other.weather.startFailures,
+      },
+    ]
+  }
+}

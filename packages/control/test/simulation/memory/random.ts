@@ -1,0 +1,43 @@
+/** Chance that can be had again: mulberry32, 32 bits of state, so a whole world comes back from one small number. */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** In [0, 1). */
+  next(): number {
+    return this.bits() / 0x1_0000_0000
+  }
+
+  bits(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0
+    let mixed = this.#state
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+
+  /** A whole number in [from, to]. */
+  between(from: number, to: number): number {
+    return from + Math.floor(this.next() * (to - from + 1))
+  }
+
+  chance(probability: number): boolean {
+    return probability > 0 && this.next() < probability
+  }
+
+  pick<T>(from: readonly T[]): T {
+    const picked = from[Math.floor(this.next() * from.length)]
+    if (picked === undefined) throw new Error('nothing to pick from')
+    return picked
+  }
+
+  /** Forty hex digits, as the engine's ids have. */
+  id(): string {
+    let id = ''
+    for (let i = 0; i < 5; i++) id += this.bits().toString(16).padStart(8, '0')
+    return id
+  }
+}
