@@ -48,6 +48,8 @@ export interface LoopOptions extends Eyes {
   readonly render: (document: Document, spec: Spec) => Promise<Rendered>
   readonly engine: () => Status['engine']
   readonly onStatus: (status: Status) => void
+  /** The deployment was purged: there is nothing left to keep up. */
+  readonly onGone: () => void
 }
 
 interface Known extends Rendered {
@@ -134,8 +136,19 @@ export class DeploymentLoop {
     this.#tell(plan, failed)
     this.#publish(plan, picture, known, lease)
     if (plan.actions.length === 0 && judgeReadiness(picture).ready === 'yes') this.#settle(known.document)
+    if (isPurge(plan) && failed.size === 0) this.#forget()
     this.#pace(plan)
     return plan
+  }
+
+  /** Looks and does nothing: for a home that no controller keeps. */
+  async look(): Promise<void> {
+    const known = await this.#load()
+    if (known === undefined) return
+    const observed = await observe(this.name, known.document.nodes, this.#options, this.#interrupt.signal)
+    const picture = readPicture(known.document.nodes, observed, known.spec)
+    const plan = onlyLook('no controller runs: nothing is healed until "holdfast up"')
+    this.#publish(plan, picture, known, { holder: '', epoch: 0, until: 0 })
   }
 
   #rest(ms: number): undefined {
@@ -224,11 +237,8 @@ export class DeploymentLoop {
 
   #publish(plan: Plan, picture: ReturnType<typeof readPicture>, { document, spec }: Known, lease: Lease): void {
     const { clock, controllerId, engine, onStatus } = this.#options
-    const controller = {
-      id: controllerId,
-      epoch: lease.epoch,
-      lease: lease.holder === controllerId ? ('held' as const) : ('lost' as const),
-    }
+    const held = lease.holder === controllerId ? 'held' : lease.holder === '' ? 'none' : 'lost'
+    const controller = { id: lease.holder, epoch: lease.epoch, lease: held } as const
     const status = statusOf({ document, spec, picture, plan, controller, engine: engine(), wallNow: clock.wall() })
     for (const change of describeChanges(this.#status, status)) {
       this.#append(change.kind, change.subject, change.because)
@@ -246,6 +256,13 @@ export class DeploymentLoop {
     } catch (error) {
       log.warn({ deployment: this.name, err: error }, 'settled revision not saved')
     }
+  }
+
+  /** The last of its data is gone, and so is the document: there is nothing left to keep up. */
+  #forget(): void {
+    this.#options.store.remove(this.name)
+    this.#append('spec', this.name, `${this.name} is gone with its data`)
+    this.#options.onGone()
   }
 
   /** What failed in the same way again is tried less and less often, down to once a second. */
@@ -269,6 +286,8 @@ export class DeploymentLoop {
     }
   }
 }
+
+const isPurge = (plan: Plan): boolean => plan.actions.length > 0 && plan.actions.every(({ kind }) => kind === 'purge')
 
 const onlyLook = (because: string): Plan => ({ actions: [], because, notes: [], lookAgainMs: null })
 

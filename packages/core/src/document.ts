@@ -45,6 +45,8 @@ export interface Document {
   readonly secrets: Readonly<Record<string, string>>
   /** Set once by a person who accepts that a shard with no copy left starts empty. */
   readonly acceptDataLoss: boolean
+  /** With `wanted: down`: once nothing runs any more, the data goes too, and then this document. */
+  readonly purge: boolean
 }
 
 /** The id of the one machine that a spec without hosts means. */

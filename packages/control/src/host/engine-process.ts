@@ -89,7 +89,7 @@ export function tailOfLog(nodeDir: string): string {
 }
 
 /** Whether the port can be had; said before the start, since the engine's own words come late and in its log. */
-async function claimPort(address: string, port: number, node: string): Promise<void> {
+export async function claimPort(address: string, port: number, node: string): Promise<void> {
   const server = createServer()
   try {
     await new Promise<void>((resolve, reject) => {

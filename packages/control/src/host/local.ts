@@ -6,7 +6,7 @@ import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
 import type { NodeMemory } from './agent-memory.ts'
-import { AgentMemory } from './agent-memory.ts'
+import { AgentMemory, blankNode } from './agent-memory.ts'
 import { changeEngine } from './change-engine.ts'
 import { readDataFiles } from './data-files.ts'
 import { killExactly, removeNode, startEngine, tailOfLog } from './engine-process.ts'
@@ -23,7 +23,7 @@ const startedAfterMs = 3000
 export interface LocalHostOptions {
   readonly id: string
   readonly clock: Clock
-  readonly binary: () => Promise<EngineBinary>
+  readonly binary: (deployment: string) => Promise<EngineBinary>
   /** Where the agent keeps what it must not forget. */
   readonly memoryDir: string
   readonly nodeDir: (deployment: string, node: string) => string
@@ -166,7 +166,10 @@ class LocalEngine {
       case 'fence':
         return this.#fence(action.pid, action.startTime)
       case 'purge':
-        return removeNode(this.#nodeDir)
+        removeNode(this.#nodeDir)
+        this.#link.close()
+        Object.assign(this.#node(), blankNode())
+        return this.#memory.save(this.deployment, true)
       case 'failover':
         this.#node().failoverAsked = { at: this.#options.clock.now(), mode: action.mode }
         this.#memory.save(this.deployment, false)
@@ -296,7 +299,7 @@ class LocalEngine {
     const before = this.#lookAtProcess()
     if (before.state === 'running' || (before.state === 'dead' && before.lingering)) return
     const memory = this.#node()
-    const binary = await this.#options.binary()
+    const binary = await this.#options.binary(this.deployment)
     gate()
     this.#stopping = false
     this.#startedAt = this.#options.clock.now()

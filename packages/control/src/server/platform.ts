@@ -8,7 +8,7 @@ export interface Platform {
   status(name: string): Status | undefined
   spec(name: string): { readonly spec: SpecText; readonly revision: number } | undefined
   /** Checks, saves and wakes the loop. `baseRevision` null takes whatever is there. Throws SPEC_*. */
-  apply(spec: unknown, baseRevision: number | null, actor: string): Applied
+  apply(spec: unknown, baseRevision: number | null, actor: string): Promise<Applied>
   /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
   plan(spec: unknown): Promise<PlanPreview>
   setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void

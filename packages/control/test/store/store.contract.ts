@@ -16,6 +16,7 @@ export const aDocument = (over: Partial<Document> = {}): Document => ({
   scale: { shards: 3, setBy: 'spec' },
   secrets: { app: 'wanderer' },
   acceptDataLoss: false,
+  purge: false,
   ...over,
 })
 

@@ -1,23 +1,26 @@
 /** A deployment that shall be down: replicas first, so that each primary has handed over all it had. */
-import type { NodePicture, Picture } from '../picture.ts'
-import type { Spec } from '../spec.ts'
-import type { Step } from './step.ts'
+import type { Action } from '../action.ts'
+import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
 
-export function planDown(picture: Picture, spec: Spec): Step {
+export function planDown({ picture, spec, document }: PlanInput): Step {
   const running = picture.nodes.filter((node) => !node.gone)
-  if (running.length === 0) return idle
-  const answering = running.filter((node) => node.facts !== null)
-  const replicas = answering.filter((node) => node.facts?.role === 'replica')
-  const next = replicas.length > 0 ? replicas : running.every((node) => isStoppable(node)) ? running : answering
-  if (next.length === 0) {
-    return wait(`${running.map(({ id }) => id).join(', ')} shall stop and cannot be asked`, 250)
-  }
+  if (running.length === 0) return document.purge ? purgeAll(document.nodes.map(({ id }) => id)) : idle
+  // One that loads or starts can be asked to stop as well; one that does not answer is given its time.
+  const askable = running.filter((node) => ['alive', 'loading', 'starting'].includes(node.life))
+  const replicas = askable.filter((node) => node.facts?.role === 'replica')
+  const next = replicas.length > 0 ? replicas : askable
+  if (next.length === 0) return wait(`${running.map(({ id }) => id).join(', ')} shall stop and cannot be asked`, 250)
+  // An append-only file is complete when the engine stops; a snapshot has to be taken.
+  const save = spec.persistence === 'rdb'
   return act(
     `shall be down: stopping ${next.map(({ id }) => id).join(', ')}`,
-    next.map((node) => ({ kind: 'stop', node: node.id, save: spec.persistence !== 'none' })),
+    next.map((node): Action => ({ kind: 'stop', node: node.id, save })),
   )
 }
 
-/** An engine that still loads or starts can be stopped by a signal as well; one that is silent is given its time. */
-const isStoppable = (node: NodePicture): boolean => ['alive', 'loading', 'starting'].includes(node.life)
+const purgeAll = (nodes: readonly string[]): Step =>
+  act(
+    'down, and its data shall go',
+    nodes.map((node): Action => ({ kind: 'purge', node })),
+  )

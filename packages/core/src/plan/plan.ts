@@ -29,7 +29,8 @@ const settlingMs = 50
 
 /** One turn's plan. The first rule with something to do decides it; a plan is never continued, only made anew. */
 export function planTurn(input: PlanInput): Plan {
-  if (input.document.wanted === 'down') return finish([planDown(input.picture, input.spec)], 'down, as wanted', null)
+  if (input.document.wanted === 'down')
+    return finish([firstActing(planFence(input), planDown(input))], 'down, as wanted', null)
   const steps: Step[] = []
   for (const rule of rules) {
     const step = rule(input)
@@ -51,3 +52,5 @@ function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number |
     lookAgainMs: step.actions.length > 0 ? 0 : soonest([step.lookAgainMs, lookAgainMs]),
   }
 }
+
+const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

@@ -1,0 +1,316 @@
+/** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
+import { createHash, randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Document, NodePlace, Spec, SpecText, Status, Wanted } from '@holdfast/core'
+import {
+  busPortOf,
+  engineUsers,
+  HoldfastError,
+  layOut,
+  localHostId,
+  maskSecrets,
+  newSecrets,
+  ownedDirectives,
+  parseSpec,
+  renderConfig,
+  renderUsers,
+} from '@holdfast/core'
+import type { EngineBinary } from './binary/engine-binary.ts'
+import type { Clock } from './clock.ts'
+import type { EnginePort } from './engine/engine.ts'
+import { claimPort } from './host/engine-process.ts'
+import type { HostPort } from './host/host.ts'
+import type { Log } from './log.ts'
+import type { Rendered } from './reconcile.ts'
+import { DeploymentLoop } from './reconcile.ts'
+import type { Applied, PlanPreview, Platform, WantedOptions } from './server/platform.ts'
+import type { Home } from './store/home.ts'
+import type { History, Store } from './store/store.ts'
+
+export interface ControllerOptions {
+  readonly id: string
+  readonly home: Home
+  readonly store: Store
+  readonly history: History
+  readonly clock: Clock
+  readonly log: Log
+  readonly hosts: ReadonlyMap<string, HostPort>
+  readonly enginesFor: (credentials: { username: string; password: string }) => EnginePort
+  readonly findBinary: (spec: Spec) => Promise<EngineBinary>
+  readonly openFilesMax: number
+}
+
+export class Controller implements Platform {
+  readonly events: History
+  readonly #options: ControllerOptions
+  readonly #loops = new Map<string, { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> }>()
+  readonly #binaries = new Map<string, EngineBinary>()
+  readonly #listeners = new Set<(status: Status) => void>()
+  #running = false
+
+  constructor(options: ControllerOptions) {
+    this.#options = options
+    this.events = options.history
+    for (const host of options.hosts.values()) {
+      host.onExit(({ deployment }) => this.#loops.get(deployment)?.loop.wake())
+    }
+  }
+
+  /** Begins to keep up what is in the store. */
+  run(): void {
+    this.#running = true
+    for (const name of this.names()) this.#loopOf(name)
+  }
+
+  /** Stops the loops and gives the leases back. The engines run on. */
+  async stop(): Promise<void> {
+    this.#running = false
+    const loops = [...this.#loops.values()]
+    for (const { loop } of loops) loop.stop()
+    await Promise.all(loops.map(({ done }) => done))
+    for (const { loop, engines } of loops) {
+      loop.release()
+      engines.close()
+    }
+    this.#loops.clear()
+  }
+
+  names(): string[] {
+    return this.#options.store.names()
+  }
+
+  status(name: string): Status | undefined {
+    return this.#loops.get(name)?.loop.status
+  }
+
+  spec(name: string): { spec: SpecText; revision: number } | undefined {
+    const document = this.#options.store.load(name)
+    return document === undefined ? undefined : { spec: document.spec, revision: document.specRevision }
+  }
+
+  credentials(name: string): { user: string; password: string } | undefined {
+    const password = this.#options.store.load(name)?.secrets[engineUsers.app]
+    return password === undefined ? undefined : { user: engineUsers.app, password }
+  }
+
+  onStatus(listener: (status: Status) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async apply(input: unknown, baseRevision: number | null, actor: string): Promise<Applied> {
+    const spec = parseSpec(input)
+    const text = input as SpecText
+    const before = this.#options.store.load(spec.name)
+    if (baseRevision !== null && baseRevision !== (before?.specRevision ?? 0)) {
+      throw new HoldfastError(
+        'SPEC_CONFLICT',
+        `${spec.name} is at revision ${before?.specRevision ?? 0}, not ${baseRevision}: somebody else changed it. Read it again.`,
+        { name: spec.name, revision: before?.specRevision ?? 0 },
+      )
+    }
+    if (before === undefined) return this.#create(spec, text, actor)
+    refuseImmutable(parseSpec(before.spec), spec)
+    if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
+    const saved = this.#options.store.save({ ...before, spec: text, specRevision: before.specRevision + 1 })
+    this.#record(
+      spec.name,
+      `spec revision ${saved.specRevision}: ${changesBetween(before.spec, text).join(', ')}`,
+      actor,
+    )
+    this.#wake(spec.name)
+    return { name: spec.name, revision: saved.specRevision, changed: true }
+  }
+
+  async plan(input: unknown): Promise<PlanPreview> {
+    const spec = parseSpec(input)
+    const before = this.#options.store.load(spec.name)
+    if (before !== undefined) refuseImmutable(parseSpec(before.spec), spec)
+    const document = before ?? this.#newDocument(spec, input as SpecText)
+    const { files } = await this.#render({ ...document, spec: input as SpecText }, spec)
+    const changes =
+      before === undefined ? layoutInWords(document.nodes) : changesBetween(before.spec, input as SpecText)
+    const because =
+      before === undefined
+        ? `${spec.name} does not exist yet: ${spec.shards} shards on ${document.nodes.length} nodes would be started`
+        : changes.length === 0
+          ? 'as specified: nothing would change'
+          : `${changes.length} ${changes.length === 1 ? 'field' : 'fields'} would change, live and without a restart`
+    const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
+    return { name: spec.name, isNew: before === undefined, changes, because, files: Object.fromEntries(masked) }
+  }
+
+  setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
+    const document = this.#options.store.load(name)
+    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    const goes = wanted === 'down' && purge
+    this.#options.store.save({ ...document, wanted, purge: goes, acceptDataLoss: acceptDataLoss && wanted === 'up' })
+    const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
+    this.#record(name, `${name} shall be ${wanted}${how}`, actor)
+    this.#wake(name)
+  }
+
+  /** One look without acting, for a home whose controller does not run. */
+  async look(name: string): Promise<Status | undefined> {
+    const { loop } = this.#loopOf(name)
+    await loop.look()
+    return loop.status
+  }
+
+  async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
+    const document = this.#newDocument(spec, text)
+    this.#refuseTakenPorts(document)
+    for (const { address, port, id } of document.nodes) {
+      for (const one of [port, busPortOf(port)]) await claimPort(address, one, id)
+    }
+    // Found before anything is promised: without an engine there is nothing to create.
+    await this.#binaryFor(spec)
+    this.#options.store.save(document)
+    this.#record(spec.name, `${spec.name} created: ${spec.shards} shards, ${document.nodes.length} nodes`, actor)
+    this.#wake(spec.name)
+    return { name: spec.name, revision: 1, changed: true }
+  }
+
+  #newDocument(spec: Spec, text: SpecText): Document {
+    return {
+      apiVersion: 1,
+      name: spec.name,
+      revision: 0,
+      specRevision: 1,
+      settledRevision: 0,
+      spec: text,
+      wanted: 'up',
+      nodes: layOut(spec),
+      operations: [],
+      scale: { shards: spec.shards, setBy: 'spec' },
+      secrets: newSecrets(() => randomBytes(24).toString('base64url')),
+      acceptDataLoss: false,
+      purge: false,
+    }
+  }
+
+  #refuseTakenPorts(document: Document): void {
+    for (const name of this.names()) {
+      const theirs = new Set(this.#options.store.load(name)?.nodes.map(({ port }) => port))
+      const taken = document.nodes.find(({ port }) => theirs.has(port))
+      if (taken === undefined) continue
+      throw new HoldfastError(
+        'HOST_PORT_IN_USE',
+        `port ${taken.port} belongs to ${name}: choose another expose.basePort for ${document.name}`,
+        { port: taken.port, deployment: name },
+      )
+    }
+  }
+
+  #loopOf(name: string): { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> } {
+    const known = this.#loops.get(name)
+    if (known !== undefined) return known
+    const { id, store, history, clock, log, hosts, enginesFor } = this.#options
+    const document = store.load(name)
+    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    const engines = enginesFor({ username: engineUsers.probe, password: document.secrets[engineUsers.probe] ?? '' })
+    const loop = new DeploymentLoop({
+      name,
+      controllerId: id,
+      store,
+      history,
+      clock,
+      log,
+      hosts,
+      engines,
+      render: (saved, spec) => this.#render(saved, spec),
+      engine: () => describeBinary(this.#binaries.get(name)),
+      onStatus: (status) => {
+        for (const listener of this.#listeners) listener(status)
+      },
+      onGone: () => this.#drop(name),
+    })
+    const entry = { loop, engines, done: this.#running ? loop.run() : Promise.resolve() }
+    this.#loops.set(name, entry)
+    return entry
+  }
+
+  #drop(name: string): void {
+    const entry = this.#loops.get(name)
+    entry?.loop.stop()
+    entry?.engines.close()
+    this.#loops.delete(name)
+    this.#binaries.delete(name)
+  }
+
+  #wake(name: string): void {
+    if (this.#running) this.#loopOf(name).loop.wake()
+  }
+
+  async #binaryFor(spec: Spec): Promise<EngineBinary> {
+    const binary = this.#binaries.get(spec.name) ?? (await this.#options.findBinary(spec))
+    this.#binaries.set(spec.name, binary)
+    return binary
+  }
+
+  /** The program that runs the engines of a deployment. */
+  async binaryOf(name: string): Promise<EngineBinary> {
+    const document = this.#options.store.load(name)
+    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    return this.#binaryFor(parseSpec(document.spec))
+  }
+
+  async #render(document: Document, spec: Spec): Promise<Rendered> {
+    const { home, openFilesMax } = this.#options
+    const engine = await this.#binaryFor(spec)
+    const { secrets } = document
+    const users = renderUsers({ spec, secrets, engine, sha256 })
+    const files = document.nodes.map((node): [string, { config: string; users: string }] => {
+      const dir = home.node(spec.name, node.id)
+      return [node.id, { config: renderConfig({ spec, node, secrets, engine, dir, openFilesMax }), users }]
+    })
+    return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
+  }
+
+  #record(deployment: string, because: string, actor: string): void {
+    const at = Math.round(this.#options.clock.wall())
+    this.#options.history.append({
+      epoch: 0,
+      at,
+      deployment,
+      kind: 'spec',
+      subject: deployment,
+      because,
+      cause: null,
+      actor,
+    })
+  }
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+const describeBinary = (binary: EngineBinary | undefined): Status['engine'] =>
+  binary === undefined ? null : { flavor: binary.flavor, version: binary.version, path: binary.server }
+
+/** What cannot be changed on a running deployment yet. Refused as a whole, so that nothing is half applied. */
+function refuseImmutable(before: Spec, after: Spec): void {
+  const fixed = ['topology', 'shards', 'replicasPerShard', 'shardOverrides', 'expose', 'engine', 'config'] as const
+  const changed = fixed.filter((field) => !isDeepStrictEqual(before[field], after[field]))
+  if (changed.length === 0) return
+  throw new HoldfastError(
+    'SPEC_IMMUTABLE',
+    `${changed.join(', ')} of ${before.name} cannot be changed while it exists: not supported yet. Put it back, or create another deployment.`,
+    { name: before.name, fields: changed },
+  )
+}
+
+function changesBetween(before: SpecText, after: SpecText): string[] {
+  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
+  return fields
+    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .map((field) => `${field}: ${inWords(before[field])} → ${inWords(after[field])}`)
+}
+
+const inWords = (value: unknown): string => (value === undefined ? '(default)' : JSON.stringify(value))
+
+function layoutInWords(nodes: readonly NodePlace[]): string[] {
+  return nodes.map(
+    (node) =>
+      `${node.id}: ${node.shard}, ${node.host === localHostId ? '' : `${node.host} `}${node.address}:${node.port}`,
+  )
+}

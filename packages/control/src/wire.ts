@@ -1,0 +1,181 @@
+/** The one file that builds the real things and passes them on. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { engineUsers, HoldfastError, localHostId, ownedDirectives, parseSpec } from '@holdfast/core'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { findEngine } from './binary/find.ts'
+import { systemClock } from './clock.ts'
+import { Controller } from './controller.ts'
+import { ValkeyEngines } from './engine/valkey.ts'
+import { LocalHost } from './host/local.ts'
+import { bootId, readProcess } from './host/proc.ts'
+import { buildApp } from './server/app.ts'
+import { generatePassword, hashPassword } from './server/auth/password.ts'
+import { readController, removeController, writeController } from './store/controller-file.ts'
+import type { Home } from './store/home.ts'
+import { SqliteHistory } from './store/sqlite-history.ts'
+import { SqliteStore } from './store/sqlite-store.ts'
+
+export const adminName = 'admin'
+/** Where the panel is looked for first; another one is taken where this is in use. */
+export const defaultPort = 7500
+
+export interface RunningController {
+  readonly controller: Controller
+  readonly url: string
+  readonly token: string
+  /** The administrator's password, if this start made it: it is not kept anywhere. */
+  readonly newPassword: string | undefined
+  /** Lets go of everything; the engines run on. */
+  close(): Promise<void>
+}
+
+export interface StartOptions {
+  readonly home: Home
+  readonly progress: (line: string) => void
+  /** Whether it acts, or only answers questions about a home that no controller keeps. */
+  readonly acts: boolean
+  /** Undefined: the default port, or another where that is in use. */
+  readonly port?: number | undefined
+}
+
+/** Starts the controller of a home in this process. Refuses a home that another one keeps. */
+export async function startController({ home, progress, acts, port }: StartOptions): Promise<RunningController> {
+  if (acts) refuseSecondController(home)
+  const boot = bootId()
+  const id = `${process.pid}-${randomUUID().slice(0, 8)}`
+  const store = new SqliteStore({ home, bootId: boot })
+  const history = new SqliteHistory({ home })
+  const log = pino({ level: process.env['HOLDFAST_LOG_LEVEL'] ?? 'info', base: { controller: id } }, logFile(home.log))
+  const host = new LocalHost({
+    id: localHostId,
+    clock: systemClock,
+    binary: (deployment) => controller.binaryOf(deployment),
+    memoryDir: home.agent,
+    nodeDir: (deployment, node) => home.node(deployment, node),
+    admin: (deployment) => ({
+      username: engineUsers.admin,
+      password: store.load(deployment)?.secrets[engineUsers.admin] ?? '',
+    }),
+    ownedDirectives: (deployment) => Object.keys(ownedDirectives(parseSpec(store.load(deployment)?.spec))),
+  })
+  const controller = new Controller({
+    id,
+    home,
+    store,
+    history,
+    clock: systemClock,
+    log,
+    hosts: new Map([[host.id, host]]),
+    enginesFor: (credentials) => new ValkeyEngines(systemClock, credentials),
+    findBinary: (spec) => findEngine(spec.engine, { home: home.path, path: process.env['PATH'] ?? '', progress }),
+    openFilesMax: openFilesMax(),
+  })
+  const { adminHash, newPassword } = await administrator(store, acts)
+  const token = randomBytes(32).toString('base64url')
+  const app = buildApp({
+    platform: controller,
+    auth: { adminName, adminHash, bearerToken: token },
+    clock: systemClock,
+    panelDir: fileURLToPath(new URL('../public', import.meta.url)),
+    log,
+  })
+  const url = await listen(app, acts ? port : 0)
+  if (acts) {
+    const startTime = readProcess(process.pid)?.startTime ?? 0
+    writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
+    controller.run()
+  }
+  return {
+    controller,
+    url,
+    token,
+    newPassword,
+    close: async () => {
+      await controller.stop()
+      await app.close()
+      host.close()
+      if (acts) removeController(home, id)
+      history.close()
+      store.close()
+      log.flush()
+    },
+  }
+}
+
+/**
+ * Two controllers of one home would only get in each other's way. One that is stopped by a signal does not count: it
+ * cannot keep anything up, and should it wake, the agents refuse its epoch.
+ */
+function refuseSecondController(home: Home): void {
+  const running = readController(home)
+  if (running === undefined || running.stopped) return
+  throw new HoldfastError(
+    'HOST_HOME_IN_USE',
+    `a controller (pid ${running.pid}, ${running.url}) keeps ${home.path} already: use it, or name another HOLDFAST_HOME`,
+    { home: home.path, pid: running.pid, url: running.url },
+  )
+}
+
+async function administrator(
+  store: SqliteStore,
+  mayCreate: boolean,
+): Promise<{ adminHash: string; newPassword: string | undefined }> {
+  const known = store.setting('adminHash')
+  if (known !== undefined || !mayCreate) return { adminHash: known ?? '', newPassword: undefined }
+  const newPassword = await newAdministrator(store)
+  return { adminHash: store.setting('adminHash') ?? '', newPassword }
+}
+
+async function newAdministrator(store: SqliteStore): Promise<string> {
+  const password = generatePassword()
+  store.setSetting('adminHash', await hashPassword(password))
+  return password
+}
+
+/** Makes the administrator of a new home and answers the password; undefined where there is one already. */
+export async function makeAdministrator(home: Home): Promise<string | undefined> {
+  return withStore(home, async (store) => (await administrator(store, true)).newPassword)
+}
+
+/** Another password for the administrator. */
+export function replaceAdministrator(home: Home): Promise<string> {
+  return withStore(home, newAdministrator)
+}
+
+async function withStore<T>(home: Home, work: (store: SqliteStore) => Promise<T>): Promise<T> {
+  const store = new SqliteStore({ home, bootId: bootId() })
+  try {
+    return await work(store)
+  } finally {
+    store.close()
+  }
+}
+
+/** The wanted port; where none was asked for, the default one or any that is free. */
+async function listen(app: FastifyInstance, port: number | undefined): Promise<string> {
+  const host = '127.0.0.1'
+  try {
+    return await app.listen({ host, port: port ?? defaultPort })
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    if (!isTaken) throw error
+    if (port === undefined) return app.listen({ host, port: 0 })
+    throw new HoldfastError(
+      'HOST_PORT_IN_USE',
+      `port ${port} of ${host} is in use, the panel cannot listen there: choose another --port`,
+      { port },
+      error,
+    )
+  }
+}
+
+const logFile = (path: string) => pino.destination({ dest: path, mode: 0o600, sync: false, mkdir: true })
+
+/** The limit that engines inherit; an engine with less lowers its own `maxclients`. */
+function openFilesMax(): number {
+  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+  return soft === undefined || soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft)
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import type { EngineBuild } from '../src/index.ts'
+import { engineUsers, newSecrets, parseSpec, renderUsers, rightsOf } from '../src/index.ts'
+
+const redis62: EngineBuild = { flavor: 'redis', version: '6.2.14' }
+const redis7: EngineBuild = { flavor: 'redis', version: '7.0.15' }
+const valkey8: EngineBuild = { flavor: 'valkey', version: '8.1.4' }
+
+const usersOf = (spec: Record<string, unknown> = {}, engine = redis7): string[] => {
+  let count = 0
+  return renderUsers({
+    spec: parseSpec({ name: 'shop', ...spec }),
+    secrets: newSecrets(() => `canary-${++count}`),
+    engine,
+    sha256: (text) => `hash-of-${text.slice(-1)}`,
+  })
+    .trimEnd()
+    .split('\n')
+}
+
+describe("the engine's users", () => {
+  test('are the four that are needed, and nobody else gets in', () => {
+    expect(usersOf().map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
+      'user default off',
+      'user app on',
+      'user replication on',
+      'user probe on',
+      'user admin on',
+    ])
+  })
+
+  test('have passwords of their own, which the file does not hold', () => {
+    const text = usersOf().join('\n')
+    expect(text).not.toContain('canary')
+    expect(new Set(text.match(/#hash-of-\d/g)).size).toBe(4)
+  })
+
+  test('an application may do everything but harm the deployment', () => {
+    expect(rightsOf('app', redis7)).toBe(
+      '~* &* +@all -@admin -@dangerous +info +role +sort +sort_ro +cluster|slots +cluster|shards +cluster|nodes +cluster|myid +cluster|info +cluster|keyslot +client|tracking',
+    )
+  })
+
+  test('an older engine is not told of commands that it does not know', () => {
+    for (const user of Object.values(engineUsers)) {
+      expect(rightsOf(user, redis62)).not.toMatch(/sort_ro|cluster\|shards|setinfo/)
+      expect(rightsOf(user, redis7)).not.toContain('setinfo')
+    }
+    expect(rightsOf('app', redis62)).toContain('+client|setname')
+    expect(rightsOf('probe', valkey8)).toContain('+client|setinfo')
+  })
+
+  test('replicas may copy, and nothing else', () => {
+    expect(rightsOf('replication', redis7)).toBe('resetkeys resetchannels -@all +psync +replconf +ping')
+  })
+
+  test('the probe cannot read a value nor a setting', () => {
+    expect(rightsOf('probe', redis7)).not.toMatch(/~|\+@|config|\+get|acl/)
+  })
+
+  test('with legacyAuth a password alone is the application’s', () => {
+    const [first, second] = usersOf({ security: { legacyAuth: 'yes' } })
+    expect(first).toBe(second?.replace('user app on', 'user default on resetpass'))
+  })
+
+  test('a missing password is a bug, and not an open door', () => {
+    const spec = parseSpec({ name: 'shop' })
+    expect(() => renderUsers({ spec, secrets: { app: 'x' }, engine: redis7, sha256: String })).toThrow('"replication"')
+    expect(() => renderUsers({ spec, secrets: { app: '' }, engine: redis7, sha256: String })).toThrow('"app"')
+  })
+})
