@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { HoldfastError, parseSpec, Spec } from '@holdfast/core'
+import { describe, expect, test } from 'vitest'
+import { parseSpecText } from '../../src/store/read-spec.ts'
+
+const page = readFileSync(join(import.meta.dirname, '../../../../docs/spec.md'), 'utf8')
+const [small, whole] = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, text]) =>
+  parseSpecText(text ?? '', 'docs/spec.md'),
+)
+
+describe('docs/spec.md', () => {
+  test('its small example can be brought up today', () => {
+    const spec = parseSpec(small)
+    expect(spec).toMatchObject({ name: 'shop', shards: 4, memory: { maxPerNode: 512 * 1024 ** 2 } })
+  })
+
+  test('its whole example is the language', () => {
+    expect(Spec.safeParse(whole).error?.issues).toBeUndefined()
+  })
+
+  test('names every key, and its values are the defaults', () => {
+    const written = typeof whole === 'object' && whole !== null ? Object.keys(whole) : []
+    expect(written.sort()).toEqual(Object.keys(Spec.shape).sort())
+    const { shardOverrides, displayName, ...spec } = Spec.parse(whole)
+    expect([shardOverrides, displayName]).toEqual([{ '1': { replicas: 2 } }, 'Shop cache'])
+    expect(Spec.parse({ name: 'shop' })).toMatchObject(spec)
+  })
+
+  test('its table has every key that is refused for now', () => {
+    const asked = {
+      name: 'shop',
+      topology: 'sentinel',
+      durability: 'durable',
+      hosts: [{ name: 'a', address: 'a' }],
+      spares: 1,
+      persistOn: 'one',
+      maintenanceWindow: 'Sun 02:00-04:00 UTC',
+      security: { tls: 'on', users: ['x'] },
+      notify: ['x'],
+      sentinel: {},
+      backup: {},
+      alerts: {},
+      expose: { bind: '0.0.0.0' },
+      autoscale: {
+        nodes: { min: 6, max: 12 },
+        out: { cpuAbove: '70%', memoryAbove: '70%', for: '5m' },
+        in: { bothBelow: '40%', for: '15m' },
+      },
+    }
+    const table = page.slice(page.indexOf('## Not supported yet'), page.indexOf('## Units'))
+    const problems = refusal(asked)
+    expect(problems).toHaveLength(14)
+    for (const path of problems) expect(table, path).toContain(`\`${path.replace(/^(expose\.bind).*/, '$1')}`)
+  })
+})
+
+/** The keys that are refused as not supported yet. */
+function refusal(input: unknown): string[] {
+  try {
+    parseSpec(input)
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error
+    expect(error.code).toBe('SPEC_UNSUPPORTED')
+    return error.message.split('\n').map((line) => line.replace(/: not supported yet.*/, ''))
+  }
+  return []
+}
