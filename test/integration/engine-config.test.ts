@@ -249,7 +249,7 @@ describe('engines that were joined', () => {
   })
 
   test('redis-cli connects with AUTH and CLUSTER NODES typed by hand', async () => {
-    const typed = spawn('redis-cli', ['-p', String(joined[0].node.port)], {
+    const typed = spawn(join(bin, 'redis-cli'), ['-p', String(joined[0].node.port)], {
       env: environment(),
       stdio: ['pipe', 'pipe', 'inherit'],
     })

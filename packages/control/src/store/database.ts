@@ -28,9 +28,11 @@ const lockedMsMax = 2000
 export class DatabaseFile {
   readonly path: string
   readonly #db: Database.Database
+  readonly #synchronous: DatabaseOptions['synchronous']
 
   constructor({ path, synchronous, version, schema }: DatabaseOptions) {
     this.path = path
+    this.#synchronous = synchronous
     this.#db = onDisk(path, () => {
       // SQLite would make the file readable for others; its log takes the permissions of the file.
       closeSync(openSync(path, 'a', 0o600))
@@ -83,6 +85,18 @@ export class DatabaseFile {
   /** How many rows it changed. */
   change(sql: string, ...values: (string | number | null)[]): number {
     return this.run(() => this.#db.prepare(sql).run(...values).changes)
+  }
+
+  /** The same without waiting for the disk: a power failure may undo it, the end of a process does not. */
+  changeUnsynced(sql: string, ...values: (string | number | null)[]): number {
+    return this.run(() => {
+      this.#db.pragma('synchronous = NORMAL')
+      try {
+        return this.#db.prepare(sql).run(...values).changes
+      } finally {
+        this.#db.pragma(`synchronous = ${this.#synchronous}`)
+      }
+    })
   }
 
   /** All or nothing, with the write lock from the start: two who read before they write cannot both go on. */

@@ -4,7 +4,7 @@ import type { YAMLMap } from 'yaml'
 import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 
 /** A spec of a thousand hosts stays far below this. */
-export const specBytesMax = 256 * 1024
+const specBytesMax = 256 * 1024
 
 /** The deepest spec has 4 levels; what is deeper is not a spec, and would only exhaust the stack. */
 const depthMax = 20

@@ -187,16 +187,16 @@ describe('a disk that is really full, or really read-only', () => {
       new SqliteStore({ home, bootId: 'boot' }).close()
       const frozen = join(path, 'frozen')
       mkdirSync(frozen)
-      execFileSync('mount', ['--bind', disk.path, frozen])
+      execFileSync('/bin/mount', ['--bind', disk.path, frozen])
       try {
-        execFileSync('mount', ['-o', 'remount,bind,ro', frozen])
+        execFileSync('/bin/mount', ['-o', 'remount,bind,ro', frozen])
         expect(codeOf(() => open(join(frozen, 'home')))).toBe('HOST_READ_ONLY')
         expect(codeOf(() => open(join(frozen, 'second')))).toBe('HOST_READ_ONLY')
         expect(codeOf(() => new SqliteStore({ home: homeAt(join(frozen, 'home')), bootId: 'boot' }))).toBe(
           'HOST_READ_ONLY',
         )
       } finally {
-        execFileSync('umount', ['--lazy', frozen])
+        execFileSync('/bin/umount', ['--lazy', frozen])
       }
     } finally {
       disk.unmount()
@@ -207,11 +207,11 @@ describe('a disk that is really full, or really read-only', () => {
 function mountSmallDisk(at: string): { path: string; unmount: () => void } | undefined {
   mkdirSync(at)
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', at], { stdio: 'ignore' })
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', at], { stdio: 'ignore' })
   } catch {
     return undefined
   }
-  return { path: at, unmount: () => execFileSync('umount', ['--lazy', at]) }
+  return { path: at, unmount: () => execFileSync('/bin/umount', ['--lazy', at]) }
 }
 
 /** Takes all the room that is left. */
