@@ -32,14 +32,12 @@ interface WorldOptions {
   readonly adminHash?: string
   /** Null: whatever it will listen on. */
   readonly port?: number | null
+  /** A built panel; without it a page that says nothing. */
+  readonly panelDir?: string
 }
 
-/** A server with a panel of one page. */
-export function aWorld({ adminHash = cheapHash(password), port = 7070 }: WorldOptions = {}): World {
-  const panelDir = mkdtempSync(join(tmpdir(), 'holdfast-panel-'))
-  mkdirSync(join(panelDir, 'assets'))
-  writeFileSync(join(panelDir, 'index.html'), '<!doctype html><title>Holdfast</title>')
-  writeFileSync(join(panelDir, 'assets', 'main-1a2b.js'), 'export {}')
+export function aWorld({ adminHash = cheapHash(password), port = 7070, panelDir }: WorldOptions = {}): World {
+  const madeDir = panelDir === undefined ? anEmptyPanel() : undefined
   const logged: string[] = []
   const platform = new MemoryPlatform()
   const clock = new HandClock()
@@ -47,15 +45,23 @@ export function aWorld({ adminHash = cheapHash(password), port = 7070 }: WorldOp
     platform,
     auth: { adminName: 'admin', adminHash, bearerToken },
     clock,
-    panelDir,
+    panelDir: panelDir ?? madeDir ?? '',
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     ...(port === null ? {} : { port }),
   })
   const close = async () => {
     await app.close()
-    rmSync(panelDir, { recursive: true, force: true })
+    if (madeDir !== undefined) rmSync(madeDir, { recursive: true, force: true })
   }
   return { app, platform, clock, logged, close }
+}
+
+function anEmptyPanel(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'holdfast-panel-'))
+  mkdirSync(join(dir, 'assets'))
+  writeFileSync(join(dir, 'index.html'), '<!doctype html><title>Holdfast</title>')
+  writeFileSync(join(dir, 'assets', 'main-1a2b.js'), 'export {}')
+  return dir
 }
 
 /** What a browser sends from a page of ours. */

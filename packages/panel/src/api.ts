@@ -1,0 +1,68 @@
+import type { Status } from '@holdfast/core'
+
+const base = '/api/v1'
+
+/** What the API answers instead of what was asked for. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly retryAfterS: number | undefined
+
+  constructor(status: number, message: string, retryAfterS?: number) {
+    super(message)
+    this.status = status
+    this.retryAfterS = retryAfterS
+  }
+}
+
+export interface SessionInfo {
+  readonly user: string
+  readonly endsInMs: number
+}
+
+export interface DeploymentList {
+  readonly deployments: readonly Status[]
+  readonly notSeenYet: readonly string[]
+}
+
+export const api = {
+  session: () => request<SessionInfo>('GET', '/session'),
+  signIn: (user: string, password: string) => request<SessionInfo>('POST', '/session', { user, password }),
+  signOut: () => request<undefined>('DELETE', '/session'),
+  deployments: () => request<DeploymentList>('GET', '/deployments'),
+  deployment: (name: string) => request<Status>('GET', `/deployments/${encodeURIComponent(name)}`),
+}
+
+export const streams = {
+  all: () => `${base}/watch`,
+  deployment: (name: string) => `${base}/deployments/${encodeURIComponent(name)}/watch`,
+  /** `after` goes on where an earlier stream of this page stopped. */
+  events: (name: string, after: string) =>
+    `${base}/events?deployment=${encodeURIComponent(name)}&limit=200${after === '' ? '' : `&after=${after}`}`,
+}
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const answer = await fetch(base + path, {
+    method,
+    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(15_000),
+  })
+  const text = await answer.text()
+  if (!answer.ok) throw new ApiError(answer.status, messageOf(text), retryAfterOf(answer))
+  const value: T = text === '' ? undefined : JSON.parse(text)
+  return value
+}
+
+function messageOf(text: string): string {
+  try {
+    const message: unknown = JSON.parse(text)?.error?.message
+    return typeof message === 'string' ? message : 'the server said no'
+  } catch {
+    return 'the server did not answer as expected'
+  }
+}
+
+function retryAfterOf(answer: Response): number | undefined {
+  const header = answer.headers.get('retry-after')
+  return header === null ? undefined : Number(header)
+}

@@ -1,0 +1,336 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { aNode, aStatus, aStatusAfterDeath } from '../../packages/control/test/server/demo-status.ts'
+import { anEvent } from '../../packages/control/test/server/memory-platform.ts'
+import { aWorld, password, type World } from '../../packages/control/test/server/support.ts'
+import { playAfternoon, playSecond } from './demo.ts'
+
+let panelDir: string
+let browser: Browser
+let world: World
+let base: string
+let context: BrowserContext
+let page: Page
+/** What the page complained about: thrown errors, and console errors such as violations of the policy. */
+let complaints: string[]
+
+beforeAll(async () => {
+  panelDir = mkdtempSync(join(tmpdir(), 'holdfast-built-'))
+  await build({
+    root: new URL('../../packages/panel', import.meta.url).pathname,
+    logLevel: 'warn',
+    build: { outDir: panelDir },
+  })
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+})
+afterAll(async () => {
+  await browser?.close()
+  rmSync(panelDir, { recursive: true, force: true })
+})
+
+beforeEach(async () => {
+  world = aWorld({ port: null, panelDir })
+  base = await world.app.listen({ host: '127.0.0.1', port: 0 })
+  playAfternoon(world)
+  await openPage()
+})
+afterEach(async () => {
+  await context?.close()
+  await world.close()
+})
+
+async function openPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<void> {
+  await context?.close()
+  context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options })
+  page = await context.newPage()
+  page.setDefaultTimeout(10_000)
+  complaints = []
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+}
+
+async function signIn(at = '/'): Promise<void> {
+  await page.goto(base + at)
+  await page.getByLabel('Name').fill('admin')
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('Live', { exact: true }).waitFor()
+}
+
+/** What a page not signed in must see once, asking who it is. Everything else is a complaint. */
+const expected401 = /status of 401/
+
+const realComplaints = () => complaints.filter((line) => !expected401.test(line))
+
+/** With PICTURES=dir in the environment, what the page looks like at this point. */
+async function picture(name: string): Promise<void> {
+  const dir = process.env.PICTURES
+  if (dir === undefined) return
+  mkdirSync(dir, { recursive: true })
+  await page.screenshot({ path: join(dir, `${name}.png`), fullPage: true })
+}
+
+describe('signing in', () => {
+  test('leads from any address to the page that was asked for', async () => {
+    await signIn('/d/shop')
+    await page.getByRole('heading', { name: 'Shop cache' }).waitFor()
+    expect(new URL(page.url()).pathname).toBe('/d/shop')
+    expect(realComplaints()).toEqual([])
+  })
+
+  test('a wrong password is said, and read aloud', async () => {
+    await page.goto(base)
+    await page.getByLabel('Name').fill('admin')
+    await page.getByLabel('Password').fill('wrong')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').filter({ hasText: 'Wrong name or password.' }).waitFor()
+    await picture('login')
+  })
+
+  test('signing out ends the session here and on the server', async () => {
+    await signIn('/d/shop')
+    const [cookie] = await context.cookies()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await page.getByText('node-1').count()).toBe(0)
+    await expect
+      .poll(async () => {
+        const headers = { cookie: `${cookie?.name}=${cookie?.value}` }
+        return (await fetch(`${base}/api/v1/session`, { headers })).status
+      })
+      .toBe(401)
+    await page.goto(`${base}/d/shop`)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  })
+
+  test('a session that ends on the server brings the door back', async () => {
+    await signIn('/d/shop')
+    world.clock.advance(31 * 60_000)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  })
+})
+
+describe('the list', () => {
+  test('shows every deployment and leads to it by keyboard', async () => {
+    world.platform.apply({ name: 'fresh' }, null, 'cli')
+    await signIn()
+    await page.getByText('nobody has looked at it yet').waitFor()
+    await picture('list')
+    await page.getByRole('link', { name: /Shop cache/ }).focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Nodes' }).waitFor()
+    await page.goBack()
+    await page.getByRole('heading', { name: 'Deployments' }).waitFor()
+    expect(realComplaints()).toEqual([])
+  })
+
+  test('a deployment that comes later appears by itself', async () => {
+    await signIn()
+    world.platform.show(aStatus({ name: 'later', displayName: 'Came later' }))
+    await page.getByText('Came later').waitFor()
+  })
+})
+
+describe('a deployment', () => {
+  test('shows its sentence, shards, nodes and what happened', async () => {
+    await signIn('/d/shop')
+    await page.getByRole('status').filter({ hasText: 'as specified: 3 shards, 6 nodes' }).waitFor()
+    const shards = page.getByRole('table').filter({ hasText: '0-5460' })
+    expect(await shards.getByRole('row').count()).toBe(4)
+    const row = page.getByRole('row').filter({ hasText: '7005' })
+    expect((await row.innerText()).replaceAll(/\s+/g, ' ')).toContain('node-5 shard-2 replica ok 7005 20415')
+    for (const words of [
+      'valkey 8.1.4',
+      'holdfast-7c2e, epoch 7, lease held',
+      'of the machine',
+      'killed by signal 9',
+    ]) {
+      await page.getByText(words).first().waitFor()
+    }
+    expect(realComplaints()).toEqual([])
+  })
+
+  test('a change that the server pushes appears by itself', async () => {
+    await signIn('/d/shop')
+    const headline = page.getByRole('status').filter({ hasText: 'as specified' })
+    await headline.waitFor()
+    const because = 'node-2 is dead: node-5 took over shard-2, node-2 is being started'
+    world.platform.show(aStatusAfterDeath(because))
+    world.platform.events.append(anEvent({ kind: 'node', subject: 'node-2', because: 'node-2 died again' }))
+    await page.getByRole('status').filter({ hasText: because }).waitFor()
+    await page.getByRole('cell', { name: 'node-2 died again' }).waitFor()
+    const dead = page.getByRole('row', { name: /^node-2 shard-2/ })
+    expect((await dead.innerText()).replaceAll(/\s+/g, ' ')).toContain('node-2 shard-2 unknown dead 7002')
+    expect(await page.title()).toBe('Not ready · Shop cache – Holdfast')
+    await picture('not-ready')
+  })
+
+  test('what was not seen is unknown, never zero', async () => {
+    const blind = {
+      role: 'unknown',
+      state: 'unknown',
+      memoryBytes: null,
+      opsPerSecond: null,
+      keys: null,
+      clients: null,
+    } as const
+    const nodes = [aNode({ ...blind, link: null, lag: null, epoch: null, pid: null, memoryMaxBytes: null })]
+    const shards = [{ id: 'shard-1', slots: [[0, 16383]] as const, primary: 'node-1', replicas: [] }]
+    world.platform.show(
+      aStatus({ ready: 'unknown', because: 'nobody answers', engine: null, nodes, shards, copiesInSync: 0 }),
+    )
+    await signIn('/d/shop')
+    await page.getByRole('status').filter({ hasText: 'nobody answers' }).waitFor()
+    const row = await page.getByRole('row').filter({ hasText: '7001' }).innerText()
+    expect(row.match(/unknown/g)?.length).toBe(10)
+    const figures = await page.locator('.tile-value').allInnerTexts()
+    expect(figures).toEqual(['unknown', 'unknown', 'unknown', 'unknown'])
+    await picture('unknown')
+  })
+
+  test('a lost connection is said, and the missed is made up for', async () => {
+    await signIn('/d/shop')
+    await page.getByText('killed by signal 9').waitFor()
+    const { port } = new URL(base)
+    await world.app.close()
+    await page.getByText('Connection lost, trying again').waitFor()
+    await picture('lost')
+    // The controller starts again: sessions are gone with it, so the door comes back.
+    const again = aWorld({ port: null, panelDir })
+    try {
+      await again.app.listen({ host: '127.0.0.1', port: Number(port) })
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    } finally {
+      await again.close()
+    }
+  })
+
+  test('one that does not exist is said', async () => {
+    await signIn('/d/shop')
+    await page.goto(`${base}/d/none`)
+    await page.getByRole('heading', { name: 'there is no deployment none.' }).waitFor()
+  })
+
+  test('can be used by keyboard alone', async () => {
+    await signIn('/d/shop')
+    await page.getByRole('heading', { name: 'Nodes' }).waitFor()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Nodes' }).waitFor()
+    const reached = []
+    for (let i = 0; i < 7; i++) {
+      await page.keyboard.press('Tab')
+      reached.push(
+        await page.evaluate(() => document.activeElement?.textContent?.trim() || document.activeElement?.ariaLabel),
+      )
+    }
+    expect(reached.slice(0, 4)).toEqual(['Skip to content', 'Holdfast', 'Deployments', 'Sign out'])
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle)
+    expect(outline).toBe('solid')
+  })
+
+  test.each([
+    { name: 'light', colorScheme: 'light', width: 1400 },
+    { name: 'dark', colorScheme: 'dark', width: 1400 },
+    { name: 'narrow', colorScheme: 'light', width: 390 },
+    { name: 'narrow-dark', colorScheme: 'dark', width: 390 },
+  ] as const)('fits its window and can be read: $name', async ({ name, colorScheme, width }) => {
+    await openPage({ colorScheme, viewport: { width, height: 900 } })
+    await signIn('/d/shop')
+    await page.getByRole('heading', { name: 'Nodes' }).waitFor()
+    for (let second = 0; second < 120; second++) playSecond(world, second)
+    const pointsDrawn = async () => (await page.locator('.trend-line').getAttribute('d'))?.split('L').length ?? 0
+    await expect.poll(pointsDrawn).toBeGreaterThan(100)
+    await picture(name)
+    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    expect(sideways).toBe(0)
+    expect(await page.evaluate(contrastsBelow, 4.5)).toEqual([])
+    expect(realComplaints()).toEqual([])
+  })
+})
+
+test('hostile names are shown as text and do not run', async () => {
+  const hostile = '<img src=x onerror="globalThis.pwned=1;alert(1)">'
+  let alerts = 0
+  page.on('dialog', (dialog) => {
+    alerts++
+    void dialog.dismiss()
+  })
+  const nodes = [aNode({ fence: { epoch: 1, reason: hostile }, hostId: hostile, shard: hostile })]
+  const engine = { flavor: hostile, version: hostile, path: hostile }
+  const controller = { id: hostile, epoch: 1, lease: 'held' } as const
+  const shards = [{ id: hostile, slots: [[0, 99]] as const, primary: null, replicas: [hostile] }]
+  world.platform.show(
+    aStatus({ displayName: hostile, because: hostile, lossWindow: hostile, engine, controller, nodes, shards }),
+  )
+  world.platform.events.append(anEvent({ because: hostile, subject: hostile, actor: hostile }))
+  await signIn()
+  await page.getByText(hostile).first().waitFor()
+  await page.getByRole('link', { name: hostile }).click()
+  await page.getByRole('heading', { name: hostile }).waitFor()
+  await page.getByRole('cell', { name: hostile }).first().waitFor()
+  expect(await page.evaluate(() => 'pwned' in globalThis)).toBe(false)
+  expect(await page.locator('img').count()).toBe(0)
+  expect(alerts).toBe(0)
+  expect(realComplaints()).toEqual([])
+})
+
+test('the policy is in force: the page itself could not run what it did not bring', async () => {
+  await signIn()
+  await page.evaluate(() => {
+    const script = document.createElement('script')
+    script.textContent = 'globalThis.pwned = 1'
+    document.body.append(script)
+  })
+  expect(await page.evaluate(() => 'pwned' in globalThis)).toBe(false)
+  await expect.poll(() => complaints.join('\n')).toContain('Content Security Policy')
+})
+
+/** Runs in the page: every text whose contrast with the ground behind it is below the wanted one. */
+function contrastsBelow(wanted: number): string[] {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
+  if (canvas === null) throw new Error('no canvas')
+  const rgb = (colour: string): number[] => {
+    canvas.clearRect(0, 0, 1, 1)
+    canvas.fillStyle = colour
+    canvas.fillRect(0, 0, 1, 1)
+    return [...canvas.getImageData(0, 0, 1, 1).data]
+  }
+  const luminance = (colour: string): number => {
+    const [r = 0, g = 0, b = 0] = rgb(colour).map((part) => {
+      const share = part / 255
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const groundOf = (element: Element | null): string => {
+    if (element === null) return '#ffffff'
+    const ground = getComputedStyle(element).backgroundColor
+    return rgb(ground)[3] === 0 ? groundOf(element.parentElement) : ground
+  }
+  const low = new Set<string>()
+  for (const element of document.querySelectorAll('#app *')) {
+    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim() !== '')
+    if (!text || element instanceof SVGElement || !element.checkVisibility()) continue
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(groundOf(element))].sort((x, y) => y - x)
+    const contrast = ((a ?? 0) + 0.05) / ((b ?? 0) + 0.05)
+    if (contrast < wanted) low.add(`${element.className} "${element.textContent?.slice(0, 30)}" ${contrast.toFixed(2)}`)
+  }
+  return [...low]
+}
