@@ -30,7 +30,7 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
     case 'fence':
       return fence(world, node, action)
     case 'purge':
-      return deleteFiles(node)
+      return deleteFiles(world, node)
     default:
       // The agent notes that it asked before it knows what comes of it.
       if (action.kind === 'failover') node.failoverAsked = { at: world.now(), mode: action.mode }

@@ -1,5 +1,6 @@
 import type { SlotRange } from '@holdfast/core'
 import { countSlots, normalizeSlots, subtractSlots } from '@holdfast/core'
+import { emptyCopy } from './data.ts'
 import type { MemoryNode, Peer, World } from './node.ts'
 import { confOf, noteClaim, noteKnowledge } from './node.ts'
 import { becomeReplica } from './replication.ts'
@@ -18,6 +19,8 @@ export function hearClaim(world: World, node: MemoryNode, sender: MemoryNode, pe
   const conf = confOf(node)
   const said = confOf(sender)
   if (peer.heardClaim === said.claim && peer.heardClaimAgainst === conf.knowledge) return
+  // Hearing may change the sender: what it says after that is still to be heard.
+  const heard = said.claim
   if (said.currentEpoch > conf.currentEpoch) {
     conf.currentEpoch = said.currentEpoch
     noteClaim(node)
@@ -38,7 +41,7 @@ export function hearClaim(world: World, node: MemoryNode, sender: MemoryNode, pe
   } else {
     hearReplica(world, node, sender, peer)
   }
-  peer.heardClaim = said.claim
+  peer.heardClaim = heard
   peer.heardClaimAgainst = conf.knowledge
 }
 
@@ -106,6 +109,10 @@ export function takeClaimedSlots(world: World, node: MemoryNode, claimer: Peer, 
   // Without replica migration the engine follows only a node that has nothing but what it took from us.
   if (lostByOurs > 0 && ours?.slots.length === 0 && countSlots(claimed) === lostByOurs) {
     becomeReplica(world, node, claimer.id)
+  } else if (lostByOurs > 0 && conf.role === 'primary' && conf.slots.length === 0) {
+    // A primary deletes the keys of slots that it lost to somebody whom it does not follow.
+    world.destroying(node)
+    node.data = emptyCopy()
   }
 }
 

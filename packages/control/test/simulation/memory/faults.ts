@@ -1,9 +1,9 @@
 import type { SlotRange } from '@holdfast/core'
-import { subtractSlots } from '@holdfast/core'
+import { hasSlot, subtractSlots } from '@holdfast/core'
 import { deleteFiles } from './files.ts'
 import { forget } from './gossip.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
-import { confOf, isServing, noteClaim, noteKnowledge } from './node.ts'
+import { confOf, isServing, noteClaim, noteKnowledge, ownsSlots } from './node.ts'
 import { accountCpu, killProcess, setBusy } from './process.ts'
 import { becomeReplica } from './replication.ts'
 
@@ -29,7 +29,8 @@ export type Fault =
   | { readonly kind: 'free-port'; readonly node: string }
   | { readonly kind: 'forget'; readonly by: readonly string[]; readonly node: string }
   | { readonly kind: 'unassign'; readonly slots: readonly SlotRange[] }
-  | { readonly kind: 'open-slot'; readonly slot: number; readonly from: string; readonly to: string }
+  /** A move that somebody began from the slot's owner, and left. */
+  | { readonly kind: 'open-slot'; readonly slot: number; readonly to: string }
   | { readonly kind: 'misfollow'; readonly node: string; readonly primary: string }
   | { readonly kind: 'drift'; readonly node: string; readonly set: Readonly<Record<string, string>> }
   | { readonly kind: 'users'; readonly node: string }
@@ -60,7 +61,9 @@ export function inject(cluster: MemoryCluster, fault: Fault): void {
       process.quietSince = now
       cluster.later(fault.forMs, () => {
         if (node.process !== process) return
-        if (!process.stopped && !process.stalled) process.quietSince = 0
+        if (process.stopped || process.stalled || process.busyUntil > cluster.now()) return
+        process.quietSince = 0
+        process.awakeSince = cluster.now()
         cluster.changed(node)
       })
       return
@@ -85,7 +88,7 @@ export function inject(cluster: MemoryCluster, fault: Fault): void {
       cluster.node(fault.node).weather.portTaken = fault.kind === 'take-port'
       return
     case 'wipe':
-      return deleteFiles(cluster.node(fault.node), fault.what)
+      return deleteFiles(cluster, cluster.node(fault.node), fault.what)
     case 'break-starts': {
       const { weather } = cluster.node(fault.node)
       weather.startFailures = fault.times
@@ -123,6 +126,8 @@ function byHand(cluster: MemoryCluster, fault: ByHand): void {
       return
     }
     case 'unassign':
+      // One that sleeps would come back with its claim, and own what was taken away from all others.
+      if (serving.length < cluster.nodes.length) return
       for (const node of serving) {
         const conf = confOf(node)
         conf.slots = subtractSlots(conf.slots, fault.slots)
@@ -131,10 +136,10 @@ function byHand(cluster: MemoryCluster, fault: ByHand): void {
       }
       return
     case 'open-slot': {
-      const from = find(fault.from)
-      const to = find(fault.to)
-      if (from === undefined || to === undefined) return
       const slot = fault.slot
+      const from = serving.find((node) => ownsSlots(node) && hasSlot(confOf(node).slots, slot))
+      const to = find(fault.to)
+      if (from === undefined || to === undefined || from === to || confOf(to).role !== 'primary') return
       confOf(from).open = [...confOf(from).open, { slot, direction: 'migrating', peer: confOf(to).id, keys: 1 }]
       confOf(to).open = [...confOf(to).open, { slot, direction: 'importing', peer: confOf(from).id, keys: 0 }]
       noteKnowledge(from)
@@ -175,5 +180,6 @@ function freeze(cluster: MemoryCluster, fault: Extract<Fault, { kind: 'freeze' |
   process.stalled = fault.kind === 'stall'
   if (fault.kind !== 'thaw') return
   process.quietSince = 0
+  process.awakeSince = now
   cluster.changed(node)
 }

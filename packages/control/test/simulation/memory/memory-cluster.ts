@@ -74,12 +74,16 @@ export class MemoryCluster implements World {
   epochHighest = 0
   readonly accepted: Accepted[] = []
   readonly promotions: Promotion[] = []
+  /** Writes that went with the last copy that had them, by a fault. */
+  readonly destroyed: number[] = []
   /** By write number, all that a primary ever acknowledged. */
   readonly acknowledged: AcknowledgedWrite[] = []
   readonly #owned: readonly string[] | undefined
   readonly #byId: ReadonlyMap<string, MemoryNode>
   readonly #byPort: ReadonlyMap<number, MemoryNode>
   readonly #probeSlots: ReadonlyMap<string, number>
+  /** Told of every accepted envelope before it is run, by those who judge. */
+  onAccepted: (accepted: Accepted) => void = () => {}
   readonly #exitListeners = new Set<(exit: EngineExit) => void>()
   readonly #changeListeners = new Set<(node: MemoryNode) => void>()
   #pids = 1000
@@ -156,11 +160,23 @@ export class MemoryCluster implements World {
   promoted(node: MemoryNode, how: Promotion['how']): void {
     const conf = confOf(node)
     const shard = this.shardOf(node)
-    const missing: CopyAhead[] = []
-    for (const other of this.nodes) {
-      if (other !== node) missing.push(...this.#copyAhead(node, other, shard))
-    }
-    this.promotions.push({ at: this.now(), node: node.place.id, shard, how, epoch: conf.configEpoch, missing })
+    const others = this.nodes.filter((other) => other !== node)
+    this.promotions.push({
+      at: this.now(),
+      node: node.place.id,
+      shard,
+      how,
+      epoch: conf.configEpoch,
+      outdated: others.some((other) => this.#outdoes(other, node, shard)),
+      missing: others.flatMap((other) => this.#copyAhead(node, other, shard)),
+    })
+  }
+
+  destroying(node: MemoryNode): void {
+    const others = this.nodes.filter((other) => other !== node)
+    let only = node.data.writes.slice(0, node.data.length)
+    for (const other of others) only = writesMissing(other.data, { writes: only, length: only.length })
+    this.destroyed.push(...only)
   }
 
   /** The shard whose slots a node owns or replicates; where it has none, the one it was placed for. */
@@ -264,17 +280,22 @@ export class MemoryCluster implements World {
     readBack.at = this.now()
   }
 
+  #outdoes(other: MemoryNode, node: MemoryNode, shard: string): boolean {
+    if (other.conf === null || node.conf === null || !ownsSlots(other)) return false
+    return hasSlot(other.conf.slots, this.probeSlotOf(shard)) && other.conf.configEpoch > node.conf.configEpoch
+  }
+
   #copyAhead(node: MemoryNode, other: MemoryNode, shard: string): CopyAhead[] {
     const missing = writesMissing(node.data, other.data).filter((write) => this.acknowledged[write]?.shard === shard)
-    const [oldest] = missing
-    if (oldest === undefined) return []
+    if (missing.length === 0) return []
     const now = this.now()
+    const recordedAt = other.record?.at ?? Number.NEGATIVE_INFINITY
+    const recorded = missing.filter((write) => (this.acknowledged[write]?.at ?? now) <= recordedAt)
     return [
       {
         node: other.place.id,
-        writes: missing.length,
-        bytes: missing.length * this.writeBytes,
-        oldestMs: now - (this.acknowledged[oldest]?.at ?? now),
+        writes: missing,
+        recordedBytes: recorded.length * this.writeBytes,
         state: other.process === null ? 'down' : isServing(other, now) ? 'serving' : 'silent',
         downMs: other.lastExit === null ? 0 : now - other.lastExit.since,
         startsFailed: other.starts.failures + other.weather.startFailures,

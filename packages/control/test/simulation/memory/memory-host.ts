@@ -51,12 +51,9 @@ export class MemoryHost implements HostPort {
     const now = cluster.now()
     admit(envelope, cluster.epochHighest, now)
     cluster.epochHighest = envelope.controllerEpoch
-    cluster.accepted.push({
-      at: now,
-      epoch: envelope.controllerEpoch,
-      action: envelope.action,
-      from: this.#caller,
-    })
+    const accepted = { at: now, epoch: envelope.controllerEpoch, action: envelope.action, from: this.#caller }
+    cluster.accepted.push(accepted)
+    cluster.onAccepted(accepted)
   }
 
   #answers(): boolean {

@@ -101,8 +101,10 @@ export interface Process {
   cpuMs: number
   cpuAt: number
   cpuRoseAt: number
-  /** Since when its acknowledgements stay away. */
+  /** Since when its acknowledgements stay away; 0 while it is awake. */
   quietSince: number
+  /** Since when it is awake again; for those who judge whether it was right to kill it. */
+  awakeSince: number
   stream: Stream
   link: Link | null
   clusterOk: boolean
@@ -174,16 +176,17 @@ export interface Promotion {
   readonly shard: string
   readonly how: 'force' | 'takeover' | 'switchover' | 'own election' | 'start'
   readonly epoch: number
+  /** Another node owns the shard's slots in a higher epoch: this one only has not heard of it yet. */
+  readonly outdated: boolean
   /** Acknowledged writes of the shard that another copy had at that moment and this one had not. */
   readonly missing: readonly CopyAhead[]
 }
 
 export interface CopyAhead {
   readonly node: string
-  readonly writes: number
-  readonly bytes: number
-  /** Age of the oldest of the missing writes. */
-  readonly oldestMs: number
+  readonly writes: readonly number[]
+  /** Bytes of those that the agent's record of that copy includes: what a controller can know of at best. */
+  readonly recordedBytes: number
   readonly state: 'serving' | 'silent' | 'down'
   readonly downMs: number
   readonly startsFailed: number
@@ -204,6 +207,8 @@ export interface World {
   promoted(node: MemoryNode, how: Promotion['how']): void
   /** A process ended: agents hear of it, and connections to it close. */
   exited(node: MemoryNode, pid: number): void
+  /** A copy is about to be lost with all that only it has. */
+  destroying(node: MemoryNode): void
   nextPid(): number
 }
 

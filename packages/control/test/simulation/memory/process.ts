@@ -60,6 +60,7 @@ function newProcess(world: World, now: number): Process {
     cpuAt: now,
     cpuRoseAt: now,
     quietSince: 0,
+    awakeSince: now,
     stream: newStream(world),
     link: null,
     clusterOk: false,
@@ -144,8 +145,12 @@ export function endProcess(world: World, node: MemoryNode): void {
   node.process = null
   node.lastExit = { pid: process.pid, since: world.now(), lingering: false }
   if (!node.confOnDisk) node.conf = null
-  if (node.config['appendonly'] !== 'no' && !node.aofOnDisk) node.data = emptyCopy()
-  if (node.config['appendonly'] === 'no') node.data = node.rdb === null ? emptyCopy() : cloneCopy(node.rdb)
+  const keepsAof = node.config['appendonly'] !== 'no'
+  if (!keepsAof || !node.aofOnDisk) {
+    const kept = !keepsAof && node.rdb !== null ? cloneCopy(node.rdb) : emptyCopy()
+    world.destroying(node)
+    node.data = kept
+  }
   world.exited(node, process.pid)
 }
 
