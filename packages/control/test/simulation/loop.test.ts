@@ -1,0 +1,52 @@
+/* The real loop on bad days. A failing seed says so; `SEED=… npm test` brings its day back. */
+import { expect, test } from 'vitest'
+import { endOfDay, planBadDay } from './bad-day.ts'
+import { deploymentLoops, ownedNames } from './deployment-loop.ts'
+import { Simulation } from './world.ts'
+
+const spec = { name: 'shop' }
+const given = process.env['SEED']
+const seeds = given === undefined ? Array.from({ length: 40 }, (_, index) => index + 1) : [Number(given)]
+
+function aSimulation(seed: number): Simulation {
+  const { makeTurner } = deploymentLoops(spec)
+  const simulation = new Simulation({ seed, makeTurner, spec, ownedDirectives: ownedNames(spec) })
+  simulation.addController()
+  return simulation
+}
+
+async function storyOf(seed: number): Promise<string> {
+  const simulation = aSimulation(seed)
+  await simulation.settle({ withinTurns: 200 })
+  const { random, nodes } = simulation
+  await simulation.live(planBadDay({ random, nodes, forMs: 30_000, faults: 10 }))
+  await simulation.advance(60_000)
+  simulation.close()
+  return simulation.story.join('\n')
+}
+
+test('a deployment is made in the time that the engine itself needs', async () => {
+  for (const seed of seeds) {
+    const simulation = aSimulation(seed)
+    const { ms } = await simulation.settle({ withinTurns: 200 })
+    expect(ms, simulation.tellStory()).toBeLessThan(2500)
+    simulation.close()
+  }
+})
+
+test('after a bad day it is as it was, and nothing happened that must not', async () => {
+  for (const seed of seeds) {
+    const simulation = aSimulation(seed)
+    await simulation.settle({ withinTurns: 200 })
+    const { random, nodes } = simulation
+    await simulation.live(planBadDay({ random, nodes, forMs: 30_000, faults: 10 }))
+    for (const fault of endOfDay(nodes)) simulation.inject(fault)
+    await simulation.settle({ withinTurns: 2000, withinMs: 200_000 })
+    expect(simulation.violations, simulation.tellStory(200)).toEqual([])
+    simulation.close()
+  }
+}, 120_000)
+
+test('the same seed brings the same day back', async () => {
+  expect(await storyOf(7)).toBe(await storyOf(7))
+})
