@@ -129,7 +129,7 @@ describe('signing in', () => {
 
 describe('the list', () => {
   test('shows every deployment and leads to it by keyboard', async () => {
-    world.platform.apply({ name: 'fresh' }, null, 'cli')
+    await world.platform.apply({ name: 'fresh' }, null, 'cli')
     await signIn()
     await page.getByText('nobody has looked at it yet').waitFor()
     await picture('list')
@@ -327,7 +327,7 @@ function contrastsBelow(wanted: number): string[] {
   const low = new Set<string>()
   for (const element of document.querySelectorAll('#app *')) {
     const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim() !== '')
-    if (!text || element instanceof SVGElement || !element.checkVisibility()) continue
+    if (!text || element.closest('svg, [aria-hidden]') !== null || !element.checkVisibility()) continue
     const [a, b] = [luminance(getComputedStyle(element).color), luminance(groundOf(element))].sort((x, y) => y - x)
     const contrast = ((a ?? 0) + 0.05) / ((b ?? 0) + 0.05)
     if (contrast < wanted) low.add(`${element.className} "${element.textContent?.slice(0, 30)}" ${contrast.toFixed(2)}`)

@@ -85,7 +85,7 @@ export class MemoryPlatform implements Platform {
     return this.#specs.get(name)
   }
 
-  apply(input: unknown, baseRevision: number | null, actor: string): Applied {
+  async apply(input: unknown, baseRevision: number | null, actor: string): Promise<Applied> {
     const spec = parseSpec(input)
     const { name } = spec
     const before = this.#specs.get(name)?.revision ?? 0

@@ -14,26 +14,17 @@ export function OverviewPage() {
   useEffect(() => {
     document.title = 'Deployments – Holdfast'
     // The list says what there is, the stream how it is; a name that the stream brings first is a new one.
-    const load = () =>
-      void api.deployments().then(
-        (loaded) => {
-          list.value = loaded
-        },
-        () => undefined,
-      )
-    load()
-    return follow({
-      url: streams.all,
-      onData: (text) => {
-        const status: Status = JSON.parse(text)
-        const known = list.value?.deployments ?? []
-        if (!known.some(({ name }) => name === status.name)) return load()
-        list.value = {
-          notSeenYet: list.value?.notSeenYet ?? [],
-          deployments: known.map((one) => (one.name === status.name ? status : one)),
-        }
-      },
-    })
+    const load = async () => {
+      list.value = await api.deployments().catch(() => list.value)
+    }
+    const show = (status: Status) => {
+      const { deployments, notSeenYet } = list.value ?? { deployments: [], notSeenYet: [] }
+      if (deployments.some(({ name }) => name === status.name)) {
+        list.value = { notSeenYet, deployments: deployments.map((one) => (one.name === status.name ? status : one)) }
+      } else void load()
+    }
+    void load()
+    return follow({ url: streams.all, onData: (text) => show(JSON.parse(text)) })
   }, [])
 
   if (list.value === undefined) return <p class="muted">Looking…</p>

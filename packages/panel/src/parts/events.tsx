@@ -3,7 +3,10 @@ import { formatTime } from '../figures.ts'
 import { eventTone } from '../tone.ts'
 import { Badge } from './mark.tsx'
 
-/** What happened, newest first, each with its reason. */
+/**
+ * What happened, newest first, each with its reason. The roles are spelt out because on a phone the rows are laid out
+ * as a grid, and browsers then forget that this is a table.
+ */
 export function Events({ events, now }: { events: readonly HoldfastEvent[]; now: number }) {
   return (
     <section class="card" aria-labelledby="events">
@@ -12,7 +15,7 @@ export function Events({ events, now }: { events: readonly HoldfastEvent[]; now:
         <p class="muted">Nothing yet.</p>
       ) : (
         <section class="scroll events-scroll" aria-label="Events as a table" tabIndex={0}>
-          <table class="events">
+          <table class="events" role="table">
             <thead>
               <tr>
                 <th scope="col">Time</th>
@@ -24,16 +27,20 @@ export function Events({ events, now }: { events: readonly HoldfastEvent[]; now:
             </thead>
             <tbody>
               {events.map((event) => (
-                <tr key={event.seq}>
-                  <td class="time">
+                <tr key={event.seq} role="row">
+                  <td role="cell" class="time">
                     <time dateTime={new Date(event.at).toISOString()}>{formatTime(event.at, now)}</time>
                   </td>
-                  <td>
+                  <td role="cell">
                     <Kind kind={event.kind} />
                   </td>
-                  <td>{event.subject}</td>
-                  <td class="why">{event.because}</td>
-                  <td class="muted">{event.actor}</td>
+                  <td role="cell">{event.subject}</td>
+                  <td role="cell" class="why">
+                    {event.because}
+                  </td>
+                  <td role="cell" class="muted">
+                    {event.actor}
+                  </td>
                 </tr>
               ))}
             </tbody>

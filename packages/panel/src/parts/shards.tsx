@@ -60,7 +60,13 @@ function ShardRow({ shard, shade, nodes }: RowProps) {
         {shard.replicas.length === 0 ? <None /> : shard.replicas.map((id) => <Member key={id} id={id} nodes={nodes} />)}
       </td>
       <td class="number">{formatCount(countSlots(shard.slots))}</td>
-      <td class="ranges">{shard.slots.length === 0 ? <None /> : formatSlots(shard.slots).replaceAll(',', ', ')}</td>
+      <td class="ranges">
+        {shard.slots.length === 0 ? (
+          <None />
+        ) : (
+          shard.slots.map((range) => <span key={range[0]}>{formatSlots([range])} </span>)
+        )}
+      </td>
     </tr>
   )
 }

@@ -13,8 +13,10 @@ export function Tile({ label, value, note, children }: Props) {
     <div class="tile">
       <dt>{label}</dt>
       <dd>
-        <span class="tile-value">{value}</span>
-        {children}
+        <div class="tile-figure">
+          <span class="tile-value">{value}</span>
+          {children}
+        </div>
         <span class="tile-note">{note}</span>
       </dd>
     </div>

@@ -35,12 +35,16 @@ export function Tiles({ status, trend }: { status: Status; trend: readonly (numb
       <Tile
         label="Keys"
         value={<Total of={keys} nodes={primaries.length} format={formatCount} />}
-        note={clients.unknown === 0 ? `${formatCount(clients.known)} client connections` : 'client connections unknown'}
+        note={
+          <>
+            <Total of={clients} nodes={status.nodes.length} format={formatCount} /> client connections
+          </>
+        }
       />
       <Tile
         label="Copies in sync"
         value={status.ready === 'unknown' ? <Unknown /> : status.copiesInSync}
-        note="the fewest of any shard, its primary included"
+        note="fewest of any shard, with its primary"
       />
     </dl>
   )

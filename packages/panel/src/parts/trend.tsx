@@ -10,8 +10,11 @@ export function Trend({ points }: { points: readonly (number | null)[] }) {
       return `${start ? 'M' : 'L'}${x(index).toFixed(2)} ${y(value)}`
     })
     .join('')
+  // The ground under the line is only drawn for an unbroken one: a gap has none.
+  const whole = points.length > 1 && !points.includes(null)
   return (
     <svg class="trend" viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
+      {whole && <path class="trend-ground" d={`${line}V30H${x(0).toFixed(2)}Z`} />}
       <path class="trend-line" d={line} />
     </svg>
   )
