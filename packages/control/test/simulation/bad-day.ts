@@ -3,7 +3,7 @@ import type { Fault } from './memory/faults.ts'
 import type { Random } from './memory/random.ts'
 
 /** What happens to controllers rather than to engines. */
-export type ControllerFault =
+type ControllerFault =
   | { readonly kind: 'kill-controller' }
   | { readonly kind: 'pause-controller'; readonly forMs: number }
   /** Another controller starts beside those that run. */

@@ -214,7 +214,7 @@ function quorumOf(conf: Conf): number {
 }
 
 /** `cluster_state`: whether this node sees a majority, and has seen it for long enough. */
-export function updateClusterState(world: World, node: MemoryNode): void {
+function updateClusterState(world: World, node: MemoryNode): void {
   const process = node.process
   if (process === null || !isServing(node, world.now())) return
   const conf = confOf(node)

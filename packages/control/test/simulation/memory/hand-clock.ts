@@ -128,4 +128,4 @@ export class HandClock implements Clock {
 const isBefore = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
 /** Lets every promise that can go on go on: a macrotask comes only after all of them. */
-export const settleMicrotasks = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const settleMicrotasks = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -82,7 +82,7 @@ export interface Link {
   mustFullSync: boolean
 }
 
-export interface Manual {
+interface Manual {
   readonly mode: FailoverMode
   readonly until: number
 }
@@ -120,7 +120,7 @@ export interface Process {
 }
 
 /** Faults that stay until somebody takes them away. */
-export interface Weather {
+interface Weather {
   slowMs: number
   linkCut: boolean
   lagging: boolean

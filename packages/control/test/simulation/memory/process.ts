@@ -131,7 +131,7 @@ export function killProcess(world: World, node: MemoryNode): void {
   if (stalled && node.lastExit !== null) node.lastExit.lingering = true
 }
 
-export function endProcess(world: World, node: MemoryNode): void {
+function endProcess(world: World, node: MemoryNode): void {
   const process = node.process
   if (process === null) return
   for (const replica of replicasAttachedTo(world, node)) {
@@ -177,7 +177,7 @@ export function setBusy(process: Process, now: number, forMs: number, saysBusy: 
 }
 
 /** `directive value…` lines as the engine would answer them to CONFIG GET. */
-export function parseDirectives(config: string): Record<string, string> {
+function parseDirectives(config: string): Record<string, string> {
   const directives: Record<string, string> = {}
   for (const line of config.split('\n')) {
     const [name, ...value] = line.trim().split(/\s+/)

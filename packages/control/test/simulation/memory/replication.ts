@@ -33,7 +33,7 @@ export function becomeReplica(world: World, node: MemoryNode, primaryId: string)
   node.process.link = newLink(world.now())
 }
 
-export const newLink = (now: number): Link => ({
+const newLink = (now: number): Link => ({
   state: 'down',
   since: now,
   peerPid: 0,
