@@ -78,6 +78,8 @@ export class MemoryCluster implements World {
   readonly destroyed: number[] = []
   /** By write number, all that a primary ever acknowledged. */
   readonly acknowledged: AcknowledgedWrite[] = []
+  /** What an earlier promotion gave up: a later one is not to blame for it again. */
+  readonly #writtenOff = new Set<number>()
   readonly #owned: readonly string[] | undefined
   readonly #byId: ReadonlyMap<string, MemoryNode>
   readonly #byPort: ReadonlyMap<number, MemoryNode>
@@ -161,15 +163,11 @@ export class MemoryCluster implements World {
     const conf = confOf(node)
     const shard = this.shardOf(node)
     const others = this.nodes.filter((other) => other !== node)
-    this.promotions.push({
-      at: this.now(),
-      node: node.place.id,
-      shard,
-      how,
-      epoch: conf.configEpoch,
-      outdated: others.some((other) => this.#outdoes(other, node, shard)),
-      missing: others.flatMap((other) => this.#copyAhead(node, other, shard)),
-    })
+    const outdated = others.some((other) => this.#outdoes(other, node, shard))
+    const missing = others.flatMap((other) => this.#copyAhead(node, other, shard))
+    const at = this.now()
+    this.promotions.push({ at, node: node.place.id, shard, how, epoch: conf.configEpoch, outdated, missing })
+    if (!outdated) for (const write of missing.flatMap(({ writes }) => writes)) this.#writtenOff.add(write)
   }
 
   destroying(node: MemoryNode): void {
@@ -286,7 +284,9 @@ export class MemoryCluster implements World {
   }
 
   #copyAhead(node: MemoryNode, other: MemoryNode, shard: string): CopyAhead[] {
-    const missing = writesMissing(node.data, other.data).filter((write) => this.acknowledged[write]?.shard === shard)
+    const missing = writesMissing(node.data, other.data).filter(
+      (write) => this.acknowledged[write]?.shard === shard && !this.#writtenOff.has(write),
+    )
     if (missing.length === 0) return []
     const now = this.now()
     const recordedAt = other.record?.at ?? Number.NEGATIVE_INFINITY
