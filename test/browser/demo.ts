@@ -2,28 +2,35 @@ import { aStatus, aStatusAfterDeath } from '../../packages/control/test/server/d
 import { anEvent } from '../../packages/control/test/server/memory-platform.ts'
 import type { World } from '../../packages/control/test/server/support.ts'
 
-/** An afternoon of a real deployment, as the log would tell it: seconds ago, kind, subject, because, actor. */
+const controller = 'controller 8677-9c851ce4'
+
+/** An afternoon of a real deployment, as the log tells it: seconds ago, kind, subject, because, actor. */
 const afternoon = [
-  [4210, 'controller', 'shop', 'holdfast-7c2e took the lease of shop in epoch 7', 'controller'],
-  [4209, 'spec', 'shop', 'revision 4: memory.maxPerNode 192mb → 256mb', 'admin'],
-  [4208, 'action', 'node-1', 'set maxmemory of node-1 to 256 MB', 'controller'],
-  [4207, 'turn', 'shop', 'as specified: 3 shards, 6 nodes, every replica in sync', 'controller'],
-  [1803, 'drift', 'node-3', 'maxmemory-policy was set to noeviction by hand; put back to allkeys-lru', 'controller'],
-  [312, 'node', 'node-2', 'node-2 died: killed by signal 9', 'agent'],
-  [312, 'ready', 'shop', 'not ready: the primary of shard-2 is dead', 'controller'],
-  [312, 'action', 'node-5', 'node-5 takes over shard-2: it is 0 B behind', 'controller'],
-  [312, 'shard', 'shard-2', 'node-5 is the primary of shard-2, 41 ms after node-2 died', 'controller'],
-  [311, 'action', 'node-2', 'start node-2 again, as a replica of node-5', 'controller'],
-  [309, 'failed', 'node-2', 'node-2 did not start: port 7002 was still in use; trying again in 1 s', 'agent'],
-  [307, 'node', 'node-2', 'node-2 answers again and is a replica in sync', 'controller'],
-  [306, 'ready', 'shop', 'ready: 3 shards, 6 nodes, every replica in sync', 'controller'],
+  [4209, 'controller', 'shop', 'took the lease of shop in epoch 7', controller],
+  [4207, 'turn', 'shop', '3 shards, 6 of 6 nodes in sync', controller],
+  [1803.2, 'drift', 'node-3', 'maxmemory-policy of node-3 is noeviction, not allkeys-lru: set by hand', controller],
+  [1803.1, 'action', 'node-3', 'set maxmemory-policy of node-3 to allkeys-lru', controller],
+  [312.046, 'node', 'node-2', 'node-2 is dead, was ok: killed by signal 9', controller],
+  [
+    312.045,
+    'ready',
+    'shop',
+    'ready: no, was yes (node-2 (primary of shard-2) is dead, node-5 is in sync: promoting it)',
+    controller,
+  ],
+  [312.044, 'action', 'node-5', 'promote node-5', controller],
+  [312.005, 'shard', 'shard-2', 'node-5 is primary of shard-2, was nobody', controller],
+  [311.998, 'action', 'node-2', 'start node-2', controller],
+  [310.871, 'failed', 'node-2', 'start node-2: port 7002 is still in use; again in 1 s', controller],
+  [309.412, 'node', 'node-2', 'node-2 is ok, was dead', controller],
+  [309.41, 'ready', 'shop', 'ready: yes, was no (3 shards, 6 of 6 nodes in sync)', controller],
 ] as const
 
 /** Two minutes of figures, the last of them now. */
 export function playAfternoon({ platform, clock }: World): void {
   const now = Date.now()
   for (const [secondsAgo, kind, subject, because, actor] of afternoon) {
-    platform.events.append(anEvent({ at: now - secondsAgo * 1000, kind, subject, because, actor }))
+    platform.events.append(anEvent({ at: Math.round(now - secondsAgo * 1000), kind, subject, because, actor }))
   }
   platform.show(aStatus({ observedAt: now }))
   clock.advance(1000)

@@ -151,14 +151,14 @@ describe('the list', () => {
 describe('a deployment', () => {
   test('shows its sentence, shards, nodes and what happened', async () => {
     await signIn('/d/shop')
-    await page.getByRole('status').filter({ hasText: 'as specified: 3 shards, 6 nodes' }).waitFor()
+    await page.getByRole('status').filter({ hasText: '3 shards, 6 of 6 nodes' }).waitFor()
     const shards = page.getByRole('table').filter({ hasText: '0-5460' })
     expect(await shards.getByRole('row').count()).toBe(4)
     const row = page.getByRole('row').filter({ hasText: '7005' })
     expect((await row.innerText()).replaceAll(/\s+/g, ' ')).toContain('node-5 shard-2 replica ok 7005 20415')
     for (const words of [
       'valkey 8.1.4',
-      'holdfast-7c2e, epoch 7, lease held',
+      '8677-9c851ce4, epoch 7, lease held',
       'of the machine',
       'killed by signal 9',
     ]) {
@@ -169,7 +169,7 @@ describe('a deployment', () => {
 
   test('a change that the server pushes appears by itself', async () => {
     await signIn('/d/shop')
-    const headline = page.getByRole('status').filter({ hasText: 'as specified' })
+    const headline = page.getByRole('status').filter({ hasText: '6 of 6 nodes' })
     await headline.waitFor()
     const because = 'node-2 is dead: node-5 took over shard-2, node-2 is being started'
     world.platform.show(aStatusAfterDeath(because))

@@ -32,8 +32,17 @@ const dayAndTime = new Intl.DateTimeFormat('en-GB', {
   minute: '2-digit',
   second: '2-digit',
 })
+/** A failover takes tens of milliseconds: in the log they are shown. */
+const exactly = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+})
 const dayMs = 24 * 3_600_000
 
-/** Times of today as 14:02:31; older ones with their day. */
-export const formatTime = (at: number, now: number): string =>
-  (Math.abs(now - at) < dayMs ? timeOfDay : dayAndTime).format(at)
+/** Times of today as 14:02:31, or 14:02:31.046; older ones with their day. */
+export function formatTime(at: number, now: number, precision: 's' | 'ms' = 's'): string {
+  if (Math.abs(now - at) >= dayMs) return dayAndTime.format(at)
+  return (precision === 'ms' ? exactly : timeOfDay).format(at)
+}

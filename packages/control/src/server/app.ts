@@ -18,7 +18,7 @@ import { watchRoutes } from './routes/watch.ts'
 import { Streams } from './stream.ts'
 
 /** What the door knows of its users: one administrator, and the token of the command line. */
-export interface Auth {
+interface Auth {
   readonly adminName: string
   /** As `hashPassword` made it. */
   readonly adminHash: string

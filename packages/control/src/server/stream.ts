@@ -8,7 +8,7 @@ const heartbeatMs = 15_000
 /** A reader this far behind is cut off; it comes back and resumes where it was. */
 const backlogBytesMax = 1024 ** 2
 
-export interface Frame {
+interface Frame {
   readonly id?: number
   readonly data: unknown
 }

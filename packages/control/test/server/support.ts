@@ -13,7 +13,7 @@ export const bearerToken = 'token-of-the-command-line'
 export const ownOrigin = 'http://localhost:7070'
 
 /** Weak on purpose: the string carries its parameters, and these tests sign in often. */
-export function cheapHash(text: string): string {
+function cheapHash(text: string): string {
   const salt = randomBytes(16)
   const hash = scryptSync(text, salt, 32, { N: 1024, r: 8, p: 1 })
   return `scrypt$N=1024,r=8,p=1$${salt.toString('base64')}$${hash.toString('base64')}`

@@ -29,7 +29,7 @@ export function Events({ events, now }: { events: readonly HoldfastEvent[]; now:
               {events.map((event) => (
                 <tr key={event.seq} role="row">
                   <td role="cell" class="time">
-                    <time dateTime={new Date(event.at).toISOString()}>{formatTime(event.at, now)}</time>
+                    <time dateTime={new Date(event.at).toISOString()}>{formatTime(event.at, now, 'ms')}</time>
                   </td>
                   <td role="cell">
                     <Kind kind={event.kind} />

@@ -37,7 +37,7 @@ export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = asyn
   })
 }
 
-export function statusOf(platform: Platform, name: string): Status {
+function statusOf(platform: Platform, name: string): Status {
   refuseUnknown(platform, name)
   const status = platform.status(name)
   if (status !== undefined) return status
