@@ -205,7 +205,7 @@ describe('a deployment', () => {
     await picture('unknown')
   })
 
-  test('a lost connection is said, and the missed is made up for', async () => {
+  test('a lost connection is said, until the server is back', async () => {
     await signIn('/d/shop')
     await page.getByText('killed by signal 9').waitFor()
     const { port } = new URL(base)
