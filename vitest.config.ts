@@ -15,6 +15,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          globalSetup: ['test/support/fetch-engine.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
