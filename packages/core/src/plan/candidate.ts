@@ -34,10 +34,16 @@ export function judgeReplicas(shard: ShardPicture, primary: NodePicture, spec: S
 
 /** The copy to promote when waiting has ended: the fullest of those that answer, whatever it lacks. */
 export function leastLoss(shard: ShardPicture, primary: NodePicture): NodePicture | undefined {
-  const living = shard.nodes.filter((node) => node !== primary && node.facts?.role === 'replica')
+  const living = shard.nodes.filter((node) => node.facts?.role === 'replica' && follows(node, primary))
   const sameHistory = living.filter((node) => node.facts?.replid === primary.agent?.record?.replid)
   return byOffset(sameHistory.length > 0 ? sameHistory : living)[0]
 }
+
+/** A replica that was told to follow another shard's primary would take over that one's slots. */
+const follows = (node: NodePicture, primary: NodePicture): boolean =>
+  primary.engineId !== null &&
+  node.facts?.view.entries.some((entry) => entry.engineId === node.engineId && entry.follows === primary.engineId) ===
+    true
 
 /** Bytes that the primary had acknowledged, as last seen, and this node does not have. Null: not known. */
 export function bytesBehind(node: NodePicture, primary: NodePicture): number | null {
@@ -59,6 +65,7 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
   if (node.gone) return `${node.id} is ${node.life === 'dead' ? 'dead' : 'not running'}`
   if (facts === null) return `${node.id} does not answer`
   if (facts.role !== 'replica') return `${node.id} is not a replica`
+  if (!follows(node, primary)) return `${node.id} follows somebody else`
   if (facts.link?.state === 'syncing') return `${node.id} is in the middle of a sync`
   const last = primary.agent?.record ?? null
   if (last === null) return `the agent has no record of ${primary.id}`

@@ -61,8 +61,7 @@ function followPrimary(node: NodePicture, shard: ShardPicture): Step {
  */
 export function planForget({ picture }: PlanInput): Step {
   const ours = new Set(picture.nodes.flatMap((node) => node.engineId ?? []))
-  const owners = new Set(picture.owners.map((claim) => claim.engineId))
-  const ghosts = ghostIds(picture, ours).filter((id) => !owners.has(id))
+  const ghosts = ghostIds(picture, ours).filter((id) => !isNeeded(id, picture))
   const actions = picture.nodes.flatMap((node): Action[] => {
     const engineIds = ghosts.filter((id) => node.facts?.view.entries.some((entry) => entry.engineId === id))
     return engineIds.length === 0 ? [] : [{ kind: 'forget', node: node.id, engineIds }]
@@ -79,12 +78,22 @@ export function planForget({ picture }: PlanInput): Step {
   return wait(because, null, [{ kind: 'node', subject: 'cluster', because }])
 }
 
-/** Unknown ids at an address where a node of ours answers with another id. */
+/**
+ * A ghost that still owns slots, by the others' word, is kept as long as anybody could take them over: a replica that
+ * follows it, or a node that was not heard. Its shard is then empty for good, and its slots can be given out anew.
+ */
+function isNeeded(ghost: string, picture: Picture): boolean {
+  if (!picture.owners.some((claim) => claim.engineId === ghost)) return false
+  const followed = picture.views.some(({ entries }) => entries.some((entry) => entry.follows === ghost))
+  return followed || picture.nodes.some((node) => node.facts === null)
+}
+
+/** Unknown ids without an address, or at one where a node of ours answers with another id. */
 function ghostIds(picture: Picture, ours: ReadonlySet<string>): string[] {
   const answering = new Set(picture.nodes.filter((node) => node.facts !== null).map((node) => node.place.port))
   const ghosts = picture.views
     .flatMap((view) => view.entries)
-    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && answering.has(entry.port))
+    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && (entry.port === 0 || answering.has(entry.port)))
   return [...new Set(ghosts.map((entry) => entry.engineId))].sort()
 }
 
@@ -92,6 +101,6 @@ function strangerPorts(picture: Picture, ours: ReadonlySet<string>): number[] {
   const places = new Set(picture.nodes.map((node) => node.place.port))
   const strangers = picture.views
     .flatMap((view) => view.entries)
-    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && !places.has(entry.port))
+    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(entry.port))
   return [...new Set(strangers.map((entry) => entry.port))].sort((a, b) => a - b)
 }

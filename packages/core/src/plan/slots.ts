@@ -3,24 +3,36 @@ import type { Action } from '../action.ts'
 import { hearsayOwner } from '../ownership.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import type { SlotRange } from '../slots.ts'
-import { formatSlots } from '../slots.ts'
+import { evenSlots, formatSlots, hasSlot } from '../slots.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join } from './step.ts'
+
+/** Slots of former primaries that are brought home in one turn. */
+const slotsHomeAtOnce = 20
 
 export function planSlots(input: PlanInput): Step {
   const { picture } = input
   // A node that was not heard may be the owner: only when all were heard is a slot really without one.
   if (picture.nodes.some((node) => node.facts === null)) return idle
-  return join([giveUnowned(picture), ...picture.nodes.flatMap((node) => mendOpenSlots(node, picture))])
+  return join([
+    giveUnowned(picture),
+    ...picture.nodes.flatMap((node) => mendOpenSlots(node, picture)),
+    ...picture.shards.map((shard) => bringHome(shard, picture)),
+  ])
 }
 
-/** A slot without owner goes back to whom the others still name, else to the owner of the slot before it. */
+/**
+ * A slot without owner goes back to whom the others still name; else to the shard that has none at all, which lost
+ * every copy and begins anew; else to the owner of the slot before it.
+ */
 function giveUnowned(picture: Picture): Step {
   if (picture.owners.length === 0) return idle
   const takers = new Map<NodePicture, SlotRange[]>()
   for (const range of picture.unowned) {
-    const shard = shardNamed(picture, hearsayOwner(picture.views, range[0])) ?? shardBefore(picture, range[0])
-    if (shard?.primary != null) takers.set(shard.primary, [...(takers.get(shard.primary) ?? []), range])
+    const named = shardNamed(picture, hearsayOwner(picture.views, range[0]))
+    const shard = named ?? emptyShardAt(picture, range[0]) ?? shardBefore(picture, range[0])
+    const taker = shard?.primary ?? shard?.nodes.find((node) => node.facts?.role === 'primary')
+    if (taker !== undefined) takers.set(taker, [...(takers.get(taker) ?? []), range])
   }
   const actions = [...takers].map(
     ([node, slots]): Action => ({ kind: 'give-slots', node: node.id, slots, epoch: null }),
@@ -48,14 +60,38 @@ function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {
   })
 }
 
+/**
+ * Slots of a shard on a node that is not its primary: a former primary kept them because the promoted replica had not
+ * heard of them. They go to the primary, with their keys, some a turn.
+ */
+function bringHome(shard: ShardPicture, picture: Picture): Step {
+  const { primary } = shard
+  if (primary === null) return idle
+  const strays = picture.owners.flatMap(({ engineId, slots }) => {
+    const holder = shard.nodes.find((node) => node !== primary && node.engineId === engineId)
+    return holder === undefined ? [] : slots.map((range) => ({ holder, range }))
+  })
+  return join(
+    strays
+      .flatMap(({ holder, range: [from, to] }) =>
+        Array.from({ length: to - from + 1 }, (_, index) => ({ holder, slot: from + index })),
+      )
+      .slice(0, slotsHomeAtOnce)
+      .map(({ holder, slot }) => move(`slot ${slot} of ${shard.id} is on ${holder.id}`, holder, primary, slot)),
+  )
+}
+
 const close = (node: NodePicture, slot: number, because: string): Step =>
   act(`slot ${slot} was left open on ${node.id} and ${because}: closing it`, [
     { kind: 'close-slot', node: node.id, slot },
   ])
 
-function finish(from: NodePicture, to: NodePicture, slot: number): Step {
+const finish = (from: NodePicture, to: NodePicture, slot: number): Step =>
+  move(`slot ${slot} was left half moved from ${from.id}`, from, to, slot)
+
+function move(because: string, from: NodePicture, to: NodePicture, slot: number): Step {
   const target = { address: to.place.address, port: to.place.port }
-  return act(`slot ${slot} was left half moved from ${from.id} to ${to.id}: finishing the move`, [
+  return act(`${because}: moving it to ${to.id}`, [
     { kind: 'finish-move', node: from.id, slot, target, targetId: to.engineId as string },
   ])
 }
@@ -65,6 +101,12 @@ const isImporting = (node: NodePicture, slot: number): boolean =>
 
 function shardNamed(picture: Picture, engineId: string | undefined): ShardPicture | undefined {
   return picture.shards.find((shard) => shard.nodes.some((node) => node.engineId === engineId))
+}
+
+/** The shard whose even share this slot is, if it owns nothing at all. */
+function emptyShardAt(picture: Picture, slot: number): ShardPicture | undefined {
+  const index = evenSlots(picture.shards.length).findIndex((range) => hasSlot([range], slot))
+  return picture.shards.find((shard) => shard.index === index && shard.slots.length === 0)
 }
 
 function shardBefore(picture: Picture, slot: number): ShardPicture | undefined {

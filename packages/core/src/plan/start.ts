@@ -40,6 +40,7 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
+  if (primary === null && !hasCopy(node, input.spec)) return startNode(node, `${shard.id} begins anew`, input)
   const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
   return wait(`${node.id} stays down while ${reason}`)
 }
