@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -22,7 +23,9 @@ describe('an engine that does not start', () => {
     const mark = it.mark
     await it.stopController()
     it.kill(replica.id)
-    const squatter = createServer()
+    // It takes every connection and never says a word, as something that is no engine may well do.
+    const visitors = new Set<Socket>()
+    const squatter = createServer((visitor) => void visitors.add(visitor))
     await eventually(
       () =>
         new Promise<void>((resolve, reject) => {
@@ -38,7 +41,9 @@ describe('an engine that does not start', () => {
       expect(failures[0]).toContain('end what listens there, or choose another expose.basePort')
       expect(failures.length).toBeLessThan(6)
     } finally {
-      await new Promise<void>((resolve) => void squatter.close(() => resolve()))
+      const closed = new Promise<void>((resolve) => void squatter.close(() => resolve()))
+      for (const visitor of visitors) visitor.destroy()
+      await closed
     }
     await it.ready()
   })

@@ -56,10 +56,10 @@ export class Controller implements Platform {
     }
   }
 
-  /** Begins to keep up what is in the store. */
-  run(): void {
+  /** Begins to keep up what is in the store, or one deployment of it alone. */
+  run(only?: string): void {
     this.#running = true
-    for (const name of this.names()) this.#loopOf(name)
+    for (const name of this.names()) if (only === undefined || name === only) this.#loopOf(name)
   }
 
   /** Stops the loops and gives the leases back. The engines run on. */

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, ownedDirectives, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
@@ -37,12 +38,14 @@ export interface StartOptions {
   readonly progress: (line: string) => void
   /** Whether it acts, or only answers questions about a home that no controller keeps. */
   readonly acts: boolean
+  /** Act on this deployment alone, for a command that is about no other. Default: on all. */
+  readonly on?: string
   /** Undefined: the default port, or another where that is in use. */
   readonly port?: number | undefined
 }
 
 /** Starts the controller of a home in this process. Refuses a home that another one keeps. */
-export async function startController({ home, progress, acts, port }: StartOptions): Promise<RunningController> {
+export async function startController({ home, progress, acts, on, port }: StartOptions): Promise<RunningController> {
   if (acts) refuseSecondController(home)
   const boot = bootId()
   const id = `${process.pid}-${randomUUID().slice(0, 8)}`
@@ -86,7 +89,7 @@ export async function startController({ home, progress, acts, port }: StartOptio
   if (acts) {
     const startTime = readProcess(process.pid)?.startTime ?? 0
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
-    controller.run()
+    controller.run(on)
   }
   return {
     controller,
@@ -143,6 +146,16 @@ export async function makeAdministrator(home: Home): Promise<string | undefined>
 /** Another password for the administrator. */
 export function replaceAdministrator(home: Home): Promise<string> {
   return withStore(home, newAdministrator)
+}
+
+/** What is wanted in a home, by name, also where no controller runs. */
+export function savedSpecs(home: Home): ReadonlyMap<string, SpecText> {
+  const store = new SqliteStore({ home, bootId: bootId() })
+  try {
+    return new Map(store.names().map((name) => [name, store.load(name)?.spec ?? {}]))
+  } finally {
+    store.close()
+  }
 }
 
 async function withStore<T>(home: Home, work: (store: SqliteStore) => Promise<T>): Promise<T> {

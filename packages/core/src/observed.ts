@@ -163,6 +163,8 @@ export interface NodeRecord {
   readonly link: ReplicaLink['state'] | null
   /** When its link to its primary was last seen up; null if never, or since it became primary. */
   readonly linkUpAt: number | null
+  /** Since when its link is not up; null while it is, and on a primary. */
+  readonly linkDownSince: number | null
   /** When it last answered. Observer's clock; -Infinity if that was in an earlier boot. */
   readonly at: number
 }

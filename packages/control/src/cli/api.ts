@@ -1,6 +1,13 @@
 import type { ErrorCode, HoldfastEvent, SpecText, Status } from '@holdfast/core'
-import { errorTable, HoldfastError } from '@holdfast/core'
+import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type { Applied, PlanPreview } from '../server/platform.ts'
+
+/** What only reads is answered from memory; what saves may have to fetch an engine before it promises anything. */
+const answerWithinMs = 15_000
+const saveWithinMs = 300_000
+
+/** Something went wrong inside the controller that should not have: a bug, and no error to handle. */
+export class ControllerBug extends Error {}
 
 /** The controller's API, as the command line asks it. */
 export class Api {
@@ -19,11 +26,11 @@ export class Api {
   }
 
   status(name: string): Promise<Status> {
-    return this.#ask('GET', `/deployments/${name}`)
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}`)
   }
 
   spec(name: string): Promise<{ spec: SpecText; revision: number }> {
-    return this.#ask('GET', `/deployments/${name}/spec`)
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/spec`)
   }
 
   plan(spec: unknown): Promise<PlanPreview> {
@@ -31,7 +38,7 @@ export class Api {
   }
 
   apply(name: string, spec: unknown, baseRevision: number | null): Promise<Applied> {
-    return this.#ask('PUT', `/deployments/${name}/spec`, { spec, baseRevision })
+    return this.#ask('PUT', `/deployments/${encodeURIComponent(name)}/spec`, { spec, baseRevision })
   }
 
   setWanted(
@@ -40,11 +47,11 @@ export class Api {
     options: { purge?: boolean; acceptDataLoss?: boolean } = {},
   ): Promise<void> {
     const { purge = false, acceptDataLoss = false } = options
-    return this.#ask('POST', `/deployments/${name}/wanted`, { wanted, purge, acceptDataLoss })
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/wanted`, { wanted, purge, acceptDataLoss })
   }
 
   credentials(name: string): Promise<{ user: string; password: string }> {
-    return this.#ask('GET', `/deployments/${name}/credentials`)
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/credentials`)
   }
 
   events(name: string, limit: number): Promise<HoldfastEvent[]> {
@@ -53,34 +60,41 @@ export class Api {
   }
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await fetch(`${this.url}/api/v1${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${this.#token}`,
-        accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(120_000),
-    }).catch((error: unknown) => {
+    const withinMs = method === 'GET' ? answerWithinMs : saveWithinMs
+    try {
+      const response = await fetch(`${this.url}/api/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(withinMs),
+      })
+      const answer: unknown = await response.json()
+      if (!response.ok) throw asError(answer, response.status)
+      return answer as T
+    } catch (error) {
+      if (error instanceof HoldfastError || error instanceof ControllerBug) throw error
+      const isLate = error instanceof Error && error.name === 'TimeoutError'
+      const how = isLate ? `did not answer within ${formatDuration(withinMs)}` : 'does not answer any more'
       throw new HoldfastError(
         'UNREACHABLE_CONTROLLER',
-        `the controller at ${this.url} does not answer: is it stopped? See "holdfast status"`,
+        `the controller at ${this.url} ${how}. Engines run on without it; "holdfast serve" starts one that keeps them up.`,
         { url: this.url },
         error,
       )
-    })
-    const answer: unknown = await response.json()
-    if (!response.ok) throw asError(answer, response.status)
-    return answer as T
+    }
   }
 }
 
 /** The controller's refusal, as the same error that it threw. */
-function asError(answer: unknown, status: number): HoldfastError {
+function asError(answer: unknown, status: number): Error {
   const { code, message, facts } =
-    (answer as { error?: { code?: string; message?: string; facts?: Record<string, unknown> } }).error ?? {}
-  const known = code !== undefined && code in errorTable
+    (answer as { error?: { code?: string; message?: string; facts?: Record<string, unknown> } } | null)?.error ?? {}
+  if (code === 'INTERNAL') return new ControllerBug(message)
+  const known = code !== undefined && Object.hasOwn(errorTable, code)
   return new HoldfastError(
     known ? (code as ErrorCode) : 'UNREACHABLE_CONTROLLER',
     message ?? `the controller answered with status ${status}`,

@@ -6,7 +6,10 @@ import type { Context } from './context.ts'
 export async function confirm(context: Context, question: string, yes: boolean): Promise<void> {
   if (yes) return
   if (!context.isInteractive) {
-    throw new HoldfastError('REFUSED_NOT_CONFIRMED', `${question} Nobody is here to ask: say --yes.`)
+    throw new HoldfastError(
+      'REFUSED_NOT_CONFIRMED',
+      `${question} Nobody is here to ask: say --yes. Nothing was changed.`,
+    )
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {

@@ -1,8 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Status } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import { readController } from '../store/controller-file.ts'
 import { startController } from '../wire.ts'
 import { Api } from './api.ts'
 import type { Context } from './context.ts'
+
+/** A controller that just started has looked at everything within a turn or two. */
+const firstLookWithinMs = 5000
 
 /** The API of the controller that keeps this home, if one runs. */
 export function runningApi({ home }: Context): Api | undefined {
@@ -18,33 +23,64 @@ export function runningApi({ home }: Context): Api | undefined {
   return new Api(found.url, found.token)
 }
 
-/**
- * Runs a command against the controller of this home. Where none runs, one is borrowed for the length of the command:
- * one that only looks, unless the command has to change something (`acts`).
- */
-export async function withApi<T>(context: Context, acts: boolean, work: (api: Api) => Promise<T>): Promise<T> {
+/** What a command needs of a controller, where none runs and one is borrowed for the length of the command. */
+export type Borrow =
+  /** It looks, and saves what is wanted: nothing is done to engines. */
+  | { readonly acts: false }
+  /** It acts on this one deployment, and leaves the others alone. */
+  | { readonly acts: true; readonly on: string }
+
+/** Runs a command against the controller of this home, or a borrowed one. */
+export async function withApi<T>(
+  context: Context,
+  borrow: Borrow,
+  work: (api: Api, isBorrowed: boolean) => Promise<T>,
+): Promise<T> {
   const api = runningApi(context)
-  if (api !== undefined) return work(api)
-  const borrowed = await startController({ home: context.home, progress: context.say, acts })
+  if (api !== undefined) return work(api, false)
+  const borrowed = await startController({ home: context.home, progress: context.say, ...borrow })
   try {
-    if (!acts) {
+    if (!borrow.acts) {
       for (const name of borrowed.controller.names()) await borrowed.controller.look(name)
     }
-    return await work(new Api(borrowed.url, borrowed.token))
+    return await work(new Api(borrowed.url, borrowed.token), true)
   } finally {
     await borrowed.close()
   }
 }
 
 /** The deployment that is meant: the one that was named, or the only one there is. */
+export function chooseAmong(names: readonly string[], name: string | undefined): string {
+  const list = names.join(', ')
+  if (names.length === 0) {
+    const sentence = name === undefined ? 'there is no deployment yet' : `there is no deployment ${name}, nor any other`
+    throw new HoldfastError('NOT_FOUND', `${sentence}: "holdfast up" makes one`, { names })
+  }
+  if (name === undefined) {
+    if (names.length === 1) return names[0] as string
+    throw new HoldfastError('USAGE', `which one? There are ${list}: name one`, { names })
+  }
+  if (names.includes(name)) return name
+  throw new HoldfastError('NOT_FOUND', `there is no deployment ${JSON.stringify(name.slice(0, 80))}, only ${list}`, {
+    name: name.slice(0, 80),
+    names,
+  })
+}
+
 export async function chooseName(api: Api, name: string | undefined): Promise<string> {
-  if (name !== undefined) return name
-  const names = await api.names()
-  const [only] = names
-  if (only !== undefined && names.length === 1) return only
-  throw new HoldfastError(
-    names.length === 0 ? 'NOT_FOUND' : 'USAGE',
-    names.length === 0 ? 'there is no deployment yet: holdfast up' : `which one? ${names.join(', ')}`,
-    { names },
-  )
+  return chooseAmong(await api.names(), name)
+}
+
+/** How it is; asked again while its controller has only just started and not looked yet. */
+export async function statusOnceSeen(api: Api, name: string): Promise<Status> {
+  const deadline = performance.now() + firstLookWithinMs
+  for (;;) {
+    try {
+      return await api.status(name)
+    } catch (error) {
+      const isUnseen = error instanceof HoldfastError && error.code === 'UNREACHABLE_ENGINE'
+      if (!isUnseen || performance.now() > deadline) throw error
+    }
+    await delay(50)
+  }
 }

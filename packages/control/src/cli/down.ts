@@ -1,5 +1,7 @@
+import { readController } from '../store/controller-file.ts'
+import { savedSpecs } from '../wire.ts'
 import { confirm } from './ask.ts'
-import { chooseName, withApi } from './connect.ts'
+import { chooseAmong, runningApi, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { isDown, until } from './until.ts'
 
@@ -7,17 +9,27 @@ import { isDown, until } from './until.ts'
 export async function down(
   context: Context,
   name: string | undefined,
-  { purge, yes }: { purge?: boolean; yes?: boolean },
+  { purge = false, yes = false }: { purge?: boolean; yes?: boolean },
 ): Promise<void> {
-  await withApi(context, true, async (api) => {
-    const chosen = await chooseName(api, name)
-    const what = purge === true ? `stop ${chosen} and delete its data for good?` : `stop ${chosen}? Its data is kept.`
-    await confirm(context, what, yes === true)
-    await api.setWanted(chosen, 'down', { purge: purge === true })
+  const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
+  const chosen = chooseAmong(names, name)
+  await withApi(context, { acts: true, on: chosen }, async (api) => {
+    const what = purge ? `Stop ${chosen} and delete its data for good?` : `Stop ${chosen}? Its data is kept.`
+    await confirm(context, what, yes)
+    await api.setWanted(chosen, 'down', { purge })
     // Without --purge the document stays; with it, being gone is what is waited for.
-    await until(context, api, chosen, (status) => purge !== true && isDown(status), 60_000)
+    await until(context, api, chosen, { isThere: (status) => !purge && isDown(status), withinMs: 60_000 })
     context.say(
-      purge === true ? `${chosen} and its data are gone` : `${chosen} is down; "holdfast up" starts it with its data`,
+      purge ? `${chosen} and its data are gone` : `${chosen} is down; "holdfast up ${chosen}" starts it with its data`,
     )
+    tellOfController(context, await api.names())
   })
+}
+
+/** The controller of `up --detach` and of `serve` stays for the panel; who wants nothing left must know how. */
+function tellOfController({ home, say }: Context, names: readonly string[]): void {
+  const running = readController(home)
+  if (running === undefined || running.pid === process.pid) return
+  const keeps = names.length === 0 ? 'keeps nothing any more' : `still serves the panel of ${names.join(', ')}`
+  say(`The controller (pid ${running.pid}, ${running.url}) ${keeps}; "kill ${running.pid}" ends it.`)
 }

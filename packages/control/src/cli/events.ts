@@ -1,4 +1,5 @@
 import type { HoldfastEvent } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
 import { chooseName, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 
@@ -7,14 +8,21 @@ export interface EventsOptions {
   readonly json?: boolean
 }
 
+const eventsMax = 1000
+
 /** `holdfast events NAME`: what happened, oldest first, each with its reason. */
 export async function events(
   context: Context,
   name: string | undefined,
   { limit, json }: EventsOptions,
 ): Promise<void> {
-  await withApi(context, false, async (api) => {
-    const found = await api.events(await chooseName(api, name), Number(limit))
+  const count = Number(limit)
+  if (!Number.isInteger(count) || count < 1 || count > eventsMax) {
+    throw new HoldfastError('USAGE', `--limit ${limit}: a number of events from 1 to ${eventsMax}`)
+  }
+  await withApi(context, { acts: false }, async (api) => {
+    const found = await api.events(await chooseName(api, name), count)
+    if (found.length === 0) return context.say('nothing happened yet')
     context.out(found.map((event) => (json === true ? JSON.stringify(event) : renderEvent(event))).join('\n'))
   })
 }

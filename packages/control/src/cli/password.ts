@@ -5,11 +5,14 @@ import type { Context } from './context.ts'
 
 /** `holdfast password`: another password for the panel. The old one and every session end with the controller. */
 export async function password(context: Context): Promise<void> {
-  if (readController(context.home) !== undefined) {
+  const running = readController(context.home)
+  if (running !== undefined) {
     throw new HoldfastError(
       'REFUSED_UNSAFE',
-      'a controller runs and knows the old password: end it first, engines run on',
+      `the controller (pid ${running.pid}) runs and knows the old password. End it with "kill ${running.pid}" (engines run on), then repeat this and start it again with "holdfast up --detach".`,
+      { pid: running.pid },
     )
   }
+  context.say('shown once, kept only as a hash:')
   context.out(`${adminName} / ${await replaceAdministrator(context.home)}`)
 }

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { SpecText } from '@holdfast/core'
+import { constants } from 'node:os'
+import type { Spec, SpecText } from '@holdfast/core'
 import { clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
 import { findEngine } from '../binary/find.ts'
+import type { PlanPreview } from '../server/platform.ts'
 import { readSpecFile } from '../store/read-spec.ts'
+import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
-import { chooseName, withApi } from './connect.ts'
+import { chooseName, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
-import { isReady, until } from './until.ts'
+import { isReady, refuseFailedStarts, until } from './until.ts'
 
 /** `holdfast plan SPEC`: what apply would do, and with --config the text that every engine would get. */
 export async function plan(
@@ -16,13 +19,12 @@ export async function plan(
   { config, json }: { config?: boolean; json?: boolean },
 ): Promise<void> {
   const { text } = readChecked(file)
-  await withApi(context, false, async (api) => {
+  await withApi(context, { acts: false }, async (api) => {
     const preview = await api.plan(text)
     if (json === true) return context.out(JSON.stringify(preview, null, 2))
-    context.out(preview.because)
-    for (const change of preview.changes) context.out(`  ${change}`)
+    for (const line of linesOf(preview)) context.out(line)
     if (config !== true) return
-    for (const [node, text] of Object.entries(preview.files)) context.out(`\n## ${node}\n${text}`)
+    for (const [node, config] of Object.entries(preview.files)) context.out(`\n## ${node}\n${config}`)
   })
 }
 
@@ -32,19 +34,39 @@ export async function apply(
   file: string,
   { yes, wait }: { yes?: boolean; wait?: boolean },
 ): Promise<void> {
-  const { text, name } = readChecked(file)
-  await withApi(context, true, async (api) => {
+  const { text, spec } = readChecked(file)
+  await withApi(context, { acts: false }, async (api, isBorrowed) => {
+    if (wait === true && isBorrowed) {
+      throw new HoldfastError(
+        'UNREACHABLE_CONTROLLER',
+        `no controller runs, so --wait would wait for ever, and nothing was saved: use "holdfast up ${file}" instead`,
+      )
+    }
     const preview = await api.plan(text)
-    context.say(preview.because)
-    for (const change of preview.changes) context.say(`  ${change}`)
-    if (!preview.isNew && preview.changes.length === 0) return
-    const base = preview.isNew ? 0 : (await api.spec(name)).revision
-    await confirm(context, `apply this to ${name}?`, yes === true)
-    const { revision } = await api.apply(name, text, base)
-    context.say(`${name}: revision ${revision} saved`)
-    if (wait === true) await until(context, api, name, isReady, 60_000)
+    for (const line of linesOf(preview)) context.say(line)
+    if (preview.isNew || preview.changes.length > 0) {
+      await confirm(context, `Apply this to ${spec.name}?`, yes === true)
+      await save(context, api, text, preview)
+      if (isBorrowed) context.say(`No controller runs: it takes effect with the next "holdfast up ${file}".`)
+    }
+    if (wait === true) {
+      await until(context, api, spec.name, { isThere: isReady, withinMs: 60_000, check: refuseFailedStarts })
+      context.say(`${spec.name} is as specified`)
+    }
   })
 }
+
+/** Saves what was shown, and only if nobody changed it since. */
+async function save({ say }: Context, api: Api, text: SpecText, { name, isNew }: PlanPreview): Promise<void> {
+  const base = isNew ? 0 : (await api.spec(name)).revision
+  const { revision } = await api.apply(name, text, base)
+  say(`${name}: revision ${revision} saved`)
+}
+
+export const linesOf = ({ because, changes }: PlanPreview): string[] => [
+  because,
+  ...changes.map((change) => `  ${change}`),
+]
 
 /** `holdfast url NAME`: what an unmodified client needs to connect. */
 export async function url(
@@ -53,21 +75,21 @@ export async function url(
   { as, showSecret }: { as: string; showSecret?: boolean },
 ): Promise<void> {
   const client = clientNamed(as)
-  await withApi(context, false, async (api) => {
+  await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, { user, password }] = await Promise.all([api.status(chosen), api.credentials(chosen)])
+    const [status, { user, password }] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen)])
     const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
     const facts = { nodes, user, password }
     context.out(urlFor(client, facts, { showSecret: showSecret === true }))
   })
 }
 
-/** `holdfast cli NAME -- ARGS`: the engine's own command line, signed in as the application. */
+/** `holdfast cli NAME -- ARGS`: the engine's own command line, signed in as the application. Its exit code is ours. */
 export async function cli(context: Context, name: string | undefined, args: readonly string[]): Promise<number> {
-  const { program, env, port, host } = await withApi(context, false, async (api) => {
+  const { program, env, address } = await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, { password }, { spec }] = await Promise.all([
-      api.status(chosen),
+    const [status, { user, password }, { spec }] = await Promise.all([
+      statusOnceSeen(api, chosen),
       api.credentials(chosen),
       api.spec(chosen),
     ])
@@ -82,28 +104,58 @@ export async function cli(context: Context, name: string | undefined, args: read
         `${binary.server} has no command line program beside it: install redis-tools or valkey-tools`,
       )
     }
-    const entry = status.nodes.find(({ state }) => state === 'ok') ?? status.nodes[0]
-    if (entry === undefined) throw new HoldfastError('NOT_FOUND', `${chosen} has no nodes`)
-    // The password goes by the environment of that one process: arguments are for everybody to read.
-    return { program: binary.cli, env: { ...binary.env, REDISCLI_AUTH: password, VALKEYCLI_AUTH: password }, ...entry }
+    const entry = status.nodes.find(({ state }) => state === 'ok')
+    if (entry === undefined) {
+      throw new HoldfastError(
+        'UNREACHABLE_ENGINE',
+        `no node of ${chosen} answers (${status.because}): see "holdfast status ${chosen}"`,
+        { name: chosen },
+      )
+    }
+    return {
+      program: binary.cli,
+      // The password goes by the environment of that one process: arguments are for everybody to read.
+      env: { ...binary.env, REDISCLI_AUTH: password, VALKEYCLI_AUTH: password },
+      address: ['-h', entry.host, '-p', String(entry.port), '--user', user],
+    }
   })
-  const child = spawn(
-    program,
-    ['-c', '-h', host, '-p', String(port), '--user', 'app', '--no-auth-warning', ...withoutDashes(args)],
-    {
-      stdio: 'inherit',
-      env: { ...process.env, ...env },
-    },
-  )
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code ?? 1
+  return runInTerminal(program, ['-c', ...address, '--no-auth-warning', ...args], env)
 }
 
-/** The `--` that parts our words from the engine's. */
-const withoutDashes = (args: readonly string[]): readonly string[] => (args[0] === '--' ? args.slice(1) : args)
+async function runInTerminal(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  // Ctrl-C is for the program that has the terminal: it may only mean "forget this line".
+  const leave = (): void => {}
+  process.on('SIGINT', leave)
+  try {
+    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } })
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new HoldfastError('ENGINE_MISSING', `cannot run ${program}: ${why}`, { program }, error)
+  } finally {
+    process.off('SIGINT', leave)
+  }
+}
 
-/** Reads and checks before anybody is asked: a mistake costs nothing. */
-export function readChecked(file: string): { text: SpecText; name: string } {
+/** A spec as it was asked for, in the words of the person and checked. */
+export interface Wish {
+  readonly text: SpecText
+  readonly spec: Spec
+}
+
+/** Reads and checks before anybody is asked: a mistake costs nothing. Every mistake is said with its file. */
+export function readChecked(file: string): Wish {
   const text = readSpecFile(file) as SpecText
-  return { text, name: parseSpec(text).name }
+  try {
+    return { text, spec: parseSpec(text) }
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error
+    const lines = error.message.split('\n').map((line) => `${file}: ${line}`)
+    throw new HoldfastError(error.code, lines.join('\n'), { file, ...error.facts }, error)
+  }
 }

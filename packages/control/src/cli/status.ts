@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeStatus, Status } from '@holdfast/core'
-import { formatBytes, formatSlots } from '@holdfast/core'
-import { chooseName, withApi } from './connect.ts'
+import { formatBytes, formatSlots, HoldfastError } from '@holdfast/core'
+import { chooseAmong, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 
 export interface StatusOptions {
@@ -8,20 +9,27 @@ export interface StatusOptions {
   readonly watch?: boolean
 }
 
-/** `holdfast status`: how it is, why, and every node. */
+/** `holdfast status`: how it is, why, and every node. Without a name all deployments, one below the other. */
 export async function status(
   context: Context,
   name: string | undefined,
   { json, watch }: StatusOptions,
 ): Promise<void> {
-  await withApi(context, false, async (api) => {
-    const chosen = await chooseName(api, name)
-    for (;;) {
-      const now = await api.status(chosen)
-      const text = json === true ? JSON.stringify(now, null, 2) : renderStatus(now)
-      if (watch !== true) return context.out(text)
-      context.out(`\u001B[2J\u001B[H${text}`)
-      await new Promise((resolve) => setTimeout(resolve, 1000))
+  await withApi(context, { acts: false }, async (api, isBorrowed) => {
+    const known = await api.names()
+    const chosen = name === undefined && known.length > 1 && json !== true ? known : [chooseAmong(known, name)]
+    if (watch === true && isBorrowed) {
+      throw new HoldfastError(
+        'UNREACHABLE_CONTROLLER',
+        'no controller runs, so nothing would change: leave out --watch',
+      )
+    }
+    while (context.isRead()) {
+      const seen = await Promise.all(chosen.map((one) => statusOnceSeen(api, one)))
+      const text = seen.map((now) => (json === true ? JSON.stringify(now, null, 2) : renderStatus(now))).join('\n\n')
+      context.out(watch === true && json !== true ? `\u001B[2J\u001B[H${text}` : text)
+      if (watch !== true) return
+      await delay(1000)
     }
   })
 }

@@ -1,31 +1,47 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Status } from '@holdfast/core'
-import { HoldfastError } from '@holdfast/core'
+import { formatDuration, HoldfastError } from '@holdfast/core'
 import type { Api } from './api.ts'
+import { condense, shapeOf } from './condense.ts'
 import type { Context } from './context.ts'
 
 const askEveryMs = 100
+
+/** An engine that failed this often in a row did not stumble over another one that was just going away. */
+const startFailuresMax = 3
+
+export interface Goal {
+  readonly isThere: (status: Status) => boolean
+  /** Default: as long as it takes. */
+  readonly withinMs?: number
+  /** Looks at every status that is not there yet; may throw, when waiting on is no use. */
+  readonly check?: (status: Status) => void
+  /** Ends the waiting: throws the signal's reason. */
+  readonly signal?: AbortSignal
+}
 
 /** Waits until a deployment is as wanted, telling each new sentence of its loop. Throws TIMEOUT_NOT_READY. */
 export async function until(
   { say }: Context,
   api: Api,
   name: string,
-  isThere: (status: Status) => boolean,
-  withinMs: number,
+  { isThere, withinMs = Number.POSITIVE_INFINITY, check = () => {}, signal }: Goal,
 ): Promise<Status | undefined> {
   const deadline = performance.now() + withinMs
   let told = ''
+  let because = 'nobody has looked at it yet'
   for (;;) {
     const status = await statusIfAny(api, name)
     if (status === 'gone') return undefined
     if (status !== undefined) {
       if (isThere(status)) return status
-      if (status.because !== told) say(`  ${status.because}`)
-      told = status.because
+      because = condense(status.because)
+      if (shapeOf(because) !== told) say(`  ${because}`)
+      told = shapeOf(because)
+      check(status)
     }
-    if (performance.now() > deadline) throw notThere(name, told, withinMs)
-    await delay(askEveryMs)
+    if (performance.now() > deadline) throw notThere(name, because, withinMs)
+    await delay(askEveryMs, undefined, signal === undefined ? {} : { signal })
   }
 }
 
@@ -34,6 +50,14 @@ export const isReady = (status: Status): boolean =>
 
 export const isDown = (status: Status): boolean =>
   status.wanted === 'down' && status.nodes.every((node) => node.state === 'stopped' || node.state === 'dead')
+
+/** Throws ENGINE_START_FAILED, with the engine's own words, once an engine has failed to start again and again. */
+export function refuseFailedStarts({ name, because }: Status): void {
+  const [, node, times, said] = /(\S+) failed to start (\d+) times \((.*?)\): trying again in /.exec(because) ?? []
+  if (node === undefined || Number(times) < startFailuresMax) return
+  const sentence = `${node} of ${name} failed to start ${times} times. It said: ${said}`
+  throw new HoldfastError('ENGINE_START_FAILED', sentence, { name, node, times: Number(times), said })
+}
 
 async function statusIfAny(api: Api, name: string): Promise<Status | 'gone' | undefined> {
   try {
@@ -48,6 +72,6 @@ async function statusIfAny(api: Api, name: string): Promise<Status | 'gone' | un
 const notThere = (name: string, because: string, withinMs: number): HoldfastError =>
   new HoldfastError(
     'TIMEOUT_NOT_READY',
-    `${name} is not there after ${withinMs / 1000} s: ${because}. It is still being worked on: "holdfast status ${name}"`,
+    `${name} is not there after ${formatDuration(withinMs)}: ${because}. It is still being worked on: "holdfast status ${name}"`,
     { name, because },
   )

@@ -1,19 +1,20 @@
-import { spawn } from 'node:child_process'
-import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import type { SpecText } from '@holdfast/core'
+import { existsSync } from 'node:fs'
 import { defaultSpec, formatDuration, HoldfastError, nodeCountOf, parseSpec, urlFor } from '@holdfast/core'
 import { findEngine } from '../binary/find.ts'
-import type { RunningController } from '../wire.ts'
-import { adminName, makeAdministrator, startController } from '../wire.ts'
+import { adminName, makeAdministrator, savedSpecs, startController } from '../wire.ts'
 import { Api } from './api.ts'
+import { startInBackground } from './background.ts'
 import { runningApi } from './connect.ts'
 import type { Context } from './context.ts'
-import { readChecked } from './spec.ts'
-import { isDown, isReady, until } from './until.ts'
+import { Interrupts } from './interrupts.ts'
+import { portOf } from './port.ts'
+import type { Wish } from './spec.ts'
+import { linesOf, readChecked } from './spec.ts'
+import { isDown, isReady, refuseFailedStarts, until } from './until.ts'
 
 const readyWithinMs = 60_000
-const controllerWithinMs = 20_000
+/** What a shell answers for a program that Ctrl-C ended. */
+const interruptedExit = 130
 
 export interface UpOptions {
   readonly detach?: boolean
@@ -21,156 +22,244 @@ export interface UpOptions {
   readonly acceptDataLoss?: boolean
 }
 
+/** One `up`, as all its steps know it. */
+interface Errand {
+  readonly context: Context
+  readonly wish: Wish
+  /** Whether the wish may differ from what is saved: a file says how it should be, no file means "as it is". */
+  readonly isEdit: boolean
+  readonly acceptDataLoss: boolean
+  readonly startedAt: number
+}
+
 /**
  * `holdfast up [SPEC]`: from nothing to a ready deployment. In the foreground it keeps it up and takes it down again
  * when it is interrupted; with --detach, or where a controller runs already, it returns once the deployment is ready.
  */
-export async function up(context: Context, file: string | undefined, options: UpOptions): Promise<void> {
-  const text: SpecText = file === undefined ? defaultSpec : readChecked(file).text
-  const spec = parseSpec(text)
+export async function up(context: Context, spec: string | undefined, options: UpOptions): Promise<number> {
+  const port = portOf(options.port)
   const startedAt = performance.now()
   const running = runningApi(context)
+  const saved = running === undefined ? savedSpecs(context.home) : await specsOf(running)
+  const { wish, isEdit } = wishFor(spec, saved)
+  const errand = { context, wish, isEdit, acceptDataLoss: options.acceptDataLoss === true, startedAt }
+  // Found here, so that what takes long is seen, also when the controller runs in the background; and before a
+  // controller is started that could do nothing without it.
+  if (running === undefined || !saved.has(wish.spec.name)) await announceEngine(context, wish)
   if (running !== undefined) {
-    await bring(context, running, text, options)
-    return report(context, running, spec.name, startedAt, undefined)
+    context.say(`the controller at ${running.url} keeps this home already: it gets the work`)
+    await bring(errand, running)
+    await report(errand, running, undefined)
+    return 0
   }
-  // Found here, so that what takes long is seen, also when the controller then runs in the background.
-  const binary = await findEngine(spec.engine, {
-    home: context.home.path,
-    path: process.env['PATH'] ?? '',
-    progress: context.say,
-  })
-  context.say(`engine: ${binary.flavor} ${binary.version} (${binary.source}: ${binary.server})`)
-  if (options.detach === true) {
-    const newPassword = await makeAdministrator(context.home)
-    const api = await serveInBackground(context, options.port)
-    await bring(context, api, text, options)
-    return report(context, api, spec.name, startedAt, newPassword)
-  }
-  const started = await startController({
-    home: context.home,
-    progress: context.say,
-    acts: true,
-    port: portOf(options.port),
-  })
-  const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve('interrupted'))
-  })
+  return options.detach === true ? upInBackground(errand, port) : upInForeground(errand, port)
+}
+
+async function upInBackground(errand: Errand, port: number | undefined): Promise<number> {
+  const { context, wish } = errand
+  const { name } = wish.spec
+  const interrupts = new Interrupts()
+  let newPassword: string | undefined
+  let isTold = false
   try {
-    const api = new Api(started.url, started.token)
-    const ready = bring(context, api, text, options).then(() =>
-      report(context, api, spec.name, startedAt, started.newPassword),
-    )
-    if ((await Promise.race([ready, interrupted])) !== 'interrupted') {
-      context.say('\nPress Ctrl-C to stop it. Its data is kept.')
-      await interrupted
+    newPassword = await makeAdministrator(context.home)
+    const { api, end } = await startInBackground(context, port)
+    try {
+      await bring(errand, api, interrupts.signal)
+    } catch (error) {
+      // Nothing was created, so there is nothing for it to keep.
+      if (!interrupts.signal.aborted && (await api.names()).length === 0) await end()
+      throw error
     }
-    await takeDown(context, api, spec.name)
+    await report(errand, api, newPassword)
+    isTold = true
+    return 0
+  } catch (error) {
+    if (!interrupts.signal.aborted) throw error
+    context.say(`${name} goes on coming up in the background: "holdfast status ${name}", or "holdfast down ${name}"`)
+    return interruptedExit
   } finally {
+    if (!isTold) tellPassword(context, newPassword)
+    interrupts.close()
+  }
+}
+
+async function upInForeground(errand: Errand, port: number | undefined): Promise<number> {
+  const { context, wish } = errand
+  const started = await startController({ home: context.home, progress: context.say, acts: true, port })
+  const interrupts = new Interrupts()
+  const api = new Api(started.url, started.token)
+  let isTold = false
+  try {
+    await bringPatiently(errand, api, interrupts.signal)
+    await report(errand, api, started.newPassword)
+    isTold = true
+    context.say('\nPress Ctrl-C to stop it. Its data is kept.')
+    await interrupts.first()
+    return await takeDown(context, api, wish.spec.name, interrupts)
+  } catch (error) {
+    if (!interrupts.signal.aborted) throw error
+    return await takeDown(context, api, wish.spec.name, interrupts)
+  } finally {
+    if (!isTold) tellPassword(context, started.newPassword)
     await started.close()
+    interrupts.close()
   }
 }
 
 /** `holdfast serve`: keeps everything of this home up until it is told to end. The engines run on. */
 export async function serve(context: Context, { port }: { port?: string }): Promise<void> {
+  const interrupts = new Interrupts()
   const started = await startController({ home: context.home, progress: context.say, acts: true, port: portOf(port) })
-  tellPassword(context, started)
-  context.say(`controller ${process.pid} keeps ${context.home.path}, panel ${started.url}`)
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
+  tellPassword(context, started.newPassword)
+  const names = started.controller.names()
+  const what = names.length === 0 ? 'nothing yet' : names.join(', ')
+  context.say(`controller ${process.pid} of ${context.home.path} keeps up ${what}; panel ${started.url}`)
+  await interrupts.first()
   await started.close()
+  interrupts.close()
 }
 
-async function bring(context: Context, api: Api, text: SpecText, options: UpOptions): Promise<void> {
-  const spec = parseSpec(text)
-  const exists = (await api.names()).includes(spec.name)
-  // Without a file "up" means the deployment as it is; only a file, or the first time, says how it should be.
-  if (!exists || text !== defaultSpec) await api.apply(spec.name, text, null)
-  if (exists) await api.setWanted(spec.name, 'up', { acceptDataLoss: options.acceptDataLoss === true })
-  context.say(`bringing up ${spec.name}: ${spec.shards} shards, ${nodeCountOf(spec)} nodes`)
-  await until(context, api, spec.name, isReady, readyWithinMs)
+/** A file, the name of a deployment that exists, or nothing: the deployment that everybody begins with. */
+function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['text']>): { wish: Wish; isEdit: boolean } {
+  const isName = asked === undefined || (!existsSync(asked) && saved.has(asked))
+  if (!isName) return { wish: readChecked(asked), isEdit: true }
+  const text = saved.get(asked ?? String(defaultSpec['name'])) ?? defaultSpec
+  return { wish: { text, spec: parseSpec(text) }, isEdit: false }
 }
 
-async function report(
-  context: Context,
-  api: Api,
-  name: string,
-  startedAt: number,
-  newPassword: string | undefined,
-): Promise<void> {
-  const [status, { user, password }] = await Promise.all([api.status(name), api.credentials(name)])
-  const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
-  const facts = { nodes, user, password }
-  const { say } = context
-  say('')
-  say(`${name} is ready after ${formatDuration(performance.now() - startedAt)}: ${status.because}`)
-  if (status.engine !== null) say(`  engine   ${status.engine.flavor} ${status.engine.version}, ${status.engine.path}`)
-  say(`  panel    ${api.url}`)
-  say(
-    `  sign in  ${adminName} / ${newPassword ?? '(the password was shown at the first start; "holdfast password" makes another)'}`,
-  )
-  if (newPassword !== undefined) say('           This password is shown once and kept only as a hash.')
-  say(`  connect  ${urlFor('holdfast', facts, { showSecret: false })}`)
-  say(`           holdfast url ${name} --as ioredis --show-secret`)
-  say('')
-  say('One machine protects from the death of a process, not from the death of the machine.')
-  say('')
-  say('Try next:')
-  say(`  holdfast status ${name}`)
-  say(`  holdfast cli ${name} -- set greeting hello`)
-  say(
-    `  kill -9 ${status.nodes.find(({ role }) => role === 'primary')?.pid ?? 'PID'}    # then: holdfast events ${name}`,
-  )
+async function specsOf(api: Api): Promise<ReadonlyMap<string, Wish['text']>> {
+  const names = await api.names()
+  return new Map(await Promise.all(names.map(async (name) => [name, (await api.spec(name)).spec] as const)))
 }
 
-async function takeDown(context: Context, api: Api, name: string): Promise<void> {
-  const status = await api.status(name).catch(() => undefined)
-  if (status?.controller.lease === 'lost') return context.say(`another controller keeps ${name}: leaving it up`)
-  if (!(await api.names()).includes(name)) return
-  context.say(`\nstopping ${name} (again Ctrl-C: leave its engines running)`)
-  const impatient = new Promise<void>((resolve) => process.once('SIGINT', () => resolve()))
-  await api.setWanted(name, 'down')
-  await Promise.race([until(context, api, name, isDown, readyWithinMs), impatient])
-  context.say(`${name} is down; its data is kept`)
+async function announceEngine({ home, say }: Context, { spec }: Wish): Promise<void> {
+  const world = { home: home.path, path: process.env['PATH'] ?? '', progress: say }
+  const { flavor, version, source, server } = await findEngine(spec.engine, world)
+  const where = { spec: 'named by the spec', path: 'on the PATH', cache: 'fetched before', fetched: 'fetched now' }
+  say(`engine: ${flavor} ${version}, ${where[source]}: ${server}`)
 }
 
-async function serveInBackground(context: Context, port: string | undefined): Promise<Api> {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url))
-  const child = spawn(process.execPath, [main, 'serve', ...(port === undefined ? [] : ['--port', port])], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, HOLDFAST_HOME: context.home.path },
-  })
-  let said = ''
-  child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString()
-  })
-  const deadline = performance.now() + controllerWithinMs
-  for (;;) {
-    const api = runningApi(context)
-    if (api !== undefined) {
-      child.stderr.destroy()
-      child.unref()
-      return api
-    }
-    if (child.exitCode !== null || performance.now() > deadline) {
-      throw new HoldfastError(
-        'UNREACHABLE_CONTROLLER',
-        `the controller did not start: ${said.trim() || 'it said nothing'}`,
-      )
-    }
-    await delay(50)
+/** Saves what is wanted, and waits until it is so. */
+async function bring(errand: Errand, api: Api, signal?: AbortSignal): Promise<void> {
+  const { context, wish, isEdit, acceptDataLoss } = errand
+  const { name } = wish.spec
+  const exists = (await api.names()).includes(name)
+  if (!exists) {
+    await api.apply(name, wish.text, 0)
+  } else {
+    if (isEdit) await edit(context, api, wish)
+    await api.setWanted(name, 'up', { acceptDataLoss })
+  }
+  context.say(`bringing up ${name}: ${wish.spec.shards} shards, ${nodeCountOf(wish.spec)} nodes`)
+  const waiting = { isThere: isReady, withinMs: readyWithinMs, check: refuseFailedStarts }
+  try {
+    await until(context, api, name, signal === undefined ? waiting : { ...waiting, signal })
+  } catch (error) {
+    throw asFailedStart(error, name, exists)
   }
 }
 
-function tellPassword({ say }: Context, { newPassword }: Pick<RunningController, 'newPassword'>): void {
-  if (newPassword !== undefined) say(`panel sign-in: ${adminName} / ${newPassword} (shown once, kept only as a hash)`)
+async function edit({ say }: Context, api: Api, { text, spec }: Wish): Promise<void> {
+  const preview = await api.plan(text)
+  if (preview.changes.length === 0) return
+  for (const line of linesOf(preview)) say(line)
+  await api.apply(spec.name, text, (await api.spec(spec.name)).revision)
 }
 
-function portOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const port = Number(text)
-  if (Number.isInteger(port) && port > 0 && port < 65_536) return port
-  throw new HoldfastError('USAGE', `--port ${text}: a port is a number from 1 to 65535`)
+/** The same, with what to do about it: a deployment that never ran is best made anew, another one is worth mending. */
+function asFailedStart(error: unknown, name: string, exists: boolean): unknown {
+  if (!(error instanceof HoldfastError) || error.code !== 'ENGINE_START_FAILED') return error
+  const remedy = exists
+    ? `Mend what it says; Holdfast tries again by itself while a controller runs. See "holdfast status ${name}".`
+    : `${name} is defined and not up: correct the spec, remove this attempt with "holdfast down ${name} --purge", and bring it up again.`
+  return new HoldfastError(error.code, `${error.message}\n${remedy}`, error.facts, error)
+}
+
+/**
+ * In the foreground there is a controller that goes on trying: what takes long is said, and waited for. Only a new
+ * deployment whose engines refuse to start is given up, since trying again would change nothing.
+ */
+async function bringPatiently(errand: Errand, api: Api, signal: AbortSignal): Promise<void> {
+  const { context, wish } = errand
+  const { name } = wish.spec
+  const existed = (await api.names()).includes(name)
+  try {
+    await bring(errand, api, signal)
+  } catch (error) {
+    const isPatience =
+      error instanceof HoldfastError && ['TIMEOUT_NOT_READY', 'ENGINE_START_FAILED'].includes(error.code)
+    if (!isPatience) throw error
+    if (error.code === 'ENGINE_START_FAILED' && !existed) {
+      await api.setWanted(name, 'down')
+      await until(context, api, name, { isThere: isDown, withinMs: readyWithinMs, signal })
+      throw error
+    }
+    context.say(`${error.message}\nStill trying. Press Ctrl-C to stop it.`)
+    await until(context, api, name, { isThere: isReady, signal })
+  }
+}
+
+async function report({ context, wish, startedAt }: Errand, api: Api, newPassword: string | undefined): Promise<void> {
+  const { name } = wish.spec
+  const [status, { user, password }] = await Promise.all([api.status(name), api.credentials(name)])
+  const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
+  const url = urlFor('holdfast', { nodes, user, password }, { showSecret: false })
+  const { engine } = status
+  const primary = status.nodes.find(({ role }) => role === 'primary')
+  context.out(
+    [
+      '',
+      `${name} is ready after ${formatDuration(performance.now() - startedAt)}: ${status.because}`,
+      ...(engine === null ? [] : [`  engine   ${engine.flavor} ${engine.version}, ${engine.path}`]),
+      `  panel    ${api.url}`,
+      ...(newPassword === undefined
+        ? [`  sign in  ${adminName}, with the password of the first start ("holdfast password" makes another)`]
+        : [
+            `  sign in  ${adminName} / ${newPassword}`,
+            '           This password is shown once and kept only as a hash.',
+          ]),
+      `  connect  ${url}`,
+      `           holdfast url ${name} --as ioredis --show-secret`,
+      '',
+      'One machine protects from the death of a process, not from the death of the machine.',
+      '',
+      'Try next:',
+      `  holdfast status ${name}`,
+      `  holdfast cli ${name} -- set greeting hello`,
+      `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: holdfast events ${name}`,
+    ].join('\n'),
+  )
+}
+
+/** Stops what the foreground kept up. An impatient second Ctrl-C leaves the engines running, as they are wanted again. */
+async function takeDown(context: Context, api: Api, name: string, interrupts: Interrupts): Promise<number> {
+  const { say } = context
+  const names = await api.names()
+  if (!names.includes(name)) return 0
+  const status = await api.status(name).catch(() => undefined)
+  if (status?.controller.lease === 'lost') {
+    say(`another controller keeps ${name}: leaving it up`)
+    return 0
+  }
+  say(`\nstopping ${name} (Ctrl-C again: leave its engines running)`)
+  await api.setWanted(name, 'down')
+  const stopped = until(context, api, name, { isThere: isDown, withinMs: readyWithinMs }).then(() => true)
+  const isDone = await Promise.race([stopped, interrupts.second().then(() => false)])
+  if (!isDone) {
+    await api.setWanted(name, 'up')
+    say(
+      `engines of ${name} run on and nobody heals them: "holdfast up ${name}" carries on, "holdfast down ${name}" stops them`,
+    )
+    return interruptedExit
+  }
+  say(`${name} is down; its data is kept`)
+  const others = names.filter((other) => other !== name)
+  if (others.length > 0) say(`nobody heals ${others.join(', ')} now: "holdfast serve" does`)
+  return 0
+}
+
+/** Where it could not be told with the rest: it is kept nowhere, so it would be lost. */
+function tellPassword({ say }: Context, newPassword: string | undefined): void {
+  if (newPassword !== undefined) say(`panel sign-in: ${adminName} / ${newPassword} (shown once, kept only as a hash)`)
 }

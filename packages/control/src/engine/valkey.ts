@@ -16,6 +16,8 @@ import { EngineLink } from './link.ts'
 const deadlineMs = 300
 /** How often a node is asked whether it is there, between looks: a freeze must not hide until the next second. */
 const heartbeatMs = 200
+/** A line on which nothing came for this long is given up for another one. */
+const anotherLineMs = 5000
 /** A tick this late means that we were not awake, so nobody else's silence proves anything. */
 const lateMs = 300
 
@@ -81,72 +83,87 @@ export class ValkeyEngines implements EnginePort {
   }
 }
 
+/** A connection, and when each question on it that is still without an answer was asked; an engine answers in order. */
+interface Line {
+  readonly link: EngineLink
+  owed: number[]
+}
+
 /** What one node last said, and since when it owes an answer. */
 class Reader {
   readonly id: string
   readonly #clock: Clock
-  readonly #link: EngineLink
+  readonly #dial: () => Line
   readonly #onChange: () => void
+  #line: Line
   #last: EngineSeen = { kind: 'unknown' }
-  /** When each question that is still without an answer was asked; an engine answers in order. */
-  #owed: number[] = []
+  /** Since when it is silent, over all lines that were tried. */
+  #silentSince: number | null = null
   /** Whether a turn was told that this node is silent, so that its answer is news. */
   #missed = false
 
   constructor(node: NodePlace, credentials: Credentials, clock: Clock, onChange: () => void) {
+    const target = { ...credentials, address: node.address, port: node.port, name: 'holdfast-probe' }
     this.id = node.id
     this.#clock = clock
     this.#onChange = onChange
-    this.#link = new EngineLink(
-      { ...credentials, address: node.address, port: node.port, name: 'holdfast-probe' },
-      onChange,
-    )
+    this.#dial = () => ({ link: new EngineLink(target, onChange), owed: [] })
+    this.#line = this.#dial()
   }
 
   get seen(): EngineSeen {
-    const since = this.#owed[0]
+    const since = this.#line.owed[0]
     if (since === undefined) return this.#last
     this.#missed = true
-    return { kind: 'silent', since }
+    this.#silentSince ??= since
+    return { kind: 'silent', since: this.#silentSince }
   }
 
-  /** Reads all there is to know; does nothing where a turn already knows that the node is silent. */
+  /** Reads all there is to know; where a turn already knows that the node is silent, it only waits on. */
   async read(): Promise<void> {
-    if (this.#missed) return
-    await this.#ask(async () => {
-      const facts = await readFacts(this.#link)
+    const askedAt = this.#line.owed[0]
+    if (this.#missed && askedAt !== undefined) {
+      if (this.#clock.now() - askedAt < anotherLineMs) return
+      // Whatever took this line may not be the engine at all: another one may find it.
+      this.close()
+      this.#line = this.#dial()
+    }
+    await this.#ask(async (link) => {
+      const facts = await readFacts(link)
       return { kind: 'answered', at: this.#clock.now(), facts }
     })
   }
 
   /** Asks the cheapest question, if none is open: a freeze must not hide until the next look. */
   async ping(): Promise<void> {
-    if (this.#owed.length > 0 || this.#last.kind !== 'answered') return
-    await this.#ask(async () => {
-      await this.#link.command(['PING'], null)
+    if (this.#line.owed.length > 0 || this.#last.kind !== 'answered') return
+    await this.#ask(async (link) => {
+      await link.command(['PING'], null)
       return this.#last
     })
   }
 
   /** We were not awake: what looked like silence starts to count only now. */
   excuseSilence(): void {
-    this.#owed = this.#owed.map(() => this.#clock.now())
+    const now = this.#clock.now()
+    if (this.#silentSince !== null) this.#silentSince = now
+    this.#line.owed = this.#line.owed.map(() => now)
   }
 
   close(): void {
-    this.#link.close()
+    this.#line.link.close()
   }
 
-  async #ask(question: () => Promise<EngineSeen>): Promise<void> {
-    this.#owed.push(this.#clock.now())
-    try {
-      this.#last = await question()
-    } catch (error) {
-      this.#last = describeFailure(error, this.#clock.now())
-    } finally {
-      this.#owed.shift()
-    }
-    if (this.#missed && this.#owed.length === 0) {
+  async #ask(question: (link: EngineLink) => Promise<EngineSeen>): Promise<void> {
+    const line = this.#line
+    line.owed.push(this.#clock.now())
+    const answer = await question(line.link).catch((error: unknown) => describeFailure(error, this.#clock.now()))
+    line.owed.shift()
+    // What comes of a line that was given up says nothing about the engine.
+    if (line !== this.#line) return
+    this.#last = answer
+    this.#silentSince = null
+    if (this.#missed && line.owed.length === 0) {
       this.#missed = false
       this.#onChange()
     }

@@ -110,18 +110,25 @@ function readText(path: string): string | undefined {
 
 /** The monotonic clock started anew, and no process survived: times of an earlier boot are all "long ago". */
 function fromEarlierBoot(nodes: Record<string, NodeMemory>): Record<string, NodeMemory> {
-  const longAgo = -Number.MAX_VALUE
+  const agoOrNever = (time: number | null): number | null => (time === null ? null : longAgo)
   return Object.fromEntries(
     Object.entries(nodes).map(([id, { record }]): [string, NodeMemory] => [
       id,
       {
         ...blankNode(),
-        record: record && { ...record, at: longAgo, linkUpAt: record.linkUpAt === null ? null : longAgo },
+        record: record && {
+          ...record,
+          at: longAgo,
+          linkUpAt: agoOrNever(record.linkUpAt),
+          linkDownSince: agoOrNever(record.linkDownSince),
+        },
       },
     ]),
   )
 }
 
 /** JSON has no infinity; the smallest number is as long ago. */
+const longAgo = -Number.MAX_VALUE
+
 const infinityToNumber = (_key: string, value: unknown): unknown =>
-  value === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : value
+  value === Number.NEGATIVE_INFINITY ? longAgo : value

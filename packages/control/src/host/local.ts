@@ -240,6 +240,7 @@ class LocalEngine {
     const memory = this.#node()
     const { claim, claimsSlots } = readDataFiles(this.#dataDir)
     const before = memory.record
+    const isLinked = facts.link?.state === 'up'
     const record: NodeRecord = {
       engineId: claim?.engineId ?? before?.engineId ?? '',
       role: facts.role,
@@ -248,7 +249,8 @@ class LocalEngine {
       replid: facts.replid,
       offset: facts.offset,
       link: facts.link?.state ?? null,
-      linkUpAt: facts.link?.state === 'up' ? at : facts.role === 'primary' ? null : (before?.linkUpAt ?? null),
+      linkUpAt: isLinked ? at : facts.role === 'primary' ? null : (before?.linkUpAt ?? null),
+      linkDownSince: isLinked || facts.role === 'primary' ? null : (before?.linkDownSince ?? at),
       at,
     }
     if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true

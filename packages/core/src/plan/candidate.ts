@@ -10,6 +10,9 @@ import type { NodePicture, ShardPicture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 
+/** An agent looks at all its engines at once: times this close belong to one look. */
+const sameLookMs = 200
+
 export interface Judged {
   readonly node: NodePicture
   /** Why not; null if it qualifies. */
@@ -72,9 +75,13 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
   if (facts.replid !== last.replid) return `${node.id} has another history than ${primary.id}`
   const linkUpAt = agent?.record?.linkUpAt ?? null
   if (linkUpAt === null) return `${node.id} was never seen linked to ${primary.id}`
+  const linkDownSince = agent?.record?.linkDownSince ?? null
+  if (linkDownSince !== null && linkDownSince <= last.at + sameLookMs) {
+    return `${node.id} had lost its link while ${primary.id} still lived`
+  }
   const unlinkedMs = last.at - linkUpAt
   if (unlinkedMs > spec.failover.maxLag.time) {
-    return `${node.id} had lost its link ${formatDuration(unlinkedMs)} before ${primary.id} was last seen`
+    return `${node.id} was last seen linked ${formatDuration(unlinkedMs)} before ${primary.id} was last seen`
   }
   const behind = bytesBehind(node, primary)
   if (behind === null || behind > spec.failover.maxLag.bytes) {

@@ -263,6 +263,7 @@ export class MemoryCluster implements World {
       offset: process.stream.offset,
       link,
       linkUpAt: link === 'up' ? now : link === null ? null : (before?.linkUpAt ?? null),
+      linkDownSince: link === 'up' || link === null ? null : (before?.linkDownSince ?? now),
       at: now,
     }
     if (node.starts.failures > 0) node.starts = { failures: 0, lastAt: node.starts.lastAt, lastError: null }
