@@ -41,6 +41,11 @@ export interface ShardPicture {
   readonly nodes: readonly NodePicture[]
   /** The node that owns its slots, alive or not; null where no owner is known. */
   readonly primary: NodePicture | null
+  /**
+   * An engine id that owns slots, that none of our nodes has any more, and that a living node of this shard follows:
+   * its directory was wiped and its place taken by another identity. It cannot come back.
+   */
+  readonly ghost: string | null
   readonly slots: readonly SlotRange[]
   /** Whether any of its copies ever owned slots: from then on an empty engine must not become its primary. */
   readonly born: boolean
@@ -52,6 +57,7 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
   const nodes = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
   const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
   const { owners, unowned } = slotOwners(views)
+  const ours = new Set(nodes.map((node) => node.engineId))
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const shards = shardsOf(layout).map(({ id, nodes: places }, index): ShardPicture => {
     const members = places.map((place) => byId.get(place.id) as NodePicture)
@@ -62,6 +68,7 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       index,
       nodes: members,
       primary: main === undefined ? null : (members.find((node) => node.engineId === main.engineId) ?? null),
+      ghost: main === undefined ? ghostOf(members, owners, ours) : null,
       slots: normalizeSlots(held.flatMap((claim) => claim.slots)),
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
@@ -85,6 +92,19 @@ function readNode(place: NodePlace, seen: NodeSeen, spec: Spec, now: number): No
     engineId: facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? null,
   }
 }
+
+function ghostOf(
+  members: readonly NodePicture[],
+  owners: readonly Claim[],
+  ours: ReadonlySet<string | null>,
+): string | null {
+  const followed = members.flatMap((node) => primaryIdOf(node) ?? [])
+  return followed.find((id) => !ours.has(id) && owners.some((claim) => claim.engineId === id)) ?? null
+}
+
+/** The engine id of the primary that a node follows, by its own word. */
+export const primaryIdOf = (node: NodePicture): string | null =>
+  node.facts?.view.entries.find((entry) => entry.engineId === node.engineId)?.follows ?? null
 
 const hasOwnedSlots = (node: NodePicture): boolean => node.agent?.record?.ownedSlots === true
 

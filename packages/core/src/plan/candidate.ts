@@ -7,6 +7,7 @@
  * nobody qualifies, the primary is restarted in place or the operator's patience (`lossAfter`) runs out first.
  */
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 
@@ -42,11 +43,14 @@ export function leastLoss(shard: ShardPicture, primary: NodePicture): NodePictur
   return byOffset(sameHistory.length > 0 ? sameHistory : living)[0]
 }
 
+/** Who takes over from an identity that is gone for good: the fullest of those that followed it. */
+export function heirOf(shard: ShardPicture, ghost: string): NodePicture | undefined {
+  return byOffset(shard.nodes.filter((node) => node.facts?.role === 'replica' && primaryIdOf(node) === ghost))[0]
+}
+
 /** A replica that was told to follow another shard's primary would take over that one's slots. */
 const follows = (node: NodePicture, primary: NodePicture): boolean =>
-  primary.engineId !== null &&
-  node.facts?.view.entries.some((entry) => entry.engineId === node.engineId && entry.follows === primary.engineId) ===
-    true
+  primary.engineId !== null && primaryIdOf(node) === primary.engineId
 
 /** Bytes that the primary had acknowledged, as last seen, and this node does not have. Null: not known. */
 export function bytesBehind(node: NodePicture, primary: NodePicture): number | null {

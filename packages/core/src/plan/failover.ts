@@ -12,19 +12,23 @@ import type { FailoverMode } from '../observed.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
-import { bytesBehind, failoverCandidate, judgeReplicas, leastLoss, restartedSince } from './candidate.ts'
+import { bytesBehind, failoverCandidate, heirOf, judgeReplicas, leastLoss, restartedSince } from './candidate.ts'
 import { canRestartInPlace, hasCopy } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
 /** How long a vote may take before it counts as refused: the engine looks ten times a second. */
 const voteMs = 500
+/** How long an ask counts where there is no death to count from. */
+const askedAgainMs = 5000
 /** How soon to look again while an election runs. */
 const pollMs = 10
 
 export function planFailover({ picture, spec }: PlanInput): Step {
-  const headless = picture.shards.filter((shard) => shard.primary?.gone === true)
-  const steps = headless.map((shard) => promote(shard, shard.primary as NodePicture, picture, spec))
+  const steps = picture.shards.flatMap((shard): Promotion[] => {
+    if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture)]
+    return shard.primary?.gone === true ? [promote(shard, shard.primary, picture, spec)] : []
+  })
   const running = steps.find((step) => step.kind === 'running')
   if (running !== undefined) return running.step
   const first = steps.find((step) => step.step.actions.length > 0)
@@ -38,8 +42,8 @@ interface Promotion {
 }
 
 function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Promotion {
-  const asked = askedSinceDeath(shard, dead)
-  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
+  const asked = askedSince(shard, dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY)
+  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead.id, asked, picture) }
   const candidate = failoverCandidate(shard, dead, spec)
   if (candidate !== undefined) {
     const behind = bytesBehind(candidate, dead) ?? 0
@@ -58,7 +62,7 @@ function ask(node: NodePicture, reason: string, picture: Picture, notes: readonl
   return act(`${reason}: ${how}`, [{ kind: 'failover', node: node.id, mode }], notes)
 }
 
-function continueElection(shard: ShardPicture, dead: NodePicture, asked: Asked, picture: Picture): Step {
+function continueElection(shard: ShardPicture, dead: string, asked: Asked, picture: Picture): Step {
   const { node, mode, at } = asked
   const sinceMs = picture.at - at
   if (sinceMs < voteMs) {
@@ -69,7 +73,7 @@ function continueElection(shard: ShardPicture, dead: NodePicture, asked: Asked, 
   }
   const reason =
     mode === 'force' ? `the voters did not elect ${node.id} within ${voteMs} ms` : `${node.id} has not taken over yet`
-  return act(`${reason} and ${dead.id} is dead: ${node.id} takes over without them`, [
+  return act(`${reason} and ${dead} is dead: ${node.id} takes over without them`, [
     { kind: 'failover', node: node.id, mode: 'takeover' },
   ])
 }
@@ -81,15 +85,26 @@ interface Asked {
 }
 
 /** The replica that was asked since the primary was last seen alive and is still there to do it. */
-function askedSinceDeath(shard: ShardPicture, dead: NodePicture): Asked | undefined {
-  const lastSeen = dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY
+function askedSince(shard: ShardPicture, lastSeen: number): Asked | undefined {
   return shard.nodes
-    .filter((node) => node !== dead && !node.gone)
+    .filter((node) => node !== shard.primary && !node.gone)
     .flatMap((node): Asked[] => {
       const asked = node.agent?.failoverAsked ?? null
       return asked === null || asked.mode === 'switchover' || asked.at < lastSeen ? [] : [{ node, ...asked }]
     })
     .sort((a, b) => b.at - a.at)[0]
+}
+
+/** The owner's identity is gone for good, and so is what nobody followed: the fullest follower takes over. */
+function succeed(shard: ShardPicture, ghost: string, picture: Picture): Promotion {
+  const dead = `the former primary ${ghost.slice(0, 8)} of ${shard.id}`
+  const asked = askedSince(shard, picture.at - askedAgainMs)
+  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
+  const heir = heirOf(shard, ghost)
+  return {
+    kind: 'other',
+    step: heir === undefined ? idle : ask(heir, `${dead} was replaced, ${heir.id} followed it`, picture),
+  }
 }
 
 function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Step {
@@ -112,8 +127,8 @@ function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Pictu
   return ask(best, loss, picture, [{ kind: 'loss', subject: shard.id, because: loss }])
 }
 
-/** Primaries that own slots are the voters. */
-export function votersOf(picture: Picture): { alive: number; all: number } {
-  const primaries = picture.shards.flatMap((shard) => (shard.primary === null ? [] : [shard.primary]))
-  return { alive: primaries.filter((node) => node.life === 'alive').length, all: primaries.length }
+/** Who owns slots may vote, alive or not. */
+function votersOf({ owners, nodes }: Picture): { alive: number; all: number } {
+  const alive = owners.filter((claim) => nodes.some((node) => node.facts?.engineId === claim.engineId))
+  return { alive: alive.length, all: owners.length }
 }

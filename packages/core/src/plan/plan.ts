@@ -5,6 +5,7 @@ import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
+import { planHomecoming } from './homecoming.ts'
 import { planFollow, planForget, planMeet } from './members.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
@@ -17,6 +18,7 @@ const rules: readonly ((input: PlanInput) => Step)[] = [
   planFailover,
   planStart,
   planBirth,
+  planHomecoming,
   planMeet,
   planFollow,
   planForget,

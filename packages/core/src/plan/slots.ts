@@ -4,6 +4,7 @@ import { hearsayOwner } from '../ownership.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import type { SlotRange } from '../slots.ts'
 import { evenSlots, formatSlots, hasSlot } from '../slots.ts'
+import { isHomeless } from './homecoming.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join } from './step.ts'
 
@@ -66,7 +67,8 @@ function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {
  */
 function bringHome(shard: ShardPicture, picture: Picture): Step {
   const { primary } = shard
-  if (primary === null) return idle
+  // Where a shard has no owner, what looks like a stray may be all that is left of it.
+  if (primary === null || picture.shards.some(isHomeless)) return idle
   const strays = picture.owners.flatMap(({ engineId, slots }) => {
     const holder = shard.nodes.find((node) => node !== primary && node.engineId === engineId)
     return holder === undefined ? [] : slots.map((range) => ({ holder, range }))
