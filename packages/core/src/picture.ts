@@ -58,6 +58,7 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
   const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
   const { owners, unowned } = slotOwners(views)
   const ours = new Set(nodes.map((node) => node.engineId))
+  const identified = nodes.every(isIdentified)
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const shards = shardsOf(layout).map(({ id, nodes: places }, index): ShardPicture => {
     const members = places.map((place) => byId.get(place.id) as NodePicture)
@@ -68,7 +69,7 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       index,
       nodes: members,
       primary: main === undefined ? null : (members.find((node) => node.engineId === main.engineId) ?? null),
-      ghost: main === undefined ? ghostOf(members, owners, ours) : null,
+      ghost: main === undefined && identified ? ghostOf(members, owners, ours) : null,
       slots: normalizeSlots(held.flatMap((claim) => claim.slots)),
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
@@ -105,6 +106,9 @@ function ghostOf(
 /** The engine id of the primary that a node follows, by its own word. */
 export const primaryIdOf = (node: NodePicture): string | null =>
   node.facts?.view.entries.find((entry) => entry.engineId === node.engineId)?.follows ?? null
+
+/** Whether its engine id is known, or known not to exist. One that nobody heard may be anybody. */
+export const isIdentified = (node: NodePicture): boolean => node.facts !== null || node.agent !== null
 
 const hasOwnedSlots = (node: NodePicture): boolean => node.agent?.record?.ownedSlots === true
 

@@ -26,7 +26,7 @@ const pollMs = 10
 
 export function planFailover({ picture, spec }: PlanInput): Step {
   const steps = picture.shards.flatMap((shard): Promotion[] => {
-    if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture)]
+    if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture, spec)]
     return shard.primary?.gone === true ? [promote(shard, shard.primary, picture, spec)] : []
   })
   const running = steps.find((step) => step.kind === 'running')
@@ -96,10 +96,15 @@ function askedSince(shard: ShardPicture, lastSeen: number): Asked | undefined {
 }
 
 /** The owner's identity is gone for good, and so is what nobody followed: the fullest follower takes over. */
-function succeed(shard: ShardPicture, ghost: string, picture: Picture): Promotion {
+function succeed(shard: ShardPicture, ghost: string, picture: Picture, spec: Spec): Promotion {
   const dead = `the former primary ${ghost.slice(0, 8)} of ${shard.id}`
   const asked = askedSince(shard, picture.at - askedAgainMs)
   if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
+  const unheard = shard.nodes.filter((node) => (node.gone ? hasCopy(node, spec) : node.facts === null))
+  if (unheard.length > 0) {
+    const who = unheard.map(({ id }) => id).join(', ')
+    return { kind: 'other', step: wait(`${dead} was replaced; ${who} may know more than those who answer`, 100) }
+  }
   const heir = heirOf(shard, ghost)
   return {
     kind: 'other',

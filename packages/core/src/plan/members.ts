@@ -1,6 +1,7 @@
 /** Who knows whom, and who follows whom. */
 import type { Action } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { isIdentified } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -60,6 +61,7 @@ function followPrimary(node: NodePicture, shard: ShardPicture): Step {
  * still knew it would tell the others again. Living strangers are reported and never touched.
  */
 export function planForget({ picture }: PlanInput): Step {
+  if (!picture.nodes.every(isIdentified)) return idle
   const ours = new Set(picture.nodes.flatMap((node) => node.engineId ?? []))
   const ghosts = ghostIds(picture, ours).filter((id) => !isNeeded(id, picture))
   const actions = picture.nodes.flatMap((node): Action[] => {

@@ -40,7 +40,9 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
-  if (primary === null && !hasCopy(node, input.spec)) return startNode(node, `${shard.id} begins anew`, input)
+  // Blank, it owns nothing until it is given something; with a claim to slots it would come back as an empty primary.
+  const isBlank = !hasCopy(node, input.spec) && node.agent?.files.claim?.role !== 'primary'
+  if (primary === null && isBlank) return startNode(node, 'it holds nothing, and claims nothing', input)
   const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
   return wait(`${node.id} stays down while ${reason}`)
 }
