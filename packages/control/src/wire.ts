@@ -14,7 +14,7 @@ import { LocalHost } from './host/local.ts'
 import { bootId, readProcess } from './host/proc.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
-import { readController, removeController, writeController } from './store/controller-file.ts'
+import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
 import type { Home } from './store/home.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
@@ -87,6 +87,9 @@ export async function startController({ home, progress, acts, on, port }: StartO
   })
   const url = await listen(app, acts ? port : 0)
   if (acts) {
+    // A controller that was killed cannot give its leases back; its successor need not wait for them to run out.
+    const former = readDeadController(home)
+    for (const name of former === undefined ? [] : store.names()) store.release(name, former?.id ?? '')
     const startTime = readProcess(process.pid)?.startTime ?? 0
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
     controller.run(on)

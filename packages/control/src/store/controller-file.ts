@@ -35,10 +35,21 @@ export function writeController(home: Pick<Home, 'controllerFile'>, record: Cont
 /** The controller that runs on this home, or undefined: no file, or its process is gone, or was of another boot. */
 export function readController(home: Pick<Home, 'controllerFile'>): ControllerFound | undefined {
   const record = readRecord(home.controllerFile)
-  if (record === undefined || record.bootId !== readBootId()) return undefined
-  const stat = readProcessStat(record.pid)
-  if (stat === undefined || stat.startTime !== record.startTime || 'ZX'.includes(stat.state)) return undefined
+  const stat = record === undefined ? undefined : statOf(record)
+  if (record === undefined || stat === undefined) return undefined
   return { ...record, stopped: stat.state === 'T' || stat.state === 't' }
+}
+
+/** The controller that was here last, if its process is gone for certain: what it held is nobody's any more. */
+export function readDeadController(home: Pick<Home, 'controllerFile'>): ControllerRecord | undefined {
+  const record = readRecord(home.controllerFile)
+  return record !== undefined && statOf(record) === undefined ? record : undefined
+}
+
+function statOf({ bootId, pid, startTime }: ControllerRecord): ProcessStat | undefined {
+  if (bootId !== readBootId()) return undefined
+  const stat = readProcessStat(pid)
+  return stat === undefined || stat.startTime !== startTime || 'ZX'.includes(stat.state) ? undefined : stat
 }
 
 /** Takes the file away, if it is still this controller's. */
