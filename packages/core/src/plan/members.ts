@@ -1,7 +1,7 @@
 /** Who knows whom, and who follows whom. */
 import type { Action } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
-import { isIdentified } from '../picture.ts'
+import { isIdentified, primaryIdOf } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -20,13 +20,8 @@ export function planMeet({ picture }: PlanInput): Step {
 }
 
 /** By engine id, or in the middle of being introduced. */
-function knows(node: NodePicture, peer: NodePicture): boolean {
-  return (
-    node.facts?.view.entries.some(
-      (entry) => entry.engineId === peer.engineId || (entry.handshake && entry.port === peer.place.port),
-    ) === true
-  )
-}
+const knows = (node: NodePicture, peer: NodePicture): boolean =>
+  isMeeting(node, peer) || node.facts?.view.entries.some((entry) => entry.engineId === peer.engineId) === true
 
 /** Every node of a shard that is not its primary follows it. */
 export function planFollow({ picture }: PlanInput): Step {
@@ -55,6 +50,31 @@ function followPrimary(node: NodePicture, shard: ShardPicture): Step {
     { kind: 'follow', node: node.id, primary: primary.engineId as string },
   ])
 }
+
+/**
+ * A node that others see in an old role introduces itself to them again. Gossip tells everybody in the end, but it asks
+ * one node in a second, and until all have heard, a vote may be refused.
+ */
+export function planRemind({ picture }: PlanInput): Step {
+  const living = picture.nodes.filter((node) => node.facts !== null)
+  const actions = living.flatMap((node): Action[] => {
+    const own = primaryIdOf(node)
+    const behind = living.filter((peer) => {
+      const entry = peer.facts?.view.entries.find(({ engineId }) => engineId === node.engineId)
+      return entry !== undefined && entry.follows !== own && !isMeeting(node, peer)
+    })
+    const peers = behind.map(({ place }) => ({ address: place.address, port: place.port }))
+    return peers.length === 0 ? [] : [{ kind: 'meet', node: node.id, peers }]
+  })
+  if (actions.length === 0) return idle
+  return act(
+    `${actions.map(({ node }) => node).join(', ')} changed roles and not all have heard: telling them`,
+    actions,
+  )
+}
+
+const isMeeting = (node: NodePicture, peer: NodePicture): boolean =>
+  node.facts?.view.entries.some((entry) => entry.handshake && entry.port === peer.place.port) === true
 
 /**
  * Engine ids that a node of ours had before its directory was wiped are forgotten, by all nodes in one turn: one that

@@ -6,7 +6,7 @@ import { planDown } from './down.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
-import { planFollow, planForget, planMeet } from './members.ts'
+import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -24,6 +24,7 @@ const rules: readonly ((input: PlanInput) => Step)[] = [
   planForget,
   planSlots,
   planConfigure,
+  planRemind,
 ]
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */
