@@ -27,6 +27,9 @@ import type { Applied, PlanPreview, Platform, WantedOptions } from './server/pla
 import type { Home } from './store/home.ts'
 import type { History, Store } from './store/store.ts'
 
+/** How long a node may take to answer somebody who never asked it before. */
+const firstAnswerWithinMs = 2000
+
 export interface ControllerOptions {
   readonly id: string
   readonly home: Home
@@ -150,10 +153,19 @@ export class Controller implements Platform {
     this.#wake(name)
   }
 
-  /** One look without acting, for a home whose controller does not run. */
+  /**
+   * One look without acting, for a home whose controller does not run. The connections are only being opened, so a
+   * node that has not answered yet is given the time to: nobody looks a second time, as a loop would.
+   */
   async look(name: string): Promise<Status | undefined> {
+    const { clock } = this.#options
     const { loop } = this.#loopOf(name)
+    const deadline = clock.now() + firstAnswerWithinMs
     await loop.look()
+    while (loop.status?.nodes.some(({ state }) => state === 'silent') === true && clock.now() < deadline) {
+      await clock.sleep(50)
+      await loop.look()
+    }
     return loop.status
   }
 

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Status } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import { readController } from '../store/controller-file.ts'
-import { startController } from '../wire.ts'
 import { Api } from './api.ts'
 import type { Context } from './context.ts'
 
@@ -38,6 +37,7 @@ export async function withApi<T>(
 ): Promise<T> {
   const api = runningApi(context)
   if (api !== undefined) return work(api, false)
+  const { startController } = await import('../wire.ts')
   const borrowed = await startController({ home: context.home, progress: context.say, ...borrow })
   try {
     if (!borrow.acts) {

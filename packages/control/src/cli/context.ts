@@ -22,7 +22,7 @@ export function openContext(): Context {
     home: homeInUse(path, uid) ?? openHome(path, { uid }),
     out: (text) => void process.stdout.write(`${text}\n`),
     say: (line) => void process.stderr.write(`${line}\n`),
-    isInteractive: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    isInteractive: process.stdin.isTTY && process.stderr.isTTY,
     isRead: () => !process.stdout.destroyed,
   }
 }

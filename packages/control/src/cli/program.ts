@@ -1,115 +1,187 @@
-import { errorTable, HoldfastError } from '@holdfast/core'
+import { readFileSync } from 'node:fs'
+import { clients, errorTable, HoldfastError } from '@holdfast/core'
 import { Command, CommanderError } from 'commander'
+import { ControllerBug } from './api.ts'
 import type { Context } from './context.ts'
 import { openContext } from './context.ts'
-import { down } from './down.ts'
 import { events } from './events.ts'
-import { password } from './password.ts'
 import { apply, cli, plan, url } from './spec.ts'
 import { status } from './status.ts'
-import { serve, up } from './up.ts'
 
 /** A bug is not an error to handle: the exit code that says so. */
 const bugExit = 70
 
 /** Runs one command line; answers the exit code, which comes from the error table. */
 export async function runProgram(args: readonly string[]): Promise<number> {
+  surviveClosedPipes()
+  const [own, rest] = splitAtDashes(args)
   let code = 0
-  const program = buildProgram(async (work) => {
+  const program = buildProgram(rest, async (work) => {
     code = (await work(openContext())) ?? 0
   })
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync([...own], { from: 'user' })
     return code
   } catch (error) {
-    return explain(error)
+    return explain(error, own.includes('--json'))
   }
+}
+
+/**
+ * Who reads us may end first, as `head` does. That is no error of ours: what is left to say is not said, and the work
+ * goes on to its end.
+ */
+function surviveClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+/** What follows `--` is for another program, and whatever it looks like, it is not for us to read. */
+function splitAtDashes(args: readonly string[]): [own: readonly string[], rest: readonly string[]] {
+  const at = args.indexOf('--')
+  return at < 0 ? [args, []] : [args.slice(0, at), args.slice(at + 1)]
 }
 
 type Run = (work: (context: Context) => Promise<number | void>) => Promise<void>
 
-function buildProgram(run: Run): Command {
+const specHelp = 'a YAML file that says what is wanted (docs/spec.md)'
+const nameHelp = 'the deployment; may be left out where there is only one'
+
+/**
+ * What may become a controller is imported when it is asked for: its server and its store take longer to load than a
+ * question to a running one takes to be answered.
+ */
+function buildProgram(rest: readonly string[], run: Run): Command {
   const program = new Command('holdfast')
     .description('Keeps a Valkey or Redis cache up: brings up clusters, heals them, and explains itself.')
+    .version(versionOf(), '-V, --version')
+    .helpCommand('help [command]', 'how a command is used')
     .exitOverride()
     .enablePositionalOptions()
-    .showHelpAfterError('(holdfast --help lists all commands)')
+    .showHelpAfterError('("holdfast --help" lists all commands)')
+    .addHelpText('after', programHelp)
   program
     .command('up')
-    .argument('[spec]', 'a spec file; without one, the deployment "shop" of 3 primaries and 3 replicas')
-    .option('-d, --detach', 'keep it running in the background')
-    .option('--port <port>', 'where the panel listens')
+    .argument('[spec]', `${specHelp}, or the name of a deployment that exists; without it: "shop"`)
+    .option('-d, --detach', 'return once it is ready, and keep it up in the background')
+    .option('--port <port>', 'where the panel listens (default: 7500, or any free port where that is in use)')
     .option('--accept-data-loss', 'start a shard empty that has lost every copy')
     .description('bring a deployment up and keep it up')
-    .action((spec, options) => run((context) => up(context, spec, options)))
+    .addHelpText('after', upHelp)
+    .action((spec, options) => run(async (context) => (await import('./up.ts')).up(context, spec, options)))
   program
     .command('down')
-    .argument('[name]')
-    .option('--purge', 'delete the data too')
+    .argument('[name]', nameHelp)
+    .option('--purge', 'delete its data too, and forget it')
     .option('-y, --yes', 'do not ask')
     .description('stop a deployment; its data is kept')
-    .action((name, options) => run((context) => down(context, name, options)))
+    .action((name, options) => run(async (context) => (await import('./down.ts')).down(context, name, options)))
   program
     .command('status')
-    .argument('[name]')
-    .option('--json', 'for programs')
+    .argument('[name]', 'the deployment; without it, all of them')
+    .option('--json', 'for programs; of one deployment')
     .option('-w, --watch', 'again each second')
     .description('how it is, and why')
     .action((name, options) => run((context) => status(context, name, options)))
   program
     .command('events')
-    .argument('[name]')
-    .option('--json', 'one JSON object a line')
-    .option('-n, --limit <count>', 'how many', '50')
-    .description('what happened')
+    .argument('[name]', nameHelp)
+    .option('--json', 'for programs: one object a line')
+    .option('-n, --limit <count>', 'how many, the last ones', '50')
+    .description('what happened, oldest first, and why')
     .action((name, options) => run((context) => events(context, name, options)))
   program
     .command('plan')
-    .argument('<spec>')
-    .option('--config', "show every engine's config, passwords masked")
+    .argument('<spec>', specHelp)
+    .option('--config', "show every engine's config too, passwords masked")
     .option('--json', 'for programs')
     .description('what apply would do; changes nothing')
     .action((spec, options) => run((context) => plan(context, spec, options)))
   program
     .command('apply')
-    .argument('<spec>')
+    .argument('<spec>', specHelp)
     .option('-y, --yes', 'do not ask')
-    .option('--wait', 'until it is as specified')
-    .description('change what is wanted')
+    .option('--wait', 'return only when it is as specified')
+    .description('change what is wanted; the controller does the rest')
     .action((spec, options) => run((context) => apply(context, spec, options)))
   program
     .command('url')
-    .argument('[name]')
-    .option('--as <client>', 'holdfast, redis, ioredis, node-redis, redis-py, jedis, go-redis or redis-cli', 'holdfast')
-    .option('--show-secret', 'with the password')
-    .description('how to connect')
+    .argument('[name]', nameHelp)
+    .option('--as <client>', clients.join(', '), 'holdfast')
+    .option('--show-secret', 'with the password; what is printed then works as it is')
+    .description('how an unmodified client connects')
     .action((name, options) => run((context) => url(context, name, options)))
   program
     .command('cli')
-    .argument('[name]')
-    .argument('[args...]', 'after --')
-    .description("the engine's own command line, signed in")
-    .passThroughOptions()
-    .action((name, args) => run((context) => cli(context, name, args)))
+    .argument('[name]', nameHelp)
+    .usage('[name] [-- arguments of redis-cli]')
+    .description("the engine's own command line, signed in as the application")
+    .addHelpText(
+      'after',
+      '\nExamples:\n  holdfast cli shop                     type commands\n  holdfast cli shop -- set greeting hello',
+    )
+    .action((name) => run((context) => cli(context, name, rest)))
   program
     .command('serve')
-    .option('--port <port>', 'where the panel listens')
-    .description('keep all deployments of this home up, in the foreground')
-    .action((options) => run((context) => serve(context, options)))
+    .option('--port <port>', 'where the panel listens (default: 7500, or any free port where that is in use)')
+    .description('keep up all deployments of this home; engines outlive it')
+    .action((options) => run(async (context) => (await import('./up.ts')).serve(context, options)))
   program
     .command('password')
     .description('make a new password for the panel')
-    .action(() => run((context) => password(context)))
+    .action(() => run(async (context) => (await import('./password.ts')).password(context)))
+  program.hook('preAction', (_, command) => {
+    if (rest.length > 0 && command.name() !== 'cli') command.error(`error: nothing may follow "--" here: ${rest[0]}`)
+  })
   return program
 }
 
-/** What happened, to what, and what to do, on stderr. */
-function explain(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorTable.USAGE.exit
+const programHelp = `
+Examples:
+  holdfast up                    bring up "shop" (3 primaries, 3 replicas); Ctrl-C stops it
+  holdfast up shop.yaml -d       the same from a spec, kept up in the background
+  holdfast status                how it is, and why
+  holdfast events -n 20          what was done lately, and why
+  holdfast cli shop -- get a     one command to the cluster
+  holdfast down shop             stop it; its data is kept
+
+Environment:
+  HOLDFAST_HOME                  where everything is kept (default: ~/.holdfast)
+
+Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
+6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 70 a bug (docs/errors.md)`
+
+const upHelp = `
+In the foreground it keeps the deployment up until Ctrl-C, which stops it; a second Ctrl-C leaves the engines running.
+Where a controller runs already, that one gets the work, and the command returns once all is ready.`
+
+/** What happened, to what, and what to do, on stderr; where a program asked for JSON, on stdout for it too. */
+function explain(error: unknown, isJson: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode !== 0 && isJson) tellProgram('USAGE', error.message.replace(/^error: /, ''), {})
+    return error.exitCode === 0 ? 0 : errorTable.USAGE.exit
+  }
   if (error instanceof HoldfastError) {
+    if (isJson) tellProgram(error.code, error.message, error.facts)
     process.stderr.write(`${error.message}\n(${error.code})\n`)
     return errorTable[error.code].exit
   }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\nThis is a bug in Holdfast.\n`)
+  const what = error instanceof Error && !(error instanceof ControllerBug) ? error.stack : String(error)
+  if (isJson) tellProgram('INTERNAL', String(error), {})
+  process.stderr.write(`${what}\nThis is a bug in Holdfast.\n`)
   return bugExit
+}
+
+function tellProgram(code: string, message: string, facts: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify({ error: { code, message, facts } }, null, 2)}\n`)
+}
+
+function versionOf(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
 }

@@ -10,7 +10,7 @@ import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
 import { chooseName, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
-import { isReady, refuseFailedStarts, until } from './until.ts'
+import { isReadyAt, refuseFailedStarts, until } from './until.ts'
 
 /** `holdfast plan SPEC`: what apply would do, and with --config the text that every engine would get. */
 export async function plan(
@@ -24,7 +24,7 @@ export async function plan(
     if (json === true) return context.out(JSON.stringify(preview, null, 2))
     for (const line of linesOf(preview)) context.out(line)
     if (config !== true) return
-    for (const [node, config] of Object.entries(preview.files)) context.out(`\n## ${node}\n${config}`)
+    for (const [node, lines] of Object.entries(preview.files)) context.out(`\n## ${node}\n${lines}`)
   })
 }
 
@@ -50,7 +50,12 @@ export async function apply(
       if (isBorrowed) context.say(`No controller runs: it takes effect with the next "holdfast up ${file}".`)
     }
     if (wait === true) {
-      await until(context, api, spec.name, { isThere: isReady, withinMs: 60_000, check: refuseFailedStarts })
+      const { revision } = await api.spec(spec.name)
+      await until(context, api, spec.name, {
+        isThere: isReadyAt(revision),
+        withinMs: 60_000,
+        check: refuseFailedStarts,
+      })
       context.say(`${spec.name} is as specified`)
     }
   })

@@ -34,18 +34,18 @@ export async function status(
   })
 }
 
-export function renderStatus(status: Status): string {
-  const { controller, engine } = status
+export function renderStatus(now: Status): string {
+  const { controller, engine } = now
   const head = [
-    `${status.name}   ready: ${status.ready}   ${status.because}`,
-    `${engine === null ? 'engine unknown' : `${engine.flavor} ${engine.version}`}, revision ${status.settledRevision} of ${status.specRevision} settled, ${status.copiesInSync} copies in sync`,
+    `${now.name}   ready: ${now.ready}   ${now.because}`,
+    `${engine === null ? 'engine unknown' : `${engine.flavor} ${engine.version}`}, revision ${now.settledRevision} of ${now.specRevision} settled, ${now.copiesInSync} copies in sync`,
     controller.lease === 'none'
       ? 'no controller runs'
       : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
-    `a fault may cost: ${status.lossWindow}`,
+    `a fault may cost: ${now.lossWindow}`,
   ]
-  const slotsOf = new Map(status.shards.map((shard) => [shard.primary, formatSlots(shard.slots)]))
-  const rows = status.nodes.map((node) => [
+  const slotsOf = new Map(now.shards.map((shard) => [shard.primary, formatSlots(shard.slots)]))
+  const rows = now.nodes.map((node) => [
     node.shard,
     node.id,
     node.role,

@@ -45,8 +45,14 @@ export async function until(
   }
 }
 
-export const isReady = (status: Status): boolean =>
-  status.ready === 'yes' && status.settledRevision === status.specRevision
+/**
+ * Ready, as specified by this revision at least, since what was just saved may not have been looked at yet; and in the
+ * hands of the controller that was asked: the lease of one that died may still have to run out.
+ */
+export const isReadyAt =
+  (revision: number) =>
+  ({ ready, specRevision, settledRevision, controller }: Status): boolean =>
+    ready === 'yes' && specRevision >= revision && settledRevision === specRevision && controller.lease === 'held'
 
 export const isDown = (status: Status): boolean =>
   status.wanted === 'down' && status.nodes.every((node) => node.state === 'stopped' || node.state === 'dead')

@@ -10,7 +10,7 @@ import { Interrupts } from './interrupts.ts'
 import { portOf } from './port.ts'
 import type { Wish } from './spec.ts'
 import { linesOf, readChecked } from './spec.ts'
-import { isDown, isReady, refuseFailedStarts, until } from './until.ts'
+import { isDown, isReadyAt, refuseFailedStarts, until } from './until.ts'
 
 const readyWithinMs = 60_000
 /** What a shell answers for a program that Ctrl-C ended. */
@@ -68,7 +68,11 @@ async function upInBackground(errand: Errand, port: number | undefined): Promise
       await bring(errand, api, interrupts.signal)
     } catch (error) {
       // Nothing was created, so there is nothing for it to keep.
-      if (!interrupts.signal.aborted && (await api.names()).length === 0) await end()
+      const isIdle = await api.names().then(
+        (names) => names.length === 0,
+        () => false,
+      )
+      if (isIdle && !interrupts.signal.aborted) await end()
       throw error
     }
     await report(errand, api, newPassword)
@@ -152,7 +156,8 @@ async function bring(errand: Errand, api: Api, signal?: AbortSignal): Promise<vo
     await api.setWanted(name, 'up', { acceptDataLoss })
   }
   context.say(`bringing up ${name}: ${wish.spec.shards} shards, ${nodeCountOf(wish.spec)} nodes`)
-  const waiting = { isThere: isReady, withinMs: readyWithinMs, check: refuseFailedStarts }
+  const { revision } = await api.spec(name)
+  const waiting = { isThere: isReadyAt(revision), withinMs: readyWithinMs, check: refuseFailedStarts }
   try {
     await until(context, api, name, signal === undefined ? waiting : { ...waiting, signal })
   } catch (error) {
@@ -196,7 +201,8 @@ async function bringPatiently(errand: Errand, api: Api, signal: AbortSignal): Pr
       throw error
     }
     context.say(`${error.message}\nStill trying. Press Ctrl-C to stop it.`)
-    await until(context, api, name, { isThere: isReady, signal })
+    const { revision } = await api.spec(name)
+    await until(context, api, name, { isThere: isReadyAt(revision), signal })
   }
 }
 
