@@ -8,6 +8,7 @@
  */
 import type { Action, PlanNote } from '../action.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { primaryIdOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate } from './candidate.ts'
 import { canRestartInPlace, hasCopy, logsWrites } from './copy.ts'
@@ -37,6 +38,7 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
   }
   if (primary === node) {
     if (failoverCandidate(shard, node, input.spec) !== undefined) return idle
+    if (isWithoutCopy(node, shard, input)) return startEmpty(node, shard, input)
     if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
@@ -54,13 +56,22 @@ function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   if (freshest !== undefined) {
     return startNode(freshest, `all copies of ${shard.id} are down and it is the freshest`, input)
   }
-  const lastPrimary = [...shard.nodes].sort(fresherFirst)[0] as NodePicture
+  return startEmpty([...shard.nodes].sort(fresherFirst)[0] as NodePicture, shard, input)
+}
+
+/** A dead primary without data, whose shard's other nodes all live and hold somebody else's. */
+function isWithoutCopy(node: NodePicture, shard: ShardPicture, { spec }: PlanInput): boolean {
+  const others = shard.nodes.filter((other) => other !== node)
+  return !hasCopy(node, spec) && others.every((other) => other.facts !== null && primaryIdOf(other) !== node.engineId)
+}
+
+/** The last resort, for a cache alone or by a person's word: the loss is said as such. */
+function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
   const { spec, document } = input
   if ((spec.durability === 'cache' && spec.use === 'cache') || document.acceptDataLoss) {
     const because = `${shard.id} has no copy left: it starts empty`
-    return startNode(lastPrimary, because, input, [
-      { kind: 'loss', subject: shard.id, because: `data lost: ${because}` },
-    ])
+    const note = { kind: 'loss', subject: shard.id, because: `data lost: ${because}` } as const
+    return startNode(node, because, input, [note])
   }
   return wait(
     `${shard.id} has no copy left and use is ${spec.use}: restore its files, or accept the loss with --accept-data-loss`,
