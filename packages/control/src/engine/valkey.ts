@@ -17,7 +17,7 @@ const deadlineMs = 300
 /** How often a node is asked whether it is there, between looks: a freeze must not hide until the next second. */
 const heartbeatMs = 200
 /** A line on which nothing came for this long is given up for another one. */
-const anotherLineMs = 5000
+const anotherLineMs = 1500
 /** A tick this late means that we were not awake, so nobody else's silence proves anything. */
 const lateMs = 300
 

@@ -22,7 +22,7 @@ import type { ContractWorld } from './contract-world.ts'
 
 const startWithinMs = 15_000
 const settleWithinMs = 20_000
-const answerWithinMs = 3000
+const answerWithinMs = 15_000
 const ranges = evenSlots(3)
 
 export function describeClusterContract(name: string, makeWorld: () => Promise<ContractWorld>): void {
@@ -40,7 +40,9 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
     describe('before it exists', () => {
       test('its engines refuse, its agent knows of no process, and nothing was ever recorded', async () => {
         for (const node of cluster.nodes) {
-          expect((await cluster.engine(node)).kind).toBe('refused')
+          await cluster.eventually(async () => {
+            expect((await cluster.engine(node)).kind).toBe('refused')
+          }, settleWithinMs)
           expect(await cluster.agent(node)).toMatchObject({
             process: { state: 'absent' },
             files: { aof: false, rdb: false, claim: null },

@@ -3,7 +3,7 @@
  * it when that one died. Its data is right and its place is wrong, so one of the shard's own copies, once it is in
  * sync, is handed the slots. One shard a turn, since a hand-over is a risk that we chose.
  */
-import type { Picture, ShardPicture } from '../picture.ts'
+import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { primaryIdOf } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -18,10 +18,18 @@ export function planHomecoming({ picture }: PlanInput): Step {
 
 export const isHomeless = (shard: ShardPicture): boolean => shard.born && shard.primary === null && shard.ghost === null
 
+/** Its own shard has another owner beside it, so what it owns must be somebody else's. */
+function holdsTwoShards(holder: NodePicture, picture: Picture): boolean {
+  const owners = picture.nodes.filter(
+    (node) => node.shard === holder.shard && picture.owners.some((claim) => claim.engineId === node.engineId),
+  )
+  return owners.length > 1 && owners.includes(holder)
+}
+
 function comeHome(shard: ShardPicture, picture: Picture): Step {
   for (const heir of shard.nodes) {
     const holder = picture.nodes.find((node) => node.engineId !== null && node.engineId === primaryIdOf(heir))
-    if (holder === undefined || !picture.owners.some((claim) => claim.engineId === holder.engineId)) continue
+    if (holder === undefined || !holdsTwoShards(holder, picture)) continue
     const told = `${holder.id} owns the slots of ${shard.id}, and is of ${holder.shard}`
     if (holder.facts === null || heir.facts?.link?.state !== 'up')
       return wait(`${told}: waiting for ${heir.id} to be in sync`, 100)
