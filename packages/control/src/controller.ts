@@ -301,7 +301,16 @@ const describeBinary = (binary: EngineBinary | undefined): Status['engine'] =>
 
 /** What cannot be changed on a running deployment yet. Refused as a whole, so that nothing is half applied. */
 function refuseImmutable(before: Spec, after: Spec): void {
-  const fixed = ['topology', 'shards', 'replicasPerShard', 'shardOverrides', 'expose', 'engine', 'config'] as const
+  const fixed = [
+    'topology',
+    'shards',
+    'replicasPerShard',
+    'shardOverrides',
+    'expose',
+    'engine',
+    'persistence',
+    'config',
+  ] as const
   const changed = fixed.filter((field) => !isDeepStrictEqual(before[field], after[field]))
   if (changed.length === 0) return
   throw new HoldfastError(
@@ -318,7 +327,11 @@ function changesBetween(before: SpecText, after: SpecText): string[] {
     .map((field) => `${field}: ${inWords(before[field])} → ${inWords(after[field])}`)
 }
 
-const inWords = (value: unknown): string => (value === undefined ? '(default)' : JSON.stringify(value))
+function inWords(value: unknown): string {
+  if (value === undefined) return '(default)'
+  const text = JSON.stringify(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
 
 function layoutInWords(nodes: readonly NodePlace[]): string[] {
   return nodes.map(

@@ -1,4 +1,4 @@
-import type { NodeSeen } from './observed.ts'
+import type { EngineSeen, NodeSeen } from './observed.ts'
 
 /**
  * Dead, frozen, busy, away: four words for "does not answer", each with another proof and another consequence.
@@ -16,29 +16,28 @@ export type Life =
   | 'away' // neither the engine nor its agent answers: suspicion only
 
 /** What a node's silence means, by the facts of the engine and of its agent. */
-export function judgeLife(node: NodeSeen, frozenAfterMs: number, now: number): Life {
-  const { engine, agent } = node
-  if (agent === null) return engine.kind === 'answered' ? 'alive' : 'away'
-  if (agent.process.state === 'dead') return 'dead'
-  if (agent.process.state === 'absent') return 'absent'
+export function judgeLife({ engine, agent }: NodeSeen, frozenAfterMs: number, now: number): Life {
+  const process = agent?.process ?? null
+  // An answer that came after a death was noted comes from a living engine, whatever its agent knows of it.
+  const answer = answerOf(engine)
+  if (answer !== null && (process?.state !== 'dead' || answer.at > process.since)) return answer.life
+  if (process === null) return 'away'
+  if (process.state === 'dead' || process.state === 'absent') return process.state
+  if (engine.kind !== 'silent') return 'starting'
+  const silentMs = now - engine.since
+  if (silentMs < frozenAfterMs) return 'silent'
+  return process.stopped || now - process.cpuRoseAt >= frozenAfterMs ? 'frozen' : 'busy'
+}
+
+function answerOf(engine: EngineSeen): { life: Life; at: number } | null {
   switch (engine.kind) {
     case 'answered':
-      return 'alive'
+      return { life: 'alive', at: engine.at }
     case 'loading':
-      return 'loading'
     case 'busy':
-      return 'busy'
-    case 'refused':
-    case 'unknown':
-      return 'starting'
-    case 'silent': {
-      const silentMs = now - engine.since
-      if (silentMs < frozenAfterMs) return 'silent'
-      const idle = agent.process.stopped || now - agent.process.cpuRoseAt >= frozenAfterMs
-      return idle ? 'frozen' : 'busy'
-    }
+      return { life: engine.kind, at: engine.at }
     default:
-      return engine satisfies never
+      return null
   }
 }
 

@@ -11,8 +11,9 @@ export function parseClusterNodes(text: string): ClusterView {
   let open: OpenSlot[] = []
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const [engineId, where, flagText, follows, , , epoch, link, ...slots] = line.split(' ')
-    if (engineId === undefined || where === undefined || flagText === undefined || epoch === undefined) {
+    const [engineId = '', where = '', flagText = '', follows, , , epoch = '', link = '', ...slots] = line.split(' ')
+    const [, address, port] = /^(.*):(\d+)@\d+/.exec(where) ?? []
+    if (address === undefined || !/^\d+$/.test(epoch) || !/^(dis)?connected$/.test(link)) {
       throw new Error(`CLUSTER NODES has an odd line: ${line}`)
     }
     const flags = flagText.split(',')
@@ -20,12 +21,10 @@ export function parseClusterNodes(text: string): ClusterView {
       me = engineId
       open = slots.filter((slot) => slot.startsWith('[')).map(parseOpenSlot)
     }
-    const hostAndPort = where.slice(0, where.indexOf('@'))
-    const colon = hostAndPort.lastIndexOf(':')
     entries.push({
       engineId,
-      address: hostAndPort.slice(0, colon),
-      port: Number(hostAndPort.slice(colon + 1)),
+      address,
+      port: Number(port),
       role: flags.includes('master') ? 'primary' : flags.includes('slave') ? 'replica' : 'unknown',
       follows: follows === undefined || follows === '-' ? null : follows,
       health: flags.includes('fail') ? 'fail' : flags.includes('fail?') ? 'fail?' : 'ok',
@@ -40,8 +39,9 @@ export function parseClusterNodes(text: string): ClusterView {
 }
 
 function parseRange(text: string): SlotRange {
-  const [from, to] = text.split('-').map(Number)
-  return [from ?? 0, to ?? from ?? 0]
+  const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
+  if (from === undefined) throw new Error(`CLUSTER NODES has an odd slot: ${text}`)
+  return [Number(from), Number(to)]
 }
 
 /** `[93->-id]` is on its way out, `[93-<-id]` on its way in. */

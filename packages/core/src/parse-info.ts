@@ -14,7 +14,7 @@ export function parseInfo(text: string): InfoFields {
 
 /** The number of a field; throws if it is not there, since a missing number must not become a zero. */
 export function infoNumber(info: InfoFields, field: string): number {
-  const value = Number(info.get(field) ?? Number.NaN)
+  const value = Number(info.get(field) || Number.NaN)
   if (Number.isNaN(value)) throw new Error(`INFO has no number ${field}`)
   return value
 }

@@ -10,7 +10,7 @@ const count = (min: number, max: number) => z.int().min(min).max(max)
  * A directive in two places would have two truths.
  */
 const reservedDirectives =
-  /^(port|bind|dir|include|loadmodule|aclfile|requirepass|masterauth|masteruser|user|daemonize|supervised|pidfile|logfile|unixsocket|rename-command|replicaof|slaveof|cluster-.*|maxmemory|maxmemory-policy|maxmemory-samples|maxclients|appendonly|aof-use-rdb-preamble|appenddirname|appendfilename|dbfilename|save|repl-backlog-size|repl-diskless-sync-delay|replica-serve-stale-data|min-replicas-max-lag|min-replicas-to-write|shutdown-on-sigterm|protected-mode|enable-.*|tls-.*)$/
+  /^(port|bind|dir|include|loadmodule|aclfile|requirepass|(master|primary)(auth|user)|user|daemonize|supervised|pidfile|logfile|unixsocket|rename-command|(replica|slave)(of|-serve-stale-data|-announce-.*)|cluster-.*|maxmemory|maxmemory-policy|maxmemory-samples|maxclients|appendonly|aof-use-rdb-preamble|appenddirname|appendfilename|dbfilename|save|repl-backlog-size|repl-diskless-sync-delay|min-(replicas|slaves)-.*|shutdown-on-sigterm|protected-mode|enable-.*|tls-.*)$/
 
 const host = z.strictObject({
   name: z.string().min(1),

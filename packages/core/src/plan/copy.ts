@@ -4,11 +4,14 @@ import type { Spec } from '../spec.ts'
 /** After this many failed starts a node counts as one that does not come back by itself. */
 const failuresUntilHopeless = 3
 
-/** Whether the data directory holds a copy: data files are judged, never nodes.conf, which survives a lost file. */
+/**
+ * Whether the data directory holds a copy that an engine of this spec would load: data files are judged, never
+ * nodes.conf, which survives a lost file.
+ */
 export function hasCopy(node: NodePicture, spec: Spec): boolean {
   const files = node.agent?.files
   if (files === undefined || spec.persistence === 'none') return false
-  return files.aof || files.rdb
+  return files.rdb || (files.aof && logsWrites(spec))
 }
 
 /**
