@@ -5,16 +5,20 @@
 import { spawn } from 'node:child_process'
 import {
   accessSync,
+  chmodSync,
   constants,
   existsSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { removeWithProcesses } from './leftovers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const inRoot = (...parts) => join(root, ...parts)
@@ -24,7 +28,7 @@ const program = (name) => inRoot('node_modules', '.bin', name)
 const commands = {
   build: () => {},
   start: (args) => startHere(['up', ...args]),
-  test: (args) => run('the tests', program('vitest'), ['run', ...args]),
+  test: (args) => testHere(args),
   'test:browser': (args) => {
     const env = { CHROMIUM: findChromium() }
     return run('the browser tests', program('vitest'), ['run', '--config', 'vitest.browser.config.ts', ...args], {
@@ -113,6 +117,22 @@ function changedAt(path) {
   const stat = statSync(path)
   if (!stat.isDirectory()) return stat.mtimeMs
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))))
+}
+
+/**
+ * The tests write into a directory of this run alone, which goes with all that still runs in it: interrupted tests
+ * cannot stop their engines themselves. A fetched engine is kept for the next run.
+ */
+async function testHere(args) {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-tests-'))
+  // Root's tests become an ordinary user on their way, who must get through.
+  chmodSync(directory, 0o711)
+  const { HOLDFAST_TEST_HOME = join(tmpdir(), 'holdfast-test-engines') } = process.env
+  try {
+    await run('the tests', program('vitest'), ['run', ...args], { env: { TMPDIR: directory, HOLDFAST_TEST_HOME } })
+  } finally {
+    await removeWithProcesses(directory)
+  }
 }
 
 /** `holdfast up` in this process, so that Ctrl-C reaches it and not somebody in between. */

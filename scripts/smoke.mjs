@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { processesOf, removeWithProcesses } from './leftovers.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const home = mkdtempSync(join(tmpdir(), 'holdfast-smoke-'))
@@ -52,31 +53,10 @@ try {
 
   process.kill(group, 'SIGINT')
   assert.equal(await Promise.race([ended, aMinute()]), 0, 'exit code after Ctrl-C')
-  assert.deepEqual(enginesIn(home), [], 'no engine is left running')
+  assert.deepEqual(processesOf(home), [], 'no engine is left running')
   console.log('smoke: npm start, panel, cli and Ctrl-C do what the README says')
 } finally {
-  tidyUp()
-}
-
-function tidyUp() {
-  if (npm.exitCode === null && npm.signalCode === null) process.kill(group, 'SIGKILL')
-  for (const pid of enginesIn(home)) process.kill(pid, 'SIGKILL')
-  rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
-}
-
-/** Processes that work below this directory, as engines do in their data directories. */
-function enginesIn(directory) {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry) && workingDirectory(entry).startsWith(`${directory}/`))
-    .map(Number)
-}
-
-function workingDirectory(pid) {
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`)
-  } catch {
-    return '' // gone meanwhile, or another user's
-  }
+  await removeWithProcesses(home)
 }
 
 async function until(what, isTrue, withinMs) {
