@@ -23,6 +23,9 @@ export const adminName = 'admin'
 /** Where the panel is looked for first; another one is taken where this is in use. */
 export const defaultPort = 7500
 
+/** What waits to be written, in characters: what comes after it is dropped. */
+const logBacklogMax = 1_000_000
+
 export interface RunningController {
   readonly controller: Controller
   readonly url: string
@@ -188,7 +191,12 @@ async function listen(app: FastifyInstance, port: number | undefined): Promise<s
   }
 }
 
-const logFile = (path: string) => pino.destination({ dest: path, mode: 0o600, sync: false, mkdir: true })
+/** A log that cannot be written, on a full disk above all, costs its lines and never the controller. */
+function logFile(path: string) {
+  const file = pino.destination({ dest: path, mode: 0o600, sync: false, mkdir: true, maxLength: logBacklogMax })
+  file.on('error', () => {})
+  return file
+}
 
 /** The limit that engines inherit; an engine with less lowers its own `maxclients`. */
 function openFilesMax(): number {
