@@ -33,6 +33,7 @@ export async function startInBackground(context: Context, port: number | undefin
   closeSync(talk)
   const gone = once(child, 'exit')
   const end = async (): Promise<void> => {
+    child.ref()
     if (child.kill('SIGTERM')) await gone
   }
   const deadline = performance.now() + startWithinMs
