@@ -136,6 +136,16 @@ export class Program {
       .map((line) => JSON.parse(line) as HoldfastEvent)
   }
 
+  /** What the API of the running controller answers: the same as the program prints, without starting it. */
+  async ask<T>(path: string): Promise<T> {
+    const { url, token } = this.controller() ?? {}
+    const response = await fetch(`${url}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+    })
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`)
+    return (await response.json()) as T
+  }
+
   /** The engines of a deployment that run, by node: from the kernel, whatever the program says. */
   engines(name: string): Readonly<Record<string, number>> {
     const nodes = entriesOf(this.home.deployment(name)).sort()
