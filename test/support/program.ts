@@ -17,7 +17,6 @@ import { fileURLToPath } from 'node:url'
 import type { ErrorCode, HoldfastEvent, SpecText, Status } from '@holdfast/core'
 import { errorTable } from '@holdfast/core'
 import { expect } from 'vitest'
-import { stringify } from 'yaml'
 import { processesIn } from '../../packages/control/src/host/proc.ts'
 import type { ControllerFound } from '../../packages/control/src/store/controller-file.ts'
 import { readController } from '../../packages/control/src/store/controller-file.ts'
@@ -66,10 +65,10 @@ export class Program {
     if (engines) this.#share()
   }
 
-  /** A file beside the home, such as a spec. Answers its path. */
+  /** A file beside the home, such as a spec (JSON is YAML). Answers its path. */
   file(name: string, content: string | SpecText): string {
     const path = join(this.#scratch, name)
-    writeFileSync(path, typeof content === 'string' ? content : stringify(content))
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content, null, 2))
     return path
   }
 

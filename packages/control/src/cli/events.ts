@@ -27,6 +27,6 @@ export async function events(
   })
 }
 
-export function renderEvent({ at, kind, subject, because }: HoldfastEvent): string {
+function renderEvent({ at, kind, subject, because }: HoldfastEvent): string {
   return `${new Date(at).toISOString()}  ${kind.padEnd(10)}  ${subject.padEnd(8)}  ${because}`
 }

@@ -34,7 +34,7 @@ export async function status(
   })
 }
 
-export function renderStatus(now: Status): string {
+function renderStatus(now: Status): string {
   const { controller, engine } = now
   const head = [
     `${now.name}   ready: ${now.ready}   ${now.because}`,
