@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Status } from '@holdfast/core'
 import { clients } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf } from '../support/deployment.ts'
@@ -205,7 +206,10 @@ describe('the command line', () => {
     const after = await it.status('shop')
     expect(after).toMatchObject({ ready: 'yes', settledRevision: 3 })
     expect(after.controller.epoch).toBeGreaterThan(controller.epoch)
-    expect(after.nodes[0]?.memoryMaxBytes).toBe(80 * 1024 ** 2)
+    await eventually(async () => {
+      const { nodes } = await it.ask<Status>('/deployments/shop')
+      return nodes.every(({ memoryMaxBytes }) => memoryMaxBytes === 80 * 1024 ** 2)
+    })
     expect(it.engines('shop')).toEqual(engines)
   })
 
