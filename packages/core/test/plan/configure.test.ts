@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest'
+import type { Break } from '../support/deployment.ts'
+import { aDeployment, agentOf, filesOf, silentFor, starting, withoutAgent } from '../support/deployment.ts'
+
+const withConfig =
+  (id: string, config: Record<string, string> | null): Break =>
+  (world) => {
+    agentOf(world, id).config = config
+  }
+
+const withUsers =
+  (id: string, usersMatch: boolean | null): Break =>
+  (world) => {
+    agentOf(world, id).usersMatch = usersMatch
+  }
+
+describe('directives that Holdfast owns are put back', () => {
+  test('each that differs, on the node where it differs, and it is said', () => {
+    const drift = 'node-4: maxmemory-samples is "3", not "10"'
+    expect(
+      aDeployment()
+        .with(withConfig('node-4', { 'maxmemory-samples': '3', appendonly: 'yes' }))
+        .plan(),
+    ).toEqual({
+      actions: [{ kind: 'configure', node: 'node-4', set: { 'maxmemory-samples': '10' }, files: filesOf('node-4') }],
+      because: `not as specified: ${drift}`,
+      notes: [{ kind: 'drift', subject: 'node-4', because: drift }],
+      lookAgainMs: 0,
+    })
+  })
+
+  test('several in one sentence', () => {
+    const plan = aDeployment()
+      .with(withConfig('node-4', { 'maxmemory-samples': '3', appendonly: 'no' }))
+      .plan()
+    expect(plan.because).toBe(
+      'not as specified: node-4: maxmemory-samples is "3", not "10", appendonly is "no", not "yes"',
+    )
+  })
+
+  test('a directive that this engine does not have has not drifted', () => {
+    expect(
+      aDeployment()
+        .with(withConfig('node-4', { appendonly: 'yes' }))
+        .plan().actions,
+    ).toEqual([])
+  })
+
+  test('what was not read yet has not drifted', () => {
+    expect(aDeployment().with(withConfig('node-4', null)).plan().actions).toEqual([])
+    expect(aDeployment().with(withoutAgent('node-4')).plan().actions).toEqual([])
+  })
+
+  test('a node that does not answer is not configured', () => {
+    const plan = aDeployment()
+      .with(withConfig('node-4', { 'maxmemory-samples': '3' }), silentFor('node-4', 300))
+      .plan()
+    expect(plan.actions).toEqual([])
+  })
+
+  test('after everything that makes the deployment whole', () => {
+    const plan = aDeployment()
+      .with(withConfig('node-4', { 'maxmemory-samples': '3' }), (world) => {
+        for (const entry of world.observed.nodes) {
+          if (entry.engine.kind === 'answered') entry.engine.facts.view.entries.splice(4, 1)
+        }
+      })
+      .plan()
+    expect(new Set(plan.actions.map(({ kind }) => kind))).toEqual(new Set(['meet']))
+  })
+})
+
+describe('users that were changed by hand are put back', () => {
+  test('where they are not those of the file', () => {
+    const because = 'node-4: its users are not those of the deployment'
+    expect(aDeployment().with(withUsers('node-4', false)).plan()).toMatchObject({
+      actions: [{ kind: 'load-users', node: 'node-4', files: filesOf('node-4') }],
+      because: `not as specified: ${because}`,
+      notes: [{ kind: 'drift', subject: 'node-4', because }],
+    })
+  })
+
+  test('what was not read yet matches', () => {
+    expect(aDeployment().with(withUsers('node-4', null)).plan().actions).toEqual([])
+  })
+
+  test('also where our own reading user was taken away, so that the engine turns us away', () => {
+    const plan = aDeployment().with(withUsers('node-4', false), starting('node-4')).plan()
+    expect(plan.actions).toEqual([{ kind: 'load-users', node: 'node-4', files: filesOf('node-4') }])
+  })
+})
