@@ -1,0 +1,111 @@
+// @ts-check
+/** The peer: six servers of the same engine, made a cluster by the engine's own command line, with nobody watching. */
+import { execFile, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Cluster } from './cluster.mjs'
+import { freePorts, newDirectory, removeDirectory } from './place.mjs'
+import { delay, eventually, now } from './time.mjs'
+
+const nodeCount = 6
+
+/** @typedef {Awaited<ReturnType<typeof import('./place.mjs').benchEngine>>} Engine */
+
+export class BareCluster {
+  /** @type {Cluster} */
+  cluster
+  /** @type {string} */
+  #directory
+  /** @type {Map<number, number>} */
+  #pids
+
+  /**
+   * @param {Cluster} cluster
+   * @param {string} directory
+   * @param {Map<number, number>} pids
+   */
+  constructor(cluster, directory, pids) {
+    this.cluster = cluster
+    this.#directory = directory
+    this.#pids = pids
+  }
+
+  /**
+   * Brings one up, and tells how long it took from the start of the servers, and from the start of the command line.
+   *
+   * @param {Engine} engine
+   * @param {readonly string[]} settings More than an append-only file and no snapshots.
+   */
+  static async up(engine, settings) {
+    const base = await freePorts(nodeCount)
+    const directory = newDirectory('bare')
+    const nodes = Array.from({ length: nodeCount }, (_, index) => ({ id: `bare-${index + 1}`, port: base + index }))
+    const cluster = new Cluster(nodes, { username: 'default', password: '' })
+    const startedAt = now()
+    const pids = new Map(nodes.map(({ id, port }) => [port, startServer(engine, join(directory, id), port, settings)]))
+    const bare = new BareCluster(cluster, directory, pids)
+    try {
+      for (const node of nodes) {
+        await eventually(() => cluster.linkTo(node).command(['PING']), { withinMs: 10_000, what: `${node.id} answers` })
+      }
+      const askedAt = now()
+      const where = nodes.map(({ port }) => `127.0.0.1:${port}`)
+      const options = ['--cluster', 'create', ...where, '--cluster-replicas', '1', '--cluster-yes']
+      await promisify(execFile)(engine.cli, options, { env: { ...process.env, ...engine.env }, timeout: 60_000 })
+      await bare.whole()
+      return { bare, fromStartMs: now() - startedAt, fromCommandMs: now() - askedAt }
+    } catch (error) {
+      await bare.remove()
+      throw error
+    }
+  }
+
+  async whole() {
+    await eventually(
+      async () => {
+        const missing = await this.cluster.missing()
+        if (missing !== undefined) throw new Error(missing)
+        return true
+      },
+      { withinMs: 60_000, what: 'a whole cluster' },
+    )
+  }
+
+  /** @returns {import('./fault.mjs').Target} */
+  get target() {
+    return { cluster: this.cluster, pidOf: (node) => this.pidOf(node) }
+  }
+
+  /** @param {{ readonly port: number }} node */
+  async pidOf({ port }) {
+    const pid = this.#pids.get(port)
+    if (pid === undefined) throw new Error(`nobody was started on port ${port}`)
+    return pid
+  }
+
+  async remove() {
+    this.cluster.close()
+    removeDirectory(this.#directory)
+    // The exits of our own children are collected before anything else is measured.
+    await delay(50)
+  }
+}
+
+/**
+ * @param {Engine} engine
+ * @param {string} directory
+ * @param {number} port
+ * @param {readonly string[]} settings
+ */
+function startServer(engine, directory, port, settings) {
+  mkdirSync(directory, { recursive: true })
+  const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--cluster-enabled', 'yes']
+  const { pid } = spawn(engine.server, [...place, '--appendonly', 'yes', '--save', '', ...settings], {
+    cwd: directory,
+    env: { ...process.env, ...engine.env },
+    stdio: 'ignore',
+  })
+  if (pid === undefined) throw new Error(`${engine.server} did not start`)
+  return pid
+}

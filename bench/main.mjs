@@ -1,0 +1,75 @@
+// @ts-check
+/**
+ * `npm run bench -- create|failover|idle [--runs N] [--part NAME] [--json FILE]`
+ *
+ * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { benchCreate } from './create.mjs'
+import { benchFailover } from './failover.mjs'
+import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
+import { benchIdle } from './idle.mjs'
+import { describeMachine } from './machine.mjs'
+import { benchEngine, cleanUpAtExit } from './place.mjs'
+
+/**
+ * @typedef {object} Bench
+ * @property {import('./bare-cluster.mjs').Engine} engine
+ * @property {number} [runs]
+ * @property {string} [part]
+ * @property {(line: string) => void} say
+ *
+ * @typedef {object} Result
+ * @property {import('./figures.mjs').Row[]} rows
+ * @property {[ours: number, peer: number][]} compare Rows whose medians are put side by side.
+ * @property {unknown} [details]
+ */
+
+/** @type {Record<string, (bench: Bench) => Promise<Result>>} */
+const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle }
+const usage = 'npm run bench -- create|failover|idle [--runs N] [--part kill|frozen|double] [--json FILE]'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string' }, part: { type: 'string' }, json: { type: 'string' } },
+})
+const [name = ''] = positionals
+const bench = benches[name]
+const runs = values.runs === undefined ? undefined : Number(values.runs)
+if (bench === undefined || (runs !== undefined && !(Number.isInteger(runs) && runs > 0))) {
+  console.error(usage)
+  process.exit(2)
+}
+
+cleanUpAtExit()
+const engine = await benchEngine()
+const machine = describeMachine(engine)
+console.error(
+  `${machine.engine}, Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load ${machine.loadAverage.join(' ')}`,
+)
+const { rows, compare, details } = await bench({
+  engine,
+  say: (line) => console.error(line),
+  ...(runs === undefined ? {} : { runs }),
+  ...(values.part === undefined ? {} : { part: values.part }),
+})
+console.log(formatTable(rows))
+for (const [ours, peer] of compare) {
+  const ratio = rows[ours] && rows[peer] && formatRatio(rows[ours], rows[peer])
+  if (ratio !== undefined) console.log(ratio)
+}
+
+const file = values.json ?? fileURLToPath(new URL(`results/${name}.json`, import.meta.url))
+const result = {
+  name,
+  machine: { ...machine, loadAverageAfter: describeMachine(engine).loadAverage },
+  rows: rows.map((row) => ({ ...row, ...summarize(row.runs), verdict: verdictOf(row) })),
+  details,
+}
+mkdirSync(dirname(file), { recursive: true })
+writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`)
+console.error(`written to ${file}`)
+process.exit(rows.some((row) => verdictOf(row) === 'MISSED') ? 1 : 0)
