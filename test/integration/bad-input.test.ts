@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { ErrorCode, SpecText, Status } from '@holdfast/core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { freePorts } from '../support/engines.ts'
+import { enginesHome, freePorts } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { mainPath, Program } from '../support/program.ts'
 
@@ -316,9 +316,36 @@ describe('without any deployment', () => {
     )
   })
 
+  test('a disk that fills up under a deployment: it runs on, questions are answered, a change is refused', async () => {
+    const it = fresh({ engines: false })
+    const expose = { basePort: await freePorts(6) }
+    const spec = it.file('shop.yaml', { name: 'shop', expose })
+    // Larger than the room that the files of the store have in them already.
+    const larger = it.file('larger.yaml', { name: 'shop', expose, region: 'r'.repeat(200_000) })
+    const script = `mkdir "$HOLDFAST_HOME" && mount -t tmpfs -o size=64m none "$HOLDFAST_HOME"
+      ln -s "$ENGINES" "$HOLDFAST_HOME/engines"
+      holdfast() { "$NODE" "$MAIN" "$@"; code=$?; test $code = 0 || echo "exit $code"; }
+      holdfast up ${spec} --detach >/dev/null 2>&1
+      echo ==; holdfast status --json
+      dd if=/dev/zero of="$HOLDFAST_HOME/ballast" bs=64k 2>/dev/null
+      echo ==; holdfast apply ${larger} --yes 2>&1
+      echo ==; holdfast status --json
+      rm "$HOLDFAST_HOME/ballast"
+      echo ==; holdfast apply ${larger} --yes --wait 2>/dev/null
+      holdfast status --json`
+    const { stdout, stderr } = await withMounts(it, script)
+    const [, before, refusal, during, after] = stdout.split('==\n')
+    expect(refusal, stderr).toMatch(/\/state\.db: the disk is full\. .*\n\(HOST_DISK_FULL\)\nexit 7\n$/s)
+    const [one, two, three] = [before, during, after].map((text) => JSON.parse(text ?? '') as Status)
+    expect([one?.ready, two?.ready, three?.ready]).toEqual(['yes', 'yes', 'yes'])
+    expect([one?.specRevision, two?.specRevision, three?.specRevision]).toEqual([1, 1, 2])
+    expect(pidsOf(two)).toEqual(pidsOf(one))
+    expect(pidsOf(three)).toEqual(pidsOf(one))
+  })
+
   /** A shell that may mount what nobody else sees, and that is gone with it. */
   async function withMounts(it: Program, script: string) {
-    const env = { NODE: process.execPath, MAIN: mainPath }
+    const env = { NODE: process.execPath, MAIN: mainPath, ENGINES: join(enginesHome, 'engines') }
     return it.run([isRoot ? '-m' : '-Urm', '/bin/sh', '-c', script], { command: 'unshare', env })
   }
 
@@ -329,6 +356,8 @@ describe('without any deployment', () => {
     return stderr.slice(0, stderr.lastIndexOf(`\n(${code})`))
   }
 })
+
+const pidsOf = (status: Status | undefined) => status?.nodes.map(({ id, pid }) => [id, pid])
 
 /** Nine lines that stand for a billion values. */
 function bomb(): string {

@@ -36,7 +36,7 @@ export class ControllerProcess {
       const record = readController(home)
       return record?.pid === child.pid ? record : false
     })
-    if (found === false) throw new Error('no controller')
+    if (found === false || found === undefined) throw new Error('no controller')
     return new ControllerProcess(child, new Api(found.url, found.token))
   }
 

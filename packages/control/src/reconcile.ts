@@ -5,7 +5,7 @@
  * middle costs one turn. It is the only one who changes a deployment, and it does so only while it holds the lease;
  * every agent checks that again with the lease's epoch, because a paused process cannot check anything.
  */
-import type { Action, Document, EventKind, NodeFiles, Plan, Spec, Status } from '@holdfast/core'
+import type { Action, Document, EventKind, NodeFiles, Picture, Plan, Spec, Status } from '@holdfast/core'
 import {
   describeAction,
   describeChanges,
@@ -25,8 +25,12 @@ import type { History, Lease, Store } from './store/store.ts'
 const turnEveryMs = 1000
 /** After a turn that acted: long enough for an engine to react, short against a failover. */
 const turnAfterActingMs = 10
+/** After waiting this long in the same words, four looks a second are enough. */
+const patienceMs = 3000
 /** A gap between turns this much longer than meant: the process was paused, and all it knows is old. */
 const pausedMs = 4000
+/** How soon an engine is looked for again that was not to be had. */
+const renderAgainMs = 10_000
 /** How long a controller that stops renewing keeps the lease, and how often it renews. */
 const leaseMs = 6000
 const renewEveryMs = 2000
@@ -55,6 +59,9 @@ export interface LoopOptions extends Eyes {
 interface Known extends Rendered {
   readonly document: Document
   readonly spec: Spec
+  /** Why the files of the nodes could not be rendered: without an engine nothing can be started. */
+  readonly unrendered: string | null
+  readonly triedAt: number
 }
 
 export class DeploymentLoop {
@@ -66,6 +73,8 @@ export class DeploymentLoop {
   #status: Status | undefined
   #lastShape = ''
   #repeated = 0
+  /** Since when the sentence is the same. */
+  #sameSince = 0
   #nextTurnAt: number
   /** Broken off when something happened that makes this look, or this sleep, pointless. */
   #interrupt = new AbortController()
@@ -128,14 +137,13 @@ export class DeploymentLoop {
     const known = await this.#load()
     if (known === undefined) return this.#rest(turnEveryMs)
     const lease = this.#holdLease()
-    const observed = await observe(this.name, known.document.nodes, this.#options, this.#interrupt.signal)
+    const picture = await this.#look(known)
     if (this.#interrupt.signal.aborted && !this.#stopped) return this.#rest(0)
-    const picture = readPicture(known.document.nodes, observed, known.spec)
-    const plan = this.#guard(lease, sleptMs) ?? planTurn({ ...known, picture })
+    const plan = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture })
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)
-    this.#publish(plan, picture, known, lease)
-    if (plan.actions.length === 0 && judgeReadiness(picture).ready === 'yes') this.#settle(known.document)
+    const document = isSettled(plan, picture) ? this.#settle(known.document) : known.document
+    this.#publish(plan, picture, { ...known, document }, lease)
     if (isPurge(plan) && failed.size === 0) this.#forget()
     this.#pace(plan)
     return plan
@@ -145,10 +153,14 @@ export class DeploymentLoop {
   async look(): Promise<void> {
     const known = await this.#load()
     if (known === undefined) return
-    const observed = await observe(this.name, known.document.nodes, this.#options, this.#interrupt.signal)
-    const picture = readPicture(known.document.nodes, observed, known.spec)
+    const picture = await this.#look(known)
     const plan = onlyLook('no controller runs: nothing is healed until "holdfast up"')
     this.#publish(plan, picture, known, { holder: '', epoch: 0, until: 0 })
+  }
+
+  async #look({ document, spec }: Known): Promise<Picture> {
+    const observed = await observe(this.name, document.nodes, this.#options, this.#interrupt.signal)
+    return readPicture(document.nodes, observed, spec)
   }
 
   #rest(ms: number): undefined {
@@ -159,9 +171,16 @@ export class DeploymentLoop {
   async #load(): Promise<Known | undefined> {
     const document = this.#options.store.load(this.name)
     if (document === undefined) return undefined
-    if (this.#known?.document.revision !== document.revision) {
-      const spec = parseSpec(document.spec)
-      this.#known = { document, spec, ...(await this.#options.render(document, spec)) }
+    const now = this.#options.clock.now()
+    const known = this.#known
+    if (known?.document.revision === document.revision) {
+      if (known.unrendered === null || now - known.triedAt < renderAgainMs) return known
+    }
+    const spec = parseSpec(document.spec)
+    try {
+      this.#known = { document, spec, ...(await this.#options.render(document, spec)), unrendered: null, triedAt: now }
+    } catch (error) {
+      this.#known = { document, spec, files: new Map(), owned: {}, unrendered: messageOf(error), triedAt: now }
     }
     return this.#known
   }
@@ -188,7 +207,8 @@ export class DeploymentLoop {
   }
 
   /** Reasons to look and not to act. */
-  #guard(lease: Lease, sleptMs: number): Plan | undefined {
+  #guard(lease: Lease, sleptMs: number, { unrendered }: Known): Plan | undefined {
+    if (unrendered !== null) return onlyLook(`nothing can be done: ${unrendered}`)
     if (lease.holder !== this.#options.controllerId) {
       return onlyLook(`another controller (${lease.holder}) acts in epoch ${lease.epoch}: standing by`)
     }
@@ -222,6 +242,7 @@ export class DeploymentLoop {
     const shape = plan.because.replaceAll(/\d+(\.\d+)? (ms|s|min|h)\b/g, '…')
     const isNews = shape !== this.#lastShape
     this.#repeated = isNews ? 0 : this.#repeated + 1
+    if (isNews) this.#sameSince = this.#options.clock.now()
     this.#lastShape = shape
     const fields = { deployment: this.name, because: plan.because, actions: plan.actions.length, failed: failed.size }
     if (!isNews) return log.debug(fields, 'turn')
@@ -235,7 +256,7 @@ export class DeploymentLoop {
     }
   }
 
-  #publish(plan: Plan, picture: ReturnType<typeof readPicture>, { document, spec }: Known, lease: Lease): void {
+  #publish(plan: Plan, picture: Picture, { document, spec }: Known, lease: Lease): void {
     const { clock, controllerId, engine, onStatus } = this.#options
     const held = lease.holder === controllerId ? 'held' : lease.holder === '' ? 'none' : 'lost'
     const controller = { id: lease.holder, epoch: lease.epoch, lease: held } as const
@@ -248,13 +269,14 @@ export class DeploymentLoop {
   }
 
   /** Remembers that this revision was once as specified: from then on nothing starts empty unasked. */
-  #settle(document: Document): void {
-    if (document.settledRevision === document.specRevision && !document.acceptDataLoss) return
+  #settle(document: Document): Document {
+    if (document.settledRevision === document.specRevision && !document.acceptDataLoss) return document
     const { store, log } = this.#options
     try {
-      store.save({ ...document, settledRevision: document.specRevision, acceptDataLoss: false })
+      return store.save({ ...document, settledRevision: document.specRevision, acceptDataLoss: false })
     } catch (error) {
       log.warn({ deployment: this.name, err: error }, 'settled revision not saved')
+      return document
     }
   }
 
@@ -265,12 +287,16 @@ export class DeploymentLoop {
     this.#options.onGone()
   }
 
-  /** What failed in the same way again is tried less and less often, down to once a second. */
+  /**
+   * What failed in the same way again is tried less and less often, down to once a second; and so is what is waited for
+   * in the same words, once it has taken longer than an engine takes to settle.
+   */
   #pace(plan: Plan): void {
+    const now = this.#options.clock.now()
     const afterActing = Math.min(turnEveryMs, turnAfterActingMs * 2 ** Math.min(this.#repeated, 7))
-    const restMs =
-      plan.actions.length > 0 ? afterActing : Math.min(turnEveryMs, Math.max(5, plan.lookAgainMs ?? turnEveryMs))
-    this.#nextTurnAt = this.#options.clock.now() + (this.#interrupt.signal.aborted ? 0 : restMs)
+    const waiting = Math.max(plan.lookAgainMs ?? turnEveryMs, now - this.#sameSince > patienceMs ? turnEveryMs / 4 : 5)
+    const restMs = plan.actions.length > 0 ? afterActing : Math.min(turnEveryMs, waiting)
+    this.#nextTurnAt = now + (this.#interrupt.signal.aborted ? 0 : restMs)
   }
 
   /** The number of the event, as its consequences' cause; null where the log cannot be written. */
@@ -288,6 +314,12 @@ export class DeploymentLoop {
 }
 
 const isPurge = (plan: Plan): boolean => plan.actions.length > 0 && plan.actions.every(({ kind }) => kind === 'purge')
+
+/** As specified, with every engine's settings read back: what was not seen cannot be as specified. */
+const isSettled = (plan: Plan, picture: Picture): boolean =>
+  plan.actions.length === 0 &&
+  judgeReadiness(picture).ready === 'yes' &&
+  picture.nodes.every(({ agent }) => agent?.config != null)
 
 const onlyLook = (because: string): Plan => ({ actions: [], because, notes: [], lookAgainMs: null })
 

@@ -61,7 +61,7 @@ export const Spec = z.strictObject({
         .regex(/^\d+(\.\d+){0,2}$/, 'a version such as 7, 7.0 or 7.0.15')
         .nullable()
         .default(null),
-      path: z.string().nullable().default(null),
+      path: z.string().startsWith('/', 'an absolute path: the controller runs elsewhere').nullable().default(null),
     })
     .prefault({})
     .describe('Which engine to run; `path` names a server binary and wins over everything found.'),

@@ -111,6 +111,7 @@ function nodeStatus(node: NodePicture, picture: Picture, document: Document, wal
     lag: lagOf(node, picture),
     fence: null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
+    startFailure: startFailureOf(node),
     seenAt: ago === null || !Number.isFinite(ago) || ago > wallNow ? null : Math.round(wallNow - ago),
     memoryBytes: facts?.memoryBytes ?? null,
     memoryMaxBytes: facts?.memoryMaxBytes ?? null,
@@ -118,6 +119,12 @@ function nodeStatus(node: NodePicture, picture: Picture, document: Document, wal
     keys: facts?.keys ?? null,
     clients: facts?.clients ?? null,
   }
+}
+
+function startFailureOf({ agent }: NodePicture): NodeStatus['startFailure'] {
+  const starts = agent?.starts
+  if (starts === undefined || starts.failures === 0) return null
+  return { times: starts.failures, said: starts.lastError ?? 'no reason given' }
 }
 
 function stateOf(node: NodePicture, document: Document): NodeState {

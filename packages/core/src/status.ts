@@ -62,6 +62,8 @@ export interface NodeStatus {
   readonly lag: number | null
   readonly fence: { readonly epoch: number; readonly reason: string } | null
   readonly pid: number | null
+  /** Starts in a row that led to no answering engine, and what the last one said; null where none failed. */
+  readonly startFailure: { readonly times: number; readonly said: string } | null
   /** Wall clock of the last answer, ms since 1970; null if never. */
   readonly seenAt: number | null
   readonly memoryBytes: number | null

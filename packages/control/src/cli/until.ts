@@ -58,11 +58,13 @@ export const isDown = (status: Status): boolean =>
   status.wanted === 'down' && status.nodes.every((node) => node.state === 'stopped' || node.state === 'dead')
 
 /** Throws ENGINE_START_FAILED, with the engine's own words, once an engine has failed to start again and again. */
-export function refuseFailedStarts({ name, because }: Status): void {
-  const [, node, times, said] = /(\S+) failed to start (\d+) times \((.*?)\): trying again in /.exec(because) ?? []
-  if (node === undefined || Number(times) < startFailuresMax) return
-  const sentence = `${node} of ${name} failed to start ${times} times. It said: ${said}`
-  throw new HoldfastError('ENGINE_START_FAILED', sentence, { name, node, times: Number(times), said })
+export function refuseFailedStarts({ name, nodes }: Status): void {
+  for (const { id: node, startFailure } of nodes) {
+    if (startFailure === null || startFailure.times < startFailuresMax) continue
+    const { times, said } = startFailure
+    const sentence = `${node} of ${name} failed to start ${times} times. It said: ${said}`
+    throw new HoldfastError('ENGINE_START_FAILED', sentence, { name, node, times, said })
+  }
 }
 
 async function statusIfAny(api: Api, name: string): Promise<Status | 'gone' | undefined> {

@@ -75,7 +75,12 @@ export class AgentMemory {
       return
     }
     const memory = { boot: this.#boot, ...(this.#known.get(deployment) ?? { nodes: {} }) }
-    this.#write(`${deployment}.json`, JSON.stringify(memory, infinityToNumber), durable)
+    try {
+      this.#write(`${deployment}.json`, JSON.stringify(memory, infinityToNumber), durable)
+    } catch {
+      // A full disk must not keep a failover or a fence from happening. What was not written is still known in here,
+      // the next record is written half a second later, and a running engine is found by its working directory.
+    }
   }
 
   #write(name: string, text: string, durable: boolean): void {

@@ -1,7 +1,17 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
 import { busPortOf, HoldfastError } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
@@ -59,8 +69,11 @@ export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
   writeFileSync(usersPath(nodeDir), files.users, { mode: 0o600 })
 }
 
+/** Deletes a node's directory, and that of its deployment with the last of them. */
 export function removeNode(nodeDir: string): void {
   rmSync(nodeDir, { recursive: true, force: true })
+  const deployment = dirname(nodeDir)
+  if (existsSync(deployment) && readdirSync(deployment).length === 0) rmdirSync(deployment)
 }
 
 /** SIGKILL to exactly this process: a pid may have been given to somebody else since. */

@@ -21,6 +21,7 @@ export function aNode(parts: Partial<NodeStatus> = {}): NodeStatus {
     lag: null,
     fence: null,
     pid: 20_411,
+    startFailure: null,
     seenAt: 1_750_000_000_000,
     memoryBytes: 148 * mb,
     memoryMaxBytes: 256 * mb,

@@ -10,6 +10,9 @@ import { act, idle, join, wait } from './step.ts'
 /** At most one such kill a shard in this time: what freezes again at once has another cause. */
 const fenceEveryMs = 600_000
 
+/** A shorter silence is an answer under way. */
+const worthTellingMs = 250
+
 export function planFence({ picture, spec }: PlanInput): Step {
   const steps = picture.shards.flatMap((shard) => {
     const fencedAt = Math.max(...shard.nodes.map((node) => node.agent?.fencedAt ?? Number.NEGATIVE_INFINITY))
@@ -31,6 +34,7 @@ function fenceNode(
   const silentMs = now - engine.since
   const silence = `${node.id} has not answered for ${formatDuration(silentMs)}`
   if (node.life === 'silent') {
+    if (silentMs < worthTellingMs) return { ...idle, lookAgainMs: worthTellingMs - silentMs }
     const proofMs = timeouts.frozenAfter - silentMs
     return wait(`${silence}: suspicion only`, proofMs > 0 ? proofMs + 5 : 250)
   }
