@@ -5,6 +5,7 @@
  *
  * Nothing here moves: a break changes what was seen, and nobody reacts to it.
  */
+import * as fc from 'fast-check'
 import type {
   AgentNodeSeen,
   ClusterView,
@@ -60,17 +61,29 @@ export class Deployment implements World {
   readonly spec: Spec
   readonly document: Document
   readonly observed: Observed
+  /** What it is and what happened to it, for a law that fails. */
+  readonly told: readonly string[]
 
-  constructor({ spec, document, observed }: World) {
+  constructor({ spec, document, observed }: World, told: readonly string[] = []) {
     this.spec = spec
     this.document = document
     this.observed = observed
+    this.told = told
   }
 
   with(...breaks: readonly Break[]): Deployment {
     const world = structuredClone({ spec: this.spec, document: this.document, observed: this.observed })
     for (const change of breaks) change(world as Draft<World>)
-    return new Deployment(world)
+    return new Deployment(world, this.told)
+  }
+
+  named(told: readonly string[]): Deployment {
+    return new Deployment(this, told)
+  }
+
+  /** As a failing law prints it. */
+  [fc.toStringMethod](): string {
+    return this.told.join(', ')
   }
 
   picture(): Picture {
@@ -97,7 +110,7 @@ export function aDeployment(options: DeploymentOptions = {}): Deployment {
   })
   const places = layOut(spec)
   const primaries = new Map(
-    shardsOf(places).map(({ id, nodes }) => [id, options.primaries?.[id] ?? (nodes[0] as NodePlace).id]),
+    shardsOf(places).map(({ id, nodes }) => [id, options.primaries?.[id] ?? nodes[0]?.id ?? '']),
   )
   return new Deployment({
     spec,
@@ -218,7 +231,7 @@ function primaryOf(place: NodePlace, places: readonly NodePlace[], primaries: Re
 export function nodeOf(world: Draft<World>, id: string): Draft<NodeSeen> {
   const node = world.observed.nodes.find((seen) => seen.id === id)
   if (node === undefined) throw new Error(`there is no ${id} in this deployment`)
-  return node as Draft<NodeSeen>
+  return node
 }
 
 export function agentOf(world: Draft<World>, id: string): Draft<AgentNodeSeen> {
@@ -230,7 +243,7 @@ export function agentOf(world: Draft<World>, id: string): Draft<AgentNodeSeen> {
 export function factsOf(world: Draft<World>, id: string): Draft<EngineFacts> {
   const { engine } = nodeOf(world, id)
   if (engine.kind !== 'answered') throw new Error(`${id} does not answer`)
-  return engine.facts as Draft<EngineFacts>
+  return engine.facts
 }
 
 /** The views of all that answer. */
@@ -247,8 +260,8 @@ const refused = { kind: 'refused', at: now, reason: 'connect ECONNREFUSED' } as 
 export const dead =
   (id: string, { lingering = false }: { readonly lingering?: boolean } = {}): Break =>
   (world) => {
-    nodeOf(world, id).engine = refused
     agentOf(world, id).process = { state: 'dead', since: now - 5, pid: pidOf(id), lingering }
+    nodeOf(world, id).engine = refused
     for (const other of world.observed.nodes) {
       if (other.engine.kind !== 'answered') continue
       const { facts } = other.engine
@@ -275,9 +288,9 @@ export const everyNode =
 export const silentFor =
   (id: string, ms: number, doing: 'nothing' | 'burning CPU' | 'stopped' = 'nothing'): Break =>
   (world) => {
-    nodeOf(world, id).engine = { kind: 'silent', since: now - ms }
     const { process } = agentOf(world, id)
     if (process.state !== 'running') throw new Error(`${id} does not run`)
+    nodeOf(world, id).engine = { kind: 'silent', since: now - ms }
     process.stopped = doing === 'stopped'
     process.cpuRoseAt = doing === 'nothing' ? now - ms : now
   }
