@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Life, NodeSeen } from '../src/index.ts'
+import type { Life } from '../src/index.ts'
 import { isGone, judgeLife } from '../src/index.ts'
 import type { Break } from './support/deployment.ts'
 import {
@@ -21,7 +21,8 @@ import {
 const frozenAfterMs = 2000
 
 function lifeOf(...breaks: readonly Break[]): Life {
-  const seen = aDeployment().with(...breaks).observed.nodes[0] as NodeSeen
+  const [seen] = aDeployment().with(...breaks).observed.nodes
+  if (seen === undefined) throw new Error('there is no node')
   return judgeLife(seen, frozenAfterMs, now)
 }
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { NodePicture, Plan, ShardPicture } from '../../src/index.ts'
+import type { Plan } from '../../src/index.ts'
 import { judgeReplicas } from '../../src/plan/candidate.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
 import {
@@ -118,7 +118,8 @@ describe('who may take over: in sync when the primary was last seen, by link, hi
   const rejected = (objection: string, ...breaks: readonly Break[]): void => {
     const it = aDeployment().with(...breaks, dead('node-1'))
     const [shard] = it.picture().shards
-    const objections = judgeReplicas(shard as ShardPicture, shard?.primary as NodePicture, it.spec)
+    if (shard?.primary == null) throw new Error('shard-1 has no primary')
+    const objections = judgeReplicas(shard, shard.primary, it.spec)
     expect(objections.map((judged) => judged.objection)).toEqual([objection])
     expect(failoversOf(it.plan())).toEqual([])
   }
@@ -238,7 +239,8 @@ describe('of several, the fullest takes over', () => {
         // The dumb version: everybody against everybody.
         const best = replicas.find((id, i) =>
           replicas.every((other, j) => {
-            const [mine = 0, theirs = 0] = [lags[i], lags[j]]
+            const mine = lags[i] ?? 0
+            const theirs = lags[j] ?? 0
             return mine < theirs || (mine === theirs && id <= other)
           }),
         )

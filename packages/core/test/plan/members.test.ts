@@ -5,6 +5,7 @@ import {
   aDeployment,
   alsoKnown,
   aNewDeployment,
+  anEntry,
   away,
   cameBackBlank,
   dead,
@@ -177,7 +178,7 @@ describe('an identity that was wiped is forgotten by all in one turn', () => {
   test('only by those who know it', () => {
     const known: Break = (world) => {
       const { view } = factsOf(world, 'node-2')
-      view.entries.push({ ...(view.entries[0] as (typeof view.entries)[number]), engineId: former, port: 0 })
+      view.entries.push({ ...anEntry({ engineId: former, port: 0 }), slots: [] })
     }
     expect(forgetsOf(aDeployment().with(known).plan())).toEqual([
       { kind: 'forget', node: 'node-2', engineIds: [former] },
