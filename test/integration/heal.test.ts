@@ -49,6 +49,21 @@ describe('a cluster heals', () => {
     )
   })
 
+  test('a replica that is back in sync gets every write from then on, also if its primary dies at once', async () => {
+    for (const _ of Array(3)) {
+      it.kill(it.replicaOf('shard-1').id)
+      await eventually(() => it.status().ready !== 'yes')
+      await it.ready()
+      const [primary, replica] = [it.primaryOf('shard-1'), it.replicaOf('shard-1')]
+      const keys = Array.from({ length: 50 }, (_, index) => `{b}:${primary.pid}:${index}`)
+      for (const key of keys) await it.command(primary.id, 'SET', key, 'x')
+      it.kill(primary.id)
+      await eventually(() => it.primaryOf('shard-1').id === replica.id)
+      await it.ready()
+      expect(await it.command(replica.id, 'EXISTS', ...keys)).toBe(keys.length)
+    }
+  })
+
   test('a frozen primary is killed on proof and replaced, a second freeze of the shard is not', async () => {
     const [primary, mark] = [it.primaryOf('shard-2'), it.mark]
     process.kill(it.pidOf(primary.id), 'SIGSTOP')

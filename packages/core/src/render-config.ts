@@ -90,7 +90,9 @@ export function ownedDirectives(
     'cluster-node-timeout': String(spec.timeouts.node),
     'cluster-allow-replica-migration': 'no',
     'cluster-require-full-coverage': word(spec.fullCoverage),
+    'repl-diskless-sync': 'no',
     'repl-diskless-sync-delay': '0',
+    'rdb-del-sync-files': 'yes',
     'repl-backlog-size': String(backlog),
     'client-output-buffer-limit': outputLimits(backlog),
     'min-replicas-to-write': '0',
@@ -168,6 +170,11 @@ function accessLines({ secrets, dir }: ConfigInput): Line[] {
 const reasons: Readonly<Record<string, string>> = {
   'cluster-node-timeout': "The engine's own failure detection, in ms: the net for the day the controller is away.",
   'cluster-allow-replica-migration': 'Which node copies which is decided in one place, and not by the engine too.',
+  // Measured on 7.0: after a sync through the socket the replica says its link is up, and gets the next write only once
+  // its primary has reaped the child and heard from it again, up to 1.1 s later. What was acknowledged in between died
+  // with the primary. Through a file, the stream goes on where the file ends.
+  'repl-diskless-sync': 'Through a file, so that a replica whose link is up does get every write from then on.',
+  'rdb-del-sync-files': 'Without persistence that file goes again: nothing may come back from it.',
   'repl-diskless-sync-delay': 'No waiting for more replicas: a shard without a copy in sync is at risk.',
   'repl-backlog-size': 'At least two minutes of writes: a replica that was away so long needs no full sync.',
   'client-output-buffer-limit': 'Room for a full sync under writes, or a slow replica would start over for ever.',
@@ -195,7 +202,6 @@ function ownedLines(owned: Readonly<Record<string, string>>, engine: EngineBuild
 function defaultLines(spec: Spec): Line[] {
   const lines: Line[] = [
     { directive: 'appendfsync', values: ['everysec'], why: 'A power failure costs at most two seconds of writes.' },
-    { directive: 'repl-diskless-sync', values: ['yes'], why: 'A full sync goes straight to the socket.' },
     { directive: 'latency-monitor-threshold', values: ['100'], why: 'In ms: what took longer can be asked for.' },
   ]
   return lines.filter((line) => !(line.directive in spec.config))
