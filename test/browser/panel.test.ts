@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -21,7 +22,7 @@ let complaints: string[]
 beforeAll(async () => {
   panelDir = mkdtempSync(join(tmpdir(), 'holdfast-built-'))
   await build({
-    root: new URL('../../packages/panel', import.meta.url).pathname,
+    root: fileURLToPath(new URL('../../packages/panel', import.meta.url)),
     logLevel: 'warn',
     build: { outDir: panelDir },
   })

@@ -67,7 +67,7 @@ async function makeRealWorld(): Promise<ContractWorld> {
       const key = keyOf(Number(shard.replace('shard-', '')) - 1, written++)
       const writes = nodes
         .filter((node) => node.shard === shard)
-        .map((node) => links.get(node.id)?.command(['SET', key, 'x'], 500))
+        .map((node) => (links.get(node.id) as EngineLink).command(['SET', key, 'x'], 500))
       // Whoever is primary takes it; the others point there.
       const answers = await Promise.allSettled(writes)
       return answers.some((answer) => answer.status === 'fulfilled' && answer.value === 'OK')

@@ -21,7 +21,7 @@ import { SqliteStore } from './store/sqlite-store.ts'
 
 export const adminName = 'admin'
 /** Where the panel is looked for first; another one is taken where this is in use. */
-export const defaultPort = 7500
+const defaultPort = 7500
 
 /** What waits to be written, in characters: what comes after it is dropped. */
 const logBacklogMax = 1_000_000

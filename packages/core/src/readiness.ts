@@ -80,12 +80,14 @@ function expectedView(picture: Picture): Map<string, string> {
 const describeEntry = (entry: ViewEntry): string =>
   `${entry.follows ?? '-'} ${entry.handshake || !entry.linked ? 'unlinked' : entry.health} ${formatSlots(entry.slots)}`
 
+/** A link counts once its agent has seen it too: the agent's record is what a failover is decided by. */
 function badLinks(picture: Picture): string[] {
-  return picture.shards.flatMap((shard) =>
-    shard.nodes
-      .filter((node) => node.facts?.role === 'replica' && node.facts.link?.state !== 'up')
-      .map((node) => `${node.id} ${node.facts?.link?.state === 'syncing' ? 'is syncing' : 'has lost its link'}`),
-  )
+  return picture.nodes.flatMap(({ id, facts, agent }) => {
+    if (facts?.role !== 'replica') return []
+    if (facts.link?.state === 'syncing') return [`${id} is syncing`]
+    if (facts.link?.state !== 'up') return [`${id} has lost its link`]
+    return agent === null || agent.record?.link === 'up' ? [] : [`${id} has just been linked`]
+  })
 }
 
 /** All slots have an owner that answers. */

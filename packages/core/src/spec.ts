@@ -275,7 +275,7 @@ function nearestKey(key: string): string {
 }
 
 const sameLetters = (a: string, b: string): boolean =>
-  [...a.toLowerCase()].sort().join('') === [...b.toLowerCase()].sort().join('')
+  a.toLowerCase().split('').sort().join() === b.toLowerCase().split('').sort().join()
 
 function specError(code: 'SPEC_INVALID' | 'SPEC_UNSUPPORTED', problems: readonly Problem[]): HoldfastError {
   return new HoldfastError(code, problems.map(({ path, message }) => `${path}: ${message}`).join('\n'), { problems })

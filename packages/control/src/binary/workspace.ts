@@ -69,7 +69,8 @@ async function makeDirectory(directory: string): Promise<void> {
     if (codeOf(cause) === 'EEXIST') return
     if (codeOf(cause) !== 'ENOENT' || dirname(directory) === directory) throw cause
     await makeDirectory(dirname(directory))
-    await mkdir(directory, { mode: 0o700 })
+    // Another process may have been quicker by now.
+    await makeDirectory(directory)
   }
 }
 

@@ -203,7 +203,8 @@ async function countKeys(link: EngineLink, open: readonly OpenSlot[]): Promise<O
 
 /** LOADING and BUSY are answers of a living engine; everything else is a door that did not open. */
 function describeFailure(error: unknown, at: number): EngineSeen {
-  const said = error instanceof HoldfastError ? String(error.facts['said'] ?? error.message) : String(error)
+  const { said } = error instanceof HoldfastError ? error.facts : { said: error }
+  if (typeof said !== 'string') return { kind: 'refused', at, reason: String(error) }
   if (said.startsWith('LOADING')) return { kind: 'loading', at }
   if (said.startsWith('BUSY')) return { kind: 'busy', at }
   return { kind: 'refused', at, reason: said }

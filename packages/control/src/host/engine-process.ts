@@ -13,7 +13,7 @@ import {
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
-import { busPortOf, HoldfastError } from '@holdfast/core'
+import { busPortOf, HoldfastError, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { readProcess } from './proc.ts'
 
@@ -30,13 +30,11 @@ export interface StartedEngine {
   onExit(listener: () => void): void
 }
 
-export const configPath = (nodeDir: string): string => join(nodeDir, 'engine.conf')
-export const usersPath = (nodeDir: string): string => join(nodeDir, 'users.acl')
 const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
 
 /** Starts one engine in a session of its own, so that it outlives controller, agent and terminal. */
 export async function startEngine({ binary, place, nodeDir, action, gate }: StartRequest): Promise<StartedEngine> {
-  mkdirSync(join(nodeDir, 'data'), { recursive: true, mode: 0o700 })
+  mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
   writeNodeFiles(nodeDir, action.files)
   for (const port of [place.port, busPortOf(place.port)]) await claimPort(place.address, port, place.id)
   const log = openSync(logPath(nodeDir), 'a', 0o600)
@@ -44,9 +42,9 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
     gate()
     const child = spawn(
       binary.server,
-      [configPath(nodeDir), ...(action.loadRdb === true ? ['--appendonly', 'no'] : [])],
+      [nodePaths(nodeDir).config, ...(action.loadRdb === true ? ['--appendonly', 'no'] : [])],
       {
-        cwd: join(nodeDir, 'data'),
+        cwd: nodePaths(nodeDir).data,
         env: { ...process.env, ...binary.env },
         detached: true,
         stdio: ['ignore', log, log],
@@ -65,8 +63,8 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
 }
 
 export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
-  writeFileSync(configPath(nodeDir), files.config, { mode: 0o600 })
-  writeFileSync(usersPath(nodeDir), files.users, { mode: 0o600 })
+  writeFileSync(nodePaths(nodeDir).config, files.config, { mode: 0o600 })
+  writeFileSync(nodePaths(nodeDir).users, files.users, { mode: 0o600 })
 }
 
 /** Deletes a node's directory, and that of its deployment with the last of them. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import type { Action, AgentNodeSeen, Envelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
-import { admit, HoldfastError, parseInfo, parseReplication } from '@holdfast/core'
+import { admit, HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
@@ -14,7 +13,7 @@ import type { EngineExit, HostPort } from './host.ts'
 import { processesIn, readProcess } from './proc.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
-const recordEveryMs = 500
+const recordEveryMs = 250
 /** How often it reads back the directives that Holdfast owns. */
 const configEveryMs = 2000
 /** An engine that ran this long before it ended did start; what ended it was something else. */
@@ -216,7 +215,7 @@ class LocalEngine {
   }
 
   get #dataDir(): string {
-    return join(this.#nodeDir, 'data')
+    return nodePaths(this.#nodeDir).data
   }
 
   #node(): NodeMemory {

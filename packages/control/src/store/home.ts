@@ -107,17 +107,20 @@ export function writeAtomically(path: string, text: string): void {
   renameSync(draft, path)
 }
 
-/** Step by step, because the recursive `mkdir` says "no such file" where the disk is read-only. */
+/**
+ * With its parents, each for its owner alone; what is there already is looked at by the caller. Step by step, because
+ * the recursive `mkdir` says "no such file" where the disk is read-only.
+ */
 function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    // What is there already is looked at by the caller.
     if (code === 'EEXIST') return
     if (code !== 'ENOENT' || dirname(path) === path) throw error
     makeDirectory(dirname(path))
-    mkdirSync(path, { mode: 0o700 })
+    // Another process may have been quicker by now.
+    makeDirectory(path)
   }
 }
 
