@@ -11,6 +11,7 @@ import {
   dead,
   engineIdOf,
   everyNode,
+  failedStarts,
   lastLook,
   linkDown,
   loading,
@@ -107,6 +108,7 @@ describe('the status of a node', () => {
       lag: 12,
       fence: null,
       pid: pidOf('node-4'),
+      startFailure: null,
       seenAt: wallNow,
       memoryBytes: 2_000_000,
       memoryMaxBytes: 268_435_456,
@@ -133,6 +135,7 @@ describe('the status of a node', () => {
       lag: null,
       fence: null,
       pid: null,
+      startFailure: null,
       seenAt: null,
       memoryBytes: null,
       memoryMaxBytes: null,
@@ -169,6 +172,14 @@ describe('the status of a node', () => {
       role: 'unknown',
       offset: null,
       seenAt: null,
+    })
+  })
+
+  test('starts that failed are told, with the last words of the engine', () => {
+    const said = 'Fatal error loading the DB'
+    expect(nodeAfter('node-4', dead('node-4'), failedStarts('node-4', 2, 100, said)).startFailure).toEqual({
+      times: 2,
+      said,
     })
   })
 

@@ -12,6 +12,8 @@ import type { Wish } from './spec.ts'
 import { linesOf, readChecked } from './spec.ts'
 import { isDown, isReadyAt, refuseFailedStarts, until } from './until.ts'
 
+/** What to type: in a clone, npm knows where the program is and the shell does not. */
+const program = process.env['npm_execpath'] === undefined ? 'holdfast' : 'npx holdfast'
 const readyWithinMs = 60_000
 /** What a shell answers for a program that Ctrl-C ended. */
 const interruptedExit = 130
@@ -226,14 +228,14 @@ async function report({ context, wish, startedAt }: Errand, api: Api, newPasswor
             '           This password is shown once and kept only as a hash.',
           ]),
       `  connect  ${url}`,
-      `           holdfast url ${name} --as ioredis --show-secret`,
+      `           ${program} url ${name} --as ioredis --show-secret`,
       '',
       'One machine protects from the death of a process, not from the death of the machine.',
       '',
       'Try next:',
-      `  holdfast status ${name}`,
-      `  holdfast cli ${name} -- set greeting hello`,
-      `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: holdfast events ${name}`,
+      `  ${program} status ${name}`,
+      `  ${program} cli ${name} -- set greeting hello`,
+      `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: ${program} events ${name}`,
     ].join('\n'),
   )
 }

@@ -257,7 +257,7 @@ describe('an empty engine never becomes primary of a shard that has data', () =>
     const plan = aDeployment()
       .with(
         dead('node-1'),
-        wiped('node-1'),
+        withoutData('node-1'),
         everyNode(withoutRecord),
         ...['node-2', 'node-3', 'node-4', 'node-5', 'node-6'].map((id) => silentFor(id, 300)),
       )
