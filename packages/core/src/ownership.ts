@@ -1,6 +1,6 @@
 import type { ClusterView, ViewEntry } from './observed.ts'
 import type { SlotRange } from './slots.ts'
-import { missingSlots, normalizeSlots, subtractSlots } from './slots.ts'
+import { countSlots, formatSlots, missingSlots, normalizeSlots, subtractSlots } from './slots.ts'
 
 /** What one engine holds, as far as the living can tell. */
 export interface Claim {
@@ -37,6 +37,14 @@ export function hearsayOwner(views: readonly ClusterView[], slot: number): strin
     .sort((a, b) => b.configEpoch - a.configEpoch)[0]?.engineId
 }
 
+/** The later word; of two words of one epoch the larger, so that the order of the views does not matter. */
+const saysMore = (one: ViewEntry, other: ViewEntry): boolean =>
+  one.configEpoch !== other.configEpoch
+    ? one.configEpoch > other.configEpoch
+    : countSlots(one.slots) !== countSlots(other.slots)
+      ? countSlots(one.slots) > countSlots(other.slots)
+      : formatSlots(one.slots) < formatSlots(other.slots)
+
 function claimsOf(views: readonly ClusterView[]): Claim[] {
   const speakingForThemselves = new Set(views.map((view) => view.me))
   const best = new Map<string, ViewEntry>()
@@ -44,7 +52,7 @@ function claimsOf(views: readonly ClusterView[]): Claim[] {
     for (const entry of view.entries) {
       if (entry.engineId !== view.me && speakingForThemselves.has(entry.engineId)) continue
       const known = best.get(entry.engineId)
-      if (known === undefined || entry.configEpoch > known.configEpoch) best.set(entry.engineId, entry)
+      if (known === undefined || saysMore(entry, known)) best.set(entry.engineId, entry)
     }
   }
   return [...best.values()]

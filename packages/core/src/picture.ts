@@ -108,7 +108,8 @@ export const primaryIdOf = (node: NodePicture): string | null =>
   node.facts?.view.entries.find((entry) => entry.engineId === node.engineId)?.follows ?? null
 
 /** Whether its engine id is known, or known not to exist. One that nobody heard may be anybody. */
-export const isIdentified = (node: NodePicture): boolean => node.facts !== null || node.agent !== null
+export const isIdentified = (node: NodePicture): boolean =>
+  node.facts !== null || (node.agent !== null && (node.gone || node.engineId !== null))
 
 const hasOwnedSlots = (node: NodePicture): boolean => node.agent?.record?.ownedSlots === true
 

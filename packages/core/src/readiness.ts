@@ -5,6 +5,7 @@
  */
 import type { ViewEntry } from './observed.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
+import { primaryIdOf } from './picture.ts'
 import { countSlots, formatSlots, slotCountTotal } from './slots.ts'
 
 export interface Readiness {
@@ -29,7 +30,8 @@ export function copiesInSync(picture: Picture): number {
 
 function inSync(shard: ShardPicture): number {
   if (shard.primary?.facts == null) return 0
-  return 1 + shard.nodes.filter((node) => node !== shard.primary && node.facts?.link?.state === 'up').length
+  const { engineId } = shard.primary
+  return 1 + shard.nodes.filter((node) => node.facts?.link?.state === 'up' && primaryIdOf(node) === engineId).length
 }
 
 const idsOf = (nodes: readonly NodePicture[]): string => nodes.map(({ id }) => id).join(', ')

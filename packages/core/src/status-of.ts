@@ -153,8 +153,10 @@ function lagOf(node: NodePicture, picture: Picture): number | null {
 }
 
 function lossWindowOf(picture: Picture, spec: Spec): string {
-  const lags = picture.nodes.flatMap((node) => lagOf(node, picture) ?? [])
-  const behind = lags.length === 0 ? 'an unknown amount' : formatBytes(Math.max(...lags))
+  // The fullest copy of a shard would take over; the shard whose fullest copy lacks most decides.
+  const lags = picture.shards.map(({ nodes }) => Math.min(...nodes.map((node) => lagOf(node, picture) ?? Infinity)))
+  const worst = Math.max(...lags)
+  const behind = Number.isFinite(worst) ? formatBytes(worst) : 'an unknown amount'
   const disk =
     spec.persistence === 'aof' || spec.persistence === 'hybrid'
       ? 'power failure: up to 1 s of writes'

@@ -38,8 +38,12 @@ export const yesNo = z
   .union([z.boolean(), z.enum(['yes', 'no'])])
   .transform((value) => value === true || value === 'yes')
 
+/** A year: what is longer is the beginning of a clock, or its end. */
+const longestToldMs = 31_536_000_000
+
 /** `812 ms`, `2.4 s`, `3 min`: a duration as a person reads it. */
 export function formatDuration(ms: number): string {
+  if (ms > longestToldMs) return 'a long time'
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 120_000) return `${trim(ms / 1000)} s`
   if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`

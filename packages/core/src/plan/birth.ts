@@ -15,6 +15,8 @@ export function planBirth({ picture, document }: PlanInput): Step {
     const range = ranges[shard.index]
     const first = firstPrimary(shard)
     if (shard.born || range === undefined || first?.facts == null) return []
+    // A copy that nobody sees may know of slots that the shard had.
+    if (shard.nodes.some((node) => node.agent === null)) return []
     // A node takes a chosen epoch only while it knows nobody. Distinct epochs from the start spare the engines the
     // rounds in which they would have to settle a collision.
     const alone = first.facts.view.entries.length === 1 && first.facts.view.entries[0]?.configEpoch === 0

@@ -6,6 +6,7 @@
  * down for one second lost 500 of 600 keys while the primary's own file was intact, hence no exceptions here: where
  * nobody qualifies, the primary is restarted in place or the operator's patience (`lossAfter`) runs out first.
  */
+import type { FailoverMode } from '../observed.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
@@ -38,10 +39,16 @@ export function judgeReplicas(shard: ShardPicture, primary: NodePicture, spec: S
 
 /** The copy to promote when waiting has ended: the fullest of those that answer, whatever it lacks. */
 export function leastLoss(shard: ShardPicture, primary: NodePicture): NodePicture | undefined {
-  const living = shard.nodes.filter((node) => node.facts?.role === 'replica' && follows(node, primary))
+  const living = shard.nodes.filter((node) => isCopyOf(node, primary))
   const sameHistory = living.filter((node) => node.facts?.replid === primary.agent?.record?.replid)
   return byOffset(sameHistory.length > 0 ? sameHistory : living)[0]
 }
+
+/** A living replica that has some of what the primary had: one that never finished a sync has nothing of it. */
+export const isCopyOf = (node: NodePicture, primary: NodePicture): boolean =>
+  node.facts?.role === 'replica' &&
+  follows(node, primary) &&
+  (node.facts.replid === primary.agent?.record?.replid || (node.agent?.record?.linkUpAt ?? null) !== null)
 
 /** Who takes over from an identity that is gone for good: the fullest of those that followed it. */
 export function heirOf(shard: ShardPicture, ghost: string): NodePicture | undefined {
@@ -60,11 +67,13 @@ export function bytesBehind(node: NodePicture, primary: NodePicture): number | n
 }
 
 /** Whether the engine of this node started after the primary was last seen: its offsets then prove nothing. */
-export function restartedSince(node: NodePicture, primary: NodePicture): boolean {
-  const lastSeen = primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY
-  return node.facts !== null && node.seen.engine.kind === 'answered'
-    ? node.seen.engine.at - (node.facts.uptimeSeconds + 1) * 1000 > lastSeen
-    : false
+export const restartedSince = (node: NodePicture, primary: NodePicture): boolean =>
+  startedAfter(node, primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY)
+
+/** By the engine's own uptime, which is in whole seconds. */
+function startedAfter({ facts, seen }: NodePicture, time: number): boolean {
+  if (facts === null || seen.engine.kind !== 'answered') return false
+  return seen.engine.at - (facts.uptimeSeconds + 1) * 1000 > time
 }
 
 function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): string | null {
@@ -83,6 +92,8 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
   if (linkDownSince !== null && linkDownSince <= last.at + sameLookMs) {
     return `${node.id} had lost its link while ${primary.id} still lived`
   }
+  if (startedAfter(node, linkUpAt))
+    return `${node.id} was restarted since it was last linked: its offset comes from its files`
   const unlinkedMs = last.at - linkUpAt
   if (unlinkedMs > spec.failover.maxLag.time) {
     return `${node.id} was last seen linked ${formatDuration(unlinkedMs)} before ${primary.id} was last seen`
@@ -96,3 +107,27 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
 
 const byOffset = (nodes: readonly NodePicture[]): NodePicture[] =>
   [...nodes].sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))
+
+export interface Asked {
+  readonly node: NodePicture
+  readonly mode: FailoverMode
+  readonly at: number
+}
+
+/** How long an ask counts: an election is over long before. */
+const askedCountsMs = 5000
+
+/**
+ * The copy that was last asked to take over from an engine id, since that was last seen, and is still there to do it.
+ * One that was since told to follow somebody else would take over that one's slots.
+ */
+export function lastAsked(shard: ShardPicture, from: string | null, lastSeen: number, now: number): Asked | undefined {
+  const since = Math.max(lastSeen, now - askedCountsMs)
+  return shard.nodes
+    .filter((node) => node !== shard.primary && !node.gone && (node.facts === null || primaryIdOf(node) === from))
+    .flatMap((node): Asked[] => {
+      const asked = node.agent?.failoverAsked ?? null
+      return asked === null || asked.mode === 'switchover' || asked.at < since ? [] : [{ node, ...asked }]
+    })
+    .sort((one, other) => other.at - one.at)[0]
+}

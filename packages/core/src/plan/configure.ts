@@ -8,15 +8,16 @@ export function planConfigure({ picture, files, owned }: PlanInput): Step {
   const notes: PlanNote[] = []
   for (const node of picture.nodes) {
     const rendered = files.get(node.id)
-    if (node.facts === null || node.agent === null || rendered === undefined) continue
+    if (node.gone || node.agent === null || rendered === undefined) continue
     const { config, usersMatch } = node.agent
-    const set = config === null ? {} : driftOf(config, owned)
+    const set = config === null || node.facts === null ? {} : driftOf(config, owned)
     if (Object.keys(set).length > 0) {
       actions.push({ kind: 'configure', node: node.id, set, files: rendered })
       const told = Object.keys(set).map((name) => `${name} is "${config?.[name] ?? ''}", not "${set[name] ?? ''}"`)
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: ${told.join(', ')}` })
     }
-    if (usersMatch === false) {
+    // Also where our own reading user was taken away, and the engine turns us away.
+    if (usersMatch === false && node.life !== 'silent') {
       actions.push({ kind: 'load-users', node: node.id, files: rendered })
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: its users are not those of the deployment` })
     }

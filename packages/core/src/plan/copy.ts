@@ -18,10 +18,11 @@ export function hasCopy(node: NodePicture, spec: Spec): boolean {
  * Whether a dead primary has all it had acknowledged in its own files. Only an append-only file does; an RDB is as
  * old as its last save, and a living replica knows more.
  */
-export function canRestartInPlace(node: NodePicture, spec: Spec): boolean {
-  const hopeless = (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless
-  return logsWrites(spec) && node.agent?.files.aof === true && !hopeless
-}
+export const canRestartInPlace = (node: NodePicture, spec: Spec): boolean =>
+  logsWrites(spec) && node.agent?.files.aof === true
+
+/** It is not coming back by itself. */
+export const keepsFailing = (node: NodePicture): boolean => (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless
 
 /** Whether every write goes to an append-only file. */
 export const logsWrites = (spec: Spec): boolean => spec.persistence === 'aof' || spec.persistence === 'hybrid'

@@ -1,10 +1,11 @@
 /** A deployment that shall be down: replicas first, so that each primary has handed over all it had. */
 import type { Action } from '../action.ts'
+import type { NodePicture } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
 
 export function planDown({ picture, spec, document }: PlanInput): Step {
-  const running = picture.nodes.filter((node) => !node.gone)
+  const running = picture.nodes.filter((node) => !node.gone || isLingering(node))
   if (running.length === 0) return document.purge ? purgeAll(document.nodes.map(({ id }) => id)) : idle
   // One that loads or starts can be asked to stop as well; one that does not answer is given its time.
   const askable = running.filter((node) => ['alive', 'loading', 'starting'].includes(node.life))
@@ -18,6 +19,9 @@ export function planDown({ picture, spec, document }: PlanInput): Step {
     next.map((node): Action => ({ kind: 'stop', node: node.id, save })),
   )
 }
+
+/** Killed, and kept by a stalled disk: its directory is still in use. */
+const isLingering = ({ agent }: NodePicture): boolean => agent?.process.state === 'dead' && agent.process.lingering
 
 const purgeAll = (nodes: readonly string[]): Step =>
   act(

@@ -12,15 +12,22 @@ import type { FailoverMode } from '../observed.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
-import { bytesBehind, failoverCandidate, heirOf, judgeReplicas, leastLoss, restartedSince } from './candidate.ts'
-import { canRestartInPlace, hasCopy } from './copy.ts'
+import type { Asked } from './candidate.ts'
+import {
+  bytesBehind,
+  failoverCandidate,
+  heirOf,
+  judgeReplicas,
+  lastAsked,
+  leastLoss,
+  restartedSince,
+} from './candidate.ts'
+import { canRestartInPlace, hasCopy, keepsFailing } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
 /** How long a vote may take before it counts as refused: the engine looks ten times a second. */
 const voteMs = 500
-/** How long an ask counts where there is no death to count from. */
-const askedAgainMs = 5000
 /** How soon to look again while an election runs. */
 const pollMs = 10
 
@@ -42,7 +49,7 @@ interface Promotion {
 }
 
 function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Promotion {
-  const asked = askedSince(shard, dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY)
+  const asked = lastAsked(shard, dead.engineId, dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY, picture.at)
   if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead.id, asked, picture) }
   const candidate = failoverCandidate(shard, dead, spec)
   if (candidate !== undefined) {
@@ -78,27 +85,10 @@ function continueElection(shard: ShardPicture, dead: string, asked: Asked, pictu
   ])
 }
 
-interface Asked {
-  readonly node: NodePicture
-  readonly mode: FailoverMode
-  readonly at: number
-}
-
-/** The replica that was asked since the primary was last seen alive and is still there to do it. */
-function askedSince(shard: ShardPicture, lastSeen: number): Asked | undefined {
-  return shard.nodes
-    .filter((node) => node !== shard.primary && !node.gone)
-    .flatMap((node): Asked[] => {
-      const asked = node.agent?.failoverAsked ?? null
-      return asked === null || asked.mode === 'switchover' || asked.at < lastSeen ? [] : [{ node, ...asked }]
-    })
-    .sort((a, b) => b.at - a.at)[0]
-}
-
 /** The owner's identity is gone for good, and so is what nobody followed: the fullest follower takes over. */
 function succeed(shard: ShardPicture, ghost: string, picture: Picture, spec: Spec): Promotion {
   const dead = `the former primary ${ghost.slice(0, 8)} of ${shard.id}`
-  const asked = askedSince(shard, picture.at - askedAgainMs)
+  const asked = lastAsked(shard, ghost, Number.NEGATIVE_INFINITY, picture.at)
   if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
   const unheard = shard.nodes.filter((node) => (node.gone ? hasCopy(node, spec) : node.facts === null))
   if (unheard.length > 0) {
@@ -106,10 +96,10 @@ function succeed(shard: ShardPicture, ghost: string, picture: Picture, spec: Spe
     return { kind: 'other', step: wait(`${dead} was replaced; ${who} may know more than those who answer`, 100) }
   }
   const heir = heirOf(shard, ghost)
-  return {
-    kind: 'other',
-    step: heir === undefined ? idle : ask(heir, `${dead} was replaced, ${heir.id} followed it`, picture),
-  }
+  if (heir === undefined) return { kind: 'other', step: idle }
+  const because = `${shard.id}: possible loss, what ${heir.id} lacks of its former primary is not known`
+  const note: PlanNote = { kind: 'loss', subject: shard.id, because }
+  return { kind: 'other', step: ask(heir, `${dead} was replaced, ${heir.id} followed it`, picture, [note]) }
 }
 
 function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Step {
@@ -117,11 +107,13 @@ function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Pictu
   if (living.length === 0) return idle
   const objections = judgeReplicas(shard, dead, spec).flatMap(({ objection }) => objection ?? [])
   const why = `${dead.id} (primary of ${shard.id}) is dead and nobody may take over (${objections.join(', ')})`
-  if (canRestartInPlace(dead, spec)) return idle
+  const lastSeen = dead.agent?.record?.at ?? picture.at
+  const isOverdue = picture.at - lastSeen >= spec.failover.lossAfter
+  // Its own file has everything, so it is given up only when it fails to start again and again, for long.
+  if (canRestartInPlace(dead, spec) && !(isOverdue && keepsFailing(dead))) return idle
   const best = leastLoss(shard, dead)
   if (best === undefined) return wait(why)
   const onlyCopy = restartedSince(best, dead) && !shard.nodes.some((node) => node !== best && hasCopy(node, spec))
-  const lastSeen = dead.agent?.record?.at ?? picture.at
   const patienceMs = onlyCopy ? 0 : lastSeen + spec.failover.lossAfter - picture.at
   if (patienceMs > 0) {
     return wait(`${why}: waiting ${formatDuration(patienceMs)} more before accepting loss`, Math.min(patienceMs, 1000))

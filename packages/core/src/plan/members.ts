@@ -112,17 +112,21 @@ function isNeeded(ghost: string, picture: Picture): boolean {
 
 /** Unknown ids without an address, or at one where a node of ours answers with another id. */
 function ghostIds(picture: Picture, ours: ReadonlySet<string>): string[] {
-  const answering = new Set(picture.nodes.filter((node) => node.facts !== null).map((node) => node.place.port))
+  const answering = new Set(picture.nodes.filter((node) => node.facts !== null).map(({ place }) => whereOf(place)))
   const ghosts = picture.views
     .flatMap((view) => view.entries)
-    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && (entry.port === 0 || answering.has(entry.port)))
+    .filter(
+      (entry) => !entry.handshake && !ours.has(entry.engineId) && (entry.port === 0 || answering.has(whereOf(entry))),
+    )
   return [...new Set(ghosts.map((entry) => entry.engineId))].sort()
 }
 
 function strangerPorts(picture: Picture, ours: ReadonlySet<string>): number[] {
-  const places = new Set(picture.nodes.map((node) => node.place.port))
+  const places = new Set(picture.nodes.map(({ place }) => whereOf(place)))
   const strangers = picture.views
     .flatMap((view) => view.entries)
-    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(entry.port))
+    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(whereOf(entry)))
   return [...new Set(strangers.map((entry) => entry.port))].sort((a, b) => a - b)
 }
+
+const whereOf = ({ address, port }: { address: string; port: number }): string => `${address}:${port}`

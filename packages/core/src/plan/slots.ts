@@ -3,7 +3,7 @@ import type { Action } from '../action.ts'
 import { hearsayOwner } from '../ownership.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import type { SlotRange } from '../slots.ts'
-import { evenSlots, formatSlots, hasSlot } from '../slots.ts'
+import { evenSlots, formatSlots, hasSlot, normalizeSlots } from '../slots.ts'
 import { isHomeless } from './homecoming.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join } from './step.ts'
@@ -29,14 +29,19 @@ export function planSlots(input: PlanInput): Step {
 function giveUnowned(picture: Picture): Step {
   if (picture.owners.length === 0) return idle
   const takers = new Map<NodePicture, SlotRange[]>()
-  for (const range of picture.unowned) {
+  for (const range of picture.unowned.flatMap((gap) => cutAt(gap, boundaries(picture)))) {
     const named = shardNamed(picture, hearsayOwner(picture.views, range[0]))
     const shard = named ?? emptyShardAt(picture, range[0]) ?? shardBefore(picture, range[0])
     const taker = shard?.primary ?? shard?.nodes.find((node) => node.facts?.role === 'primary')
     if (taker !== undefined) takers.set(taker, [...(takers.get(taker) ?? []), range])
   }
   const actions = [...takers].map(
-    ([node, slots]): Action => ({ kind: 'give-slots', node: node.id, slots, epoch: null }),
+    ([node, slots]): Action => ({
+      kind: 'give-slots',
+      node: node.id,
+      slots: normalizeSlots(slots),
+      epoch: null,
+    }),
   )
   if (actions.length === 0) return idle
   return act(
@@ -45,18 +50,31 @@ function giveUnowned(picture: Picture): Step {
   )
 }
 
+/** Where one owner's slots may end and another's begin: a gap over several shards is given to each of them. */
+function boundaries({ views, shards }: Picture): number[] {
+  const told = views.flatMap((view) => view.entries.flatMap(({ slots }) => slots))
+  return [...told, ...evenSlots(shards.length)].flatMap(([from, to]) => [from, to + 1])
+}
+
+function cutAt([from, to]: SlotRange, cuts: readonly number[]): SlotRange[] {
+  const starts = [...new Set([from, ...cuts.filter((cut) => cut > from && cut <= to)])].sort((a, b) => a - b)
+  return starts.map((start, index): SlotRange => [start, (starts[index + 1] ?? to + 1) - 1])
+}
+
 function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {
   return (node.facts?.view.open ?? []).map(({ slot, direction, peer, keys }) => {
     const other = shardNamed(picture, peer)?.primary ?? undefined
     if (direction === 'migrating') {
+      if (ownerOf(picture, slot) !== node) return close(node, slot, 'the slot is not its own')
       // The target may have been replaced by its replica since; the keys go to whoever owns that shard now.
       if (other?.facts == null || other === node) return close(node, slot, 'its target is not there')
-      if (isImporting(other, slot) || keys === 0) return finish(node, other, slot)
+      const isReplaced = other.engineId !== peer
+      if (isReplaced || isImporting(other, slot) || keys === 0) return finish(node, other, slot)
       return close(node, slot, `${other.id} does not import it`)
     }
     const owner = ownerOf(picture, slot)
     if (owner === undefined || owner === node) return close(node, slot, 'it is here already')
-    if (owner.facts?.view.open.some((open) => open.slot === slot) === true) return idle
+    if (isOpen(owner, slot)) return idle
     return keys === 0 ? close(node, slot, `${owner.id} has it and no key has moved`) : finish(owner, node, slot)
   })
 }
@@ -78,6 +96,7 @@ function bringHome(shard: ShardPicture, picture: Picture): Step {
       .flatMap(({ holder, range: [from, to] }) =>
         Array.from({ length: to - from + 1 }, (_, index) => ({ holder, slot: from + index })),
       )
+      .filter(({ holder, slot }) => !isOpen(holder, slot) && !isOpen(primary, slot))
       .slice(0, slotsHomeAtOnce)
       .map(({ holder, slot }) => move(`slot ${slot} of ${shard.id} is on ${holder.id}`, holder, primary, slot)),
   )
@@ -97,6 +116,9 @@ function move(because: string, from: NodePicture, to: NodePicture, slot: number)
     { kind: 'finish-move', node: from.id, slot, target, targetId: to.engineId as string },
   ])
 }
+
+const isOpen = (node: NodePicture, slot: number): boolean =>
+  node.facts?.view.open.some((open) => open.slot === slot) === true
 
 const isImporting = (node: NodePicture, slot: number): boolean =>
   node.facts?.view.open.some((open) => open.slot === slot && open.direction === 'importing') === true

@@ -8,9 +8,8 @@
  */
 import type { Action, PlanNote } from '../action.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
-import { primaryIdOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
-import { failoverCandidate } from './candidate.ts'
+import { failoverCandidate, isCopyOf, lastAsked } from './candidate.ts'
 import { canRestartInPlace, hasCopy, logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -25,7 +24,8 @@ export function planStart(input: PlanInput): Step {
 function startShard(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes.filter((node) => node.gone)
   if (gone.length === 0) return idle
-  if (!shard.born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
+  const born = shard.born || input.document.settledRevision > 0
+  if (!born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
   if (gone.length === shard.nodes.length) return startFreshest(shard, input)
   return join(gone.map((node) => startBeside(node, shard, input)))
 }
@@ -37,14 +37,19 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     return startNode(node, `${primary.id} is primary of ${shard.id}`, input)
   }
   if (primary === node) {
+    const lastSeen = node.agent?.record?.at ?? Number.NEGATIVE_INFINITY
+    if (lastAsked(shard, node.engineId, lastSeen, input.picture.at) !== undefined) return idle
     if (failoverCandidate(shard, node, input.spec) !== undefined) return idle
-    if (isWithoutCopy(node, shard, input)) return startEmpty(node, shard, input)
-    if (!canRestartInPlace(node, input.spec)) return idle
+    if (isLastCopy(node, shard) && !hasCopy(node, input.spec)) return startEmpty(node, shard, input)
+    if (!isLastCopy(node, shard) && !canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
-  // Blank, it owns nothing until it is given something; with a claim to slots it would come back as an empty primary.
-  const isBlank = !hasCopy(node, input.spec) && node.agent?.files.claim?.role !== 'primary'
-  if (primary === null && isBlank) return startNode(node, 'it holds nothing, and claims nothing', input)
+  if (primary === null && !hasCopy(node, input.spec)) {
+    // Blank, it owns nothing until it is given something; with a claim to slots it comes back as an empty primary.
+    const isBlank = node.agent?.files.claim?.role !== 'primary'
+    if (isBlank) return startNode(node, 'it holds nothing, and claims nothing', input)
+    if (isLastCopy(node, shard)) return startEmpty(node, shard, input)
+  }
   const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
   return wait(`${node.id} stays down while ${reason}`)
 }
@@ -59,10 +64,14 @@ function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   return startEmpty([...shard.nodes].sort(fresherFirst)[0] as NodePicture, shard, input)
 }
 
-/** A dead primary without data, whose shard's other nodes all live and hold somebody else's. */
-function isWithoutCopy(node: NodePicture, shard: ShardPicture, { spec }: PlanInput): boolean {
-  const others = shard.nodes.filter((other) => other !== node)
-  return !hasCopy(node, spec) && others.every((other) => other.facts !== null && primaryIdOf(other) !== node.engineId)
+/** The shard's other nodes all live, and hold nothing of what this one had. */
+const isLastCopy = (node: NodePicture, shard: ShardPicture): boolean =>
+  shard.nodes.every((other) => other === node || holdsNothingOf(other, node))
+
+/** A former primary that has not heard of its successor is no replica, and has data all the same. */
+function holdsNothingOf(other: NodePicture, node: NodePicture): boolean {
+  if (other.facts === null) return false
+  return other.facts.role === 'replica' ? !isCopyOf(other, node) : other.facts.keys === 0
 }
 
 /** The last resort, for a cache alone or by a person's word: the loss is said as such. */

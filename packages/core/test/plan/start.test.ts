@@ -12,6 +12,7 @@ import {
   dead,
   engineIdOf,
   everyNode,
+  factsOf,
   failedStarts,
   filesOf,
   loading,
@@ -19,6 +20,7 @@ import {
   silentFor,
   starting,
   wiped,
+  withFacts,
   withFiles,
   withoutAgent,
   withoutData,
@@ -253,6 +255,20 @@ describe('an empty engine never becomes primary of a shard that has data', () =>
     expect(startsOf(plan)).toEqual([])
   })
 
+  test('not beside a former primary that has not heard of its successor yet: that one has a copy', () => {
+    const hasNotHeard: Break = (world) => {
+      for (const entry of factsOf(world, 'node-1').view.entries) {
+        if (entry.engineId === engineIdOf('node-1')) Object.assign(entry, { role: 'primary', follows: null })
+      }
+      Object.assign(factsOf(world, 'node-1'), { role: 'primary', link: null, keys: 600 })
+    }
+    const plan = aDeployment({ primaries: { 'shard-1': 'node-4' } })
+      .with(hasNotHeard, dead('node-4'), withoutData('node-4'))
+      .plan()
+    expect(startsOf(plan)).toEqual([])
+    expect(plan.notes).toEqual([])
+  })
+
   test('not because nothing is remembered of the shard', () => {
     const plan = aDeployment()
       .with(
@@ -295,6 +311,18 @@ describe('no copy left', () => {
     const memoryOnly = shardDown({ spec: { persistence: 'none', use: 'primary-store' } })
     expect(memoryOnly.plan().actions).toEqual([])
     expect(memoryOnly.plan().because).toContain('no copy left')
+  })
+
+  test('one that claims slots without data is started where its living siblings are blank, too', () => {
+    const blank = aDeployment().with(
+      cameBackBlank('node-1', 'e'.repeat(40)),
+      disown('node-1'),
+      dead('node-4'),
+      withFiles('node-4', { aof: false, claim: { engineId: engineIdOf('node-4'), role: 'primary', configEpoch: 7 } }),
+    )
+    expect(startsOf(blank.plan())).toEqual(['node-4'])
+    expect(blank.plan().notes).toMatchObject([{ kind: 'loss', subject: 'shard-1' }])
+    expect(startsOf(blank.with(withFacts('node-1', { keys: 1 })).plan())).toEqual([])
   })
 
   test('a shard without replicas is restarted from its own files, or is lost', () => {
