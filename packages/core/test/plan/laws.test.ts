@@ -7,7 +7,7 @@ import type { Deployment } from '../support/deployment.ts'
 import { aDeployment } from '../support/deployment.ts'
 import { brokenDeployments } from '../support/random-world.ts'
 
-const runs = { numRuns: 500 }
+const runs = { numRuns: 300 }
 
 const always = (law: (deployment: Deployment, actions: readonly Action[], picture: Picture) => void): void =>
   fc.assert(
