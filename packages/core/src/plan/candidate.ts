@@ -44,11 +44,15 @@ export function leastLoss(shard: ShardPicture, primary: NodePicture): NodePictur
   return byOffset(sameHistory.length > 0 ? sameHistory : living)[0]
 }
 
-/** A living replica that has some of what the primary had: one that never finished a sync has nothing of it. */
-export const isCopyOf = (node: NodePicture, primary: NodePicture): boolean =>
-  node.facts?.role === 'replica' &&
-  follows(node, primary) &&
-  (node.facts.replid === primary.agent?.record?.replid || (node.agent?.record?.linkUpAt ?? null) !== null)
+/**
+ * A living replica that has some of what the primary had: by history, by a link that was once up, or, where it was the
+ * primary before and came back from its own files, by its keys. One that never finished its first sync has nothing.
+ */
+export function isCopyOf(node: NodePicture, primary: NodePicture): boolean {
+  if (node.facts?.role !== 'replica' || !follows(node, primary)) return false
+  const isSameHistory = node.facts.replid === primary.agent?.record?.replid
+  return isSameHistory || node.facts.keys > 0 || (node.agent?.record?.linkUpAt ?? null) !== null
+}
 
 /** Who takes over from an identity that is gone for good: the fullest of those that followed it. */
 export function heirOf(shard: ShardPicture, ghost: string): NodePicture | undefined {
