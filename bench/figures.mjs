@@ -45,7 +45,7 @@ export function verdictOf({ runs, limits = [] }) {
 }
 
 /** @param {Row} row */
-export const describeLimits = ({ limits = [], unit }) =>
+const describeLimits = ({ limits = [], unit }) =>
   limits.map(({ of, atMost }) => `${of} ≤ ${atMost} ${unit}`).join(', ')
 
 /** @param {readonly Row[]} rows */

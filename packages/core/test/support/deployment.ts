@@ -50,7 +50,7 @@ export const lastLook = now - 100
 export const offset = 50_000
 
 /** What we own, as rendered; enough to drift from. */
-export const owned = { 'maxmemory-samples': '10', appendonly: 'yes' }
+const owned = { 'maxmemory-samples': '10', appendonly: 'yes' }
 
 export const engineIdOf = (node: string): string => `${node.replace('node-', '').padStart(2, '0')}${'f'.repeat(38)}`
 export const pidOf = (node: string): number => 4000 + Number(node.replace('node-', ''))
@@ -250,7 +250,7 @@ export function factsOf(world: Draft<World>, id: string): Draft<EngineFacts> {
 export const viewsOf = (world: Draft<World>): Draft<ClusterView>[] =>
   world.observed.nodes.flatMap((node) => (node.engine.kind === 'answered' ? [node.engine.facts.view] : []))
 
-export const allNodes = (world: Draft<World>): string[] => world.observed.nodes.map(({ id }) => id)
+const allNodes = (world: Draft<World>): string[] => world.observed.nodes.map(({ id }) => id)
 
 /* Breaks: what happened to processes. */
 
