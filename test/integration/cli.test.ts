@@ -280,7 +280,7 @@ const statusFields = [
 
 const nodeFields = [
   'clients engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pid port',
-  'replid role seenAt shard state',
+  'replid role seenAt shard startFailure state',
 ].flatMap((line) => line.split(' '))
 
 function cmdlineOf(pid: number): string {

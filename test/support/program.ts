@@ -76,7 +76,8 @@ export class Program {
     const [file, first] = command === undefined ? [process.execPath, [mainPath]] : [command, []]
     const child = spawn(file, [...first, ...args], {
       ...(cwd === undefined ? {} : { cwd }),
-      env: { ...process.env, HOLDFAST_HOME: this.path, ...env },
+      // Not as npm's child: the program then names itself as a clone's user has to type it.
+      env: { ...process.env, npm_execpath: undefined, HOLDFAST_HOME: this.path, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     // A program that ends before it has read its input is none of the tests' business.

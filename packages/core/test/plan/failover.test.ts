@@ -359,6 +359,31 @@ describe('where nobody qualifies and nothing else survives, the best copy waits 
     expect(startsOf(neverSynced.plan())).toEqual(['node-1'])
   })
 
+  test('a replica that was wiped since it was linked is no copy, however often it was linked before', () => {
+    const wipedSince = aDeployment({ spec: { persistence: 'rdb' } }).with(
+      withFacts('node-4', { replid: 'c'.repeat(40), keys: 0, offset: 0, uptimeSeconds: 3 }),
+      syncing('node-4'),
+      withRecord('node-4', { replid: 'c'.repeat(40), linkUpAt: now - 70_000, linkDownSince: now - 3000, offset: 0 }),
+      dead('node-1'),
+      withFiles('node-1', { aof: false, rdb: true }),
+      lastSeenAgo('node-1', 60_000),
+    )
+    expect(failoversOf(wipedSince.plan())).toEqual([])
+    expect(startsOf(wipedSince.plan())).toEqual(['node-1'])
+  })
+
+  test('nor does it wait where another copy is down as well: the freshest of what is left starts', () => {
+    const plan = aDeployment({ replicas: 2, spec: { persistence: 'rdb' } })
+      .with(
+        following('node-4', 'node-2'),
+        withFacts('node-4', { replid: replidOf('shard-2') }),
+        ...['node-1', 'node-7'].flatMap((id) => [dead(id), withFiles(id, { aof: false, rdb: true })]),
+        lastSeenAgo('node-1', 60_000),
+      )
+      .plan()
+    expect(startsOf(plan)).toEqual(['node-1'])
+  })
+
   test('a replica that never had its data is no copy: without another, a person decides', () => {
     const neverSynced = (use: string): Deployment =>
       aDeployment({ spec: { persistence: 'none', use } }).with(
@@ -462,6 +487,12 @@ describe('one promotion at a time, and no two answers to one question', () => {
     const plan = asking(askedAgo('node-7', 900, 'takeover'), silentFor('node-7', 800)).plan()
     expect(failoversOf(plan)).toEqual([])
     expect(plan.because).toContain('node-7 was asked to take over shard-1 and does not answer')
+  })
+
+  test.each([4000, 6000, 60_000])('however long it does not answer: it may do it when it wakes up (%i ms)', (ms) => {
+    const busy = silentFor('node-7', ms, 'burning CPU')
+    const plan = asking(lastSeenAgo('node-1', ms + 1000), askedAgo('node-7', ms, 'takeover'), busy).plan()
+    expect(plan.actions).toEqual([])
   })
 
   test('one that was asked and died makes room for its sibling', () => {
