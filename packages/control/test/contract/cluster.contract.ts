@@ -10,7 +10,7 @@ import type {
   ViewEntry,
 } from '@holdfast/core'
 import { countSlots, evenSlots, HoldfastError, normalizeSlots, slotCountTotal } from '@holdfast/core'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ContractWorld } from './contract-world.ts'
 
 /*
@@ -29,15 +29,15 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
   describe(`a cluster of ${name}`, () => {
     let cluster: Subject
 
-    beforeEach(async () => {
+    const begin = async (): Promise<void> => {
       cluster = new Subject(await makeWorld())
-    })
-
-    afterEach(async () => {
-      await cluster.world.close()
-    })
+    }
+    const end = (): Promise<void> => cluster.world.close()
 
     describe('before it exists', () => {
+      beforeEach(begin)
+      afterEach(end)
+
       test('its engines refuse, its agent knows of no process, and nothing was ever recorded', async () => {
         for (const node of cluster.nodes) {
           await cluster.eventually(async () => {
@@ -117,10 +117,12 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
       })
     })
 
-    describe('made of three shards of two', () => {
-      beforeEach(async () => {
+    describe('that nobody harms', () => {
+      beforeAll(async () => {
+        await begin()
         await cluster.create()
       })
+      afterAll(end)
 
       test('all six agree on who owns which slot and who follows whom', async () => {
         const views = await Promise.all(cluster.nodes.map(async (node) => (await cluster.facts(node)).view.entries))
@@ -147,6 +149,33 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
           expect(below.offset).toBe(above.offset)
         }, settleWithinMs)
       })
+
+      test('closing a slot that is not open is harmless', async () => {
+        const [primary] = cluster.pair(1)
+        await cluster.act({ kind: 'close-slot', node: primary.id, slot: 100 })
+        expect((await cluster.facts(primary)).view.open).toEqual([])
+      })
+
+      test('a setting changed by an action shows when the agent has read it back', async () => {
+        const [primary] = cluster.pair(1)
+        const files = cluster.world.filesFor(primary)
+        await cluster.act({ kind: 'configure', node: primary.id, set: { 'maxmemory-samples': '7' }, files })
+        await cluster.eventually(async () => {
+          expect((await cluster.agent(primary)).config?.['maxmemory-samples']).toBe('7')
+        }, settleWithinMs)
+        await cluster.act({ kind: 'load-users', node: primary.id, files })
+        await cluster.eventually(async () => {
+          expect((await cluster.agent(primary)).usersMatch).toBe(true)
+        }, settleWithinMs)
+      })
+    })
+
+    describe('made of three shards of two', () => {
+      beforeEach(async () => {
+        await begin()
+        await cluster.create()
+      })
+      afterEach(end)
 
       test('the agent tells of an exit, and what the dead engine last was', async () => {
         const [primary] = cluster.pair(1)
@@ -388,12 +417,6 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
         await cluster.eventually(() => cluster.isWhole(), settleWithinMs)
       })
 
-      test('closing a slot that is not open is harmless', async () => {
-        const [primary] = cluster.pair(1)
-        await cluster.act({ kind: 'close-slot', node: primary.id, slot: 100 })
-        expect((await cluster.facts(primary)).view.open).toEqual([])
-      })
-
       test('a slot can be moved from one primary to another in one action', async () => {
         const [from] = cluster.pair(1)
         const [to] = cluster.pair(2)
@@ -409,17 +432,15 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
         }, settleWithinMs)
       })
 
-      test('a setting changed by an action shows when the agent has read it back', async () => {
-        const [primary] = cluster.pair(1)
-        const files = cluster.world.filesFor(primary)
-        await cluster.act({ kind: 'configure', node: primary.id, set: { 'maxmemory-samples': '7' }, files })
-        await cluster.eventually(async () => {
-          expect((await cluster.agent(primary)).config?.['maxmemory-samples']).toBe('7')
-        }, settleWithinMs)
-        await cluster.act({ kind: 'load-users', node: primary.id, files })
-        await cluster.eventually(async () => {
-          expect((await cluster.agent(primary)).usersMatch).toBe(true)
-        }, settleWithinMs)
+      test('an action that comes too late is refused, and nothing is touched', async () => {
+        const [, replica] = cluster.pair(1)
+        const takeover: Action = { kind: 'failover', node: replica.id, mode: 'takeover' }
+        await cluster.refused(takeover, 'REFUSED_EXPIRED', { epoch: 50, withinMs: -1 })
+        await cluster.pass(500)
+        expect((await cluster.facts(replica)).role).toBe('replica')
+        expect((await cluster.agent(replica)).failoverAsked).toBeNull()
+        // What was refused did not raise the epoch either.
+        await cluster.act(takeover, { epoch: 2 })
       })
 
       test('an action of an old epoch is refused, and nothing is touched', async () => {
@@ -433,17 +454,6 @@ export function describeClusterContract(name: string, makeWorld: () => Promise<C
         expect((await cluster.agent(replica)).failoverAsked).toEqual(before.failoverAsked)
         await cluster.act(takeover, { epoch: 9 })
         await cluster.eventually(() => cluster.hasRole(replica, 'primary'), settleWithinMs)
-      })
-
-      test('an action that comes too late is refused, and nothing is touched', async () => {
-        const [, replica] = cluster.pair(1)
-        const takeover: Action = { kind: 'failover', node: replica.id, mode: 'takeover' }
-        await cluster.refused(takeover, 'REFUSED_EXPIRED', { epoch: 50, withinMs: -1 })
-        await cluster.pass(500)
-        expect((await cluster.facts(replica)).role).toBe('replica')
-        expect((await cluster.agent(replica)).failoverAsked).toBeNull()
-        // What was refused did not raise the epoch either.
-        await cluster.act(takeover, { epoch: 2 })
       })
     })
   })
