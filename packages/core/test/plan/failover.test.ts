@@ -341,6 +341,18 @@ describe('where nobody qualifies and nothing else survives, the best copy waits 
     expect(plan.notes[0]?.kind).toBe('loss')
   })
 
+  test('also where an old snapshot of it lies there: the link of its replica tells since when it is gone', () => {
+    const snapshots = (seconds: number): Deployment =>
+      aDeployment({ spec: { persistence: 'rdb' } }).with(
+        linkDown('node-4', seconds * 1000),
+        dead('node-1'),
+        withFiles('node-1', { aof: false, rdb: true }),
+        withoutRecord('node-1'),
+      )
+    expect(snapshots(29).plan().actions).toEqual([])
+    expect(failoversOf(snapshots(30).plan())).toEqual([force('node-4')])
+  })
+
   test('a death in an earlier boot is long enough ago', () => {
     expect(failoversOf(without(afterReboot('node-1')).plan())).toEqual([force('node-7')])
     expect(failoversOf(without(afterReboot('node-1', Number.NEGATIVE_INFINITY)).plan())).toEqual([force('node-7')])
@@ -357,6 +369,18 @@ describe('where nobody qualifies and nothing else survives, the best copy waits 
     )
     expect(failoversOf(neverSynced.plan())).toEqual([])
     expect(startsOf(neverSynced.plan())).toEqual(['node-1'])
+  })
+
+  test('a replica that was led astray still has its data: it is sent back before anything is given up', () => {
+    for (const persistence of ['none', 'rdb']) {
+      const astray = aDeployment({ spec: { persistence } }).with(
+        following('node-4', 'node-2'),
+        dead('node-1'),
+        withFiles('node-1', { aof: false, rdb: true }),
+        lastSeenAgo('node-1', 60_000),
+      )
+      expect(astray.plan().actions).toEqual([{ kind: 'follow', node: 'node-4', primary: engineIdOf('node-1') }])
+    }
   })
 
   test('a replica that was wiped since it was linked is no copy, however often it was linked before', () => {
