@@ -45,8 +45,7 @@ export function verdictOf({ runs, limits = [] }) {
 }
 
 /** @param {Row} row */
-const describeLimits = ({ limits = [], unit }) =>
-  limits.map(({ of, atMost }) => `${of} ≤ ${atMost} ${unit}`).join(', ')
+const describeLimits = ({ limits = [], unit }) => limits.map(({ of, atMost }) => `${of} ≤ ${atMost} ${unit}`).join(', ')
 
 /** @param {readonly Row[]} rows */
 export function formatTable(rows) {
