@@ -138,7 +138,7 @@ export class DeploymentLoop {
     if (known === undefined) return this.#rest(turnEveryMs)
     const lease = this.#holdLease()
     const picture = await this.#look(known)
-    if (this.#interrupt.signal.aborted && !this.#stopped) return this.#rest(0)
+    if (this.#interrupt.signal.aborted) return this.#rest(0)
     const plan = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture })
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)

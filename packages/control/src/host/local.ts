@@ -192,6 +192,8 @@ class LocalEngine {
     if (this.#lookAtProcess().state !== 'running') return
     try {
       const [text] = await this.#link.pipeline([['INFO', 'replication']])
+      // An answer may still be read after its engine has died: it is of before then, and not of now.
+      if (this.#lookAtProcess().state !== 'running') return
       const at = this.#options.clock.now()
       this.#keep(parseReplication(parseInfo(String(text))), at)
       if (at - this.#configAt >= configEveryMs) await this.#readBack(at)
@@ -239,6 +241,8 @@ class LocalEngine {
     const memory = this.#node()
     const { claim, claimsSlots } = readDataFiles(this.#dataDir)
     const before = memory.record
+    // What a link was before a wipe says nothing of the engine that came after it.
+    const sameEngine = before?.engineId === claim?.engineId ? before : null
     const isLinked = facts.link?.state === 'up'
     const record: NodeRecord = {
       engineId: claim?.engineId ?? before?.engineId ?? '',
@@ -248,8 +252,8 @@ class LocalEngine {
       replid: facts.replid,
       offset: facts.offset,
       link: facts.link?.state ?? null,
-      linkUpAt: isLinked ? at : facts.role === 'primary' ? null : (before?.linkUpAt ?? null),
-      linkDownSince: isLinked || facts.role === 'primary' ? null : (before?.linkDownSince ?? at),
+      linkUpAt: isLinked ? at : facts.role === 'primary' ? null : (sameEngine?.linkUpAt ?? null),
+      linkDownSince: isLinked || facts.role === 'primary' ? null : (sameEngine?.linkDownSince ?? at),
       at,
     }
     if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
@@ -322,6 +326,10 @@ class LocalEngine {
 
   async #stop(save: boolean, gate: () => void): Promise<void> {
     if (this.#stopping) return
+    // One that does not listen yet would lose the word, and nobody would say it again.
+    await this.#link.command(['PING']).catch((error: unknown) => {
+      if (error instanceof HoldfastError && error.code === 'UNREACHABLE_ENGINE') throw error
+    })
     gate()
     this.#stopping = true
     // The engine ends without an answer; what counts is that its process is gone, which the next look shows.

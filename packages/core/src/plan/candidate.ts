@@ -40,19 +40,23 @@ export function judgeReplicas(shard: ShardPicture, primary: NodePicture, spec: S
 /** The copy to promote when waiting has ended: the fullest of those that answer, whatever it lacks. */
 export function leastLoss(shard: ShardPicture, primary: NodePicture): NodePicture | undefined {
   const living = shard.nodes.filter((node) => isCopyOf(node, primary))
-  const sameHistory = living.filter((node) => node.facts?.replid === primary.agent?.record?.replid)
+  const sameHistory = living.filter((node) => hasHistoryOf(node, primary))
   return byOffset(sameHistory.length > 0 ? sameHistory : living)[0]
 }
 
 /**
- * A living replica that has some of what the primary had: by history, by a link that was once up, or, where it was the
- * primary before and came back from its own files, by its keys. One that never finished its first sync has nothing.
+ * A living replica that has some of what the primary had: by history, by a link that was up since it started, or, where
+ * it came back from its own files, by its keys. One that never finished its first sync has nothing.
  */
 export function isCopyOf(node: NodePicture, primary: NodePicture): boolean {
   if (node.facts?.role !== 'replica' || !follows(node, primary)) return false
-  const isSameHistory = node.facts.replid === primary.agent?.record?.replid
-  return isSameHistory || node.facts.keys > 0 || (node.agent?.record?.linkUpAt ?? null) !== null
+  const linkUpAt = node.agent?.record?.linkUpAt ?? null
+  return hasHistoryOf(node, primary) || node.facts.keys > 0 || (linkUpAt !== null && !startedAfter(node, linkUpAt))
 }
+
+/** A replica keeps the history of its primary until the sync with another is done, whomever it follows by then. */
+export const hasHistoryOf = (node: NodePicture, primary: NodePicture): boolean =>
+  node.facts !== null && node.facts.replid === primary.agent?.record?.replid
 
 /** Who takes over from an identity that is gone for good: the fullest of those that followed it. */
 export function heirOf(shard: ShardPicture, ghost: string): NodePicture | undefined {
@@ -118,7 +122,7 @@ export interface Asked {
   readonly at: number
 }
 
-/** How long an ask counts: an election is over long before. */
+/** How long an ask counts where nobody knows when the primary was last seen: an election is over long before. */
 const askedCountsMs = 5000
 
 /**
@@ -126,7 +130,8 @@ const askedCountsMs = 5000
  * One that was since told to follow somebody else would take over that one's slots.
  */
 export function lastAsked(shard: ShardPicture, from: string | null, lastSeen: number, now: number): Asked | undefined {
-  const since = Math.max(lastSeen, now - askedCountsMs)
+  // Otherwise it counts as long as the node lives: one that is asked and busy takes over when it wakes up.
+  const since = lastSeen === Number.NEGATIVE_INFINITY ? now - askedCountsMs : lastSeen
   return shard.nodes
     .filter((node) => node !== shard.primary && !node.gone && (node.facts === null || primaryIdOf(node) === from))
     .flatMap((node): Asked[] => {

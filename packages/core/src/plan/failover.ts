@@ -107,11 +107,12 @@ function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Pictu
   if (living.length === 0) return idle
   const objections = judgeReplicas(shard, dead, spec).flatMap(({ objection }) => objection ?? [])
   const why = `${dead.id} (primary of ${shard.id}) is dead and nobody may take over (${objections.join(', ')})`
-  const lastSeen = dead.agent?.record?.at ?? picture.at
+  const best = leastLoss(shard, dead)
+  // Without a record of its own, the link of who followed it tells since when it is gone.
+  const lastSeen = dead.agent?.record?.at ?? picture.at - (best?.facts?.link?.downSeconds ?? 0) * 1000
   const isOverdue = picture.at - lastSeen >= spec.failover.lossAfter
   // Its own file has everything, so it is given up only when it fails to start again and again, for long.
   if (canRestartInPlace(dead, spec) && !(isOverdue && keepsFailing(dead))) return idle
-  const best = leastLoss(shard, dead)
   if (best === undefined) return wait(why)
   const onlyCopy = restartedSince(best, dead) && !shard.nodes.some((node) => node !== best && hasCopy(node, spec))
   const patienceMs = onlyCopy ? 0 : lastSeen + spec.failover.lossAfter - picture.at

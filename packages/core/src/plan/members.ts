@@ -2,6 +2,7 @@
 import type { Action } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { isIdentified, primaryIdOf } from '../picture.ts'
+import { hasHistoryOf } from './candidate.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -30,8 +31,11 @@ export function planFollow({ picture }: PlanInput): Step {
 
 function followPrimary(node: NodePicture, shard: ShardPicture): Step {
   const { primary } = shard
-  if (primary === null || primary.facts === null || primary === node || node.facts === null) return idle
-  if (primary.facts.role !== 'primary') return idle
+  if (primary === null || primary === node || node.facts === null) return idle
+  // Who was led astray still has the history of its dead primary until a sync with the other is done: back with it, it
+  // may take over. Nobody else is sent to a primary that does not live.
+  const mayReturn = primary.gone && node.facts.role === 'replica' && hasHistoryOf(node, primary)
+  if (!mayReturn && primary.facts?.role !== 'primary') return idle
   const me = node.facts.view.entries.find((entry) => entry.engineId === node.engineId)
   if (node.facts.role === 'replica' && me?.follows === primary.engineId) return idle
   const known = node.facts.view.entries.some((entry) => entry.engineId === primary.engineId && !entry.handshake)

@@ -17,7 +17,7 @@ export function planSlots(input: PlanInput): Step {
   if (picture.nodes.some((node) => node.facts === null)) return idle
   return join([
     giveUnowned(picture),
-    ...picture.nodes.flatMap((node) => mendOpenSlots(node, picture)),
+    ...oncePerSlot(picture.nodes.flatMap((node) => mendOpenSlots(node, picture))),
     ...picture.shards.map((shard) => bringHome(shard, picture)),
   ])
 }
@@ -59,6 +59,17 @@ function boundaries({ views, shards }: Picture): number[] {
 function cutAt([from, to]: SlotRange, cuts: readonly number[]): SlotRange[] {
   const starts = [...new Set([from, ...cuts.filter((cut) => cut > from && cut <= to)])].sort((a, b) => a - b)
   return starts.map((start, index): SlotRange => [start, (starts[index + 1] ?? to + 1) - 1])
+}
+
+/** Open on several nodes at once, a slot is mended on one of them in a turn. */
+function oncePerSlot(steps: readonly Step[]): Step[] {
+  const touched = new Set<number>()
+  return steps.filter(({ actions }) => {
+    const slots = actions.flatMap((action) => ('slot' in action ? [action.slot] : []))
+    if (slots.some((slot) => touched.has(slot))) return false
+    for (const slot of slots) touched.add(slot)
+    return true
+  })
 }
 
 function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {

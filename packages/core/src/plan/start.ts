@@ -9,7 +9,7 @@
 import type { Action, PlanNote } from '../action.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { formatDuration } from '../units.ts'
-import { failoverCandidate, isCopyOf, lastAsked } from './candidate.ts'
+import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
 import { canRestartInPlace, hasCopy, logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -26,7 +26,7 @@ function startShard(shard: ShardPicture, input: PlanInput): Step {
   if (gone.length === 0) return idle
   const born = shard.born || input.document.settledRevision > 0
   if (!born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
-  if (gone.length === shard.nodes.length) return startFreshest(shard, input)
+  if (gone.length === shard.nodes.length || onlyFilesAreLeft(shard, input)) return startFreshest(shard, input)
   return join(gone.map((node) => startBeside(node, shard, input)))
 }
 
@@ -40,39 +40,47 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     const lastSeen = node.agent?.record?.at ?? Number.NEGATIVE_INFINITY
     if (lastAsked(shard, node.engineId, lastSeen, input.picture.at) !== undefined) return idle
     if (failoverCandidate(shard, node, input.spec) !== undefined) return idle
-    if (isLastCopy(node, shard) && !hasCopy(node, input.spec)) return startEmpty(node, shard, input)
-    if (!isLastCopy(node, shard) && !canRestartInPlace(node, input.spec)) return idle
+    if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
-  if (primary === null && !hasCopy(node, input.spec)) {
-    // Blank, it owns nothing until it is given something; with a claim to slots it comes back as an empty primary.
-    const isBlank = node.agent?.files.claim?.role !== 'primary'
-    if (isBlank) return startNode(node, 'it holds nothing, and claims nothing', input)
-    if (isLastCopy(node, shard)) return startEmpty(node, shard, input)
-  }
+  if (primary === null && isBlank(node, input)) return startNode(node, 'it holds nothing, and claims nothing', input)
   const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
   return wait(`${node.id} stays down while ${reason}`)
 }
 
-/** All copies of a shard are down. */
+/** All copies of a shard are down. What still runs of it, if anything, answers and holds none. */
 function startFreshest(shard: ShardPicture, input: PlanInput): Step {
-  const copies = shard.nodes.filter((node) => hasCopy(node, input.spec))
-  const freshest = [...copies].sort(fresherFirst)[0]
+  const gone = shard.nodes.filter((node) => node.gone).sort(fresherFirst)
+  const freshest = gone.find((node) => hasCopy(node, input.spec))
   if (freshest !== undefined) {
     return startNode(freshest, `all copies of ${shard.id} are down and it is the freshest`, input)
   }
-  return startEmpty([...shard.nodes].sort(fresherFirst)[0] as NodePicture, shard, input)
+  return startEmpty(gone[0] as NodePicture, shard, input)
 }
 
-/** The shard's other nodes all live, and hold nothing of what this one had. */
-const isLastCopy = (node: NodePicture, shard: ShardPicture): boolean =>
-  shard.nodes.every((other) => other === node || holdsNothingOf(other, node))
+/** Whether all that still runs of a shard answers, and holds nothing of what it had. */
+function onlyFilesAreLeft(shard: ShardPicture, input: PlanInput): boolean {
+  const { primary } = shard
+  const living = shard.nodes.filter((node) => !node.gone)
+  if (primary === null) {
+    const isClaimed = shard.nodes.some((node) => node.gone && !isBlank(node, input))
+    return isClaimed && living.every((node) => node.facts?.keys === 0)
+  }
+  if (!primary.gone || canRestartInPlace(primary, input.spec)) return false
+  const lastSeen = primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY
+  if (lastAsked(shard, primary.engineId, lastSeen, input.picture.at) !== undefined) return false
+  return living.every((node) => holdsNothingOf(node, primary))
+}
 
 /** A former primary that has not heard of its successor is no replica, and has data all the same. */
-function holdsNothingOf(other: NodePicture, node: NodePicture): boolean {
-  if (other.facts === null) return false
-  return other.facts.role === 'replica' ? !isCopyOf(other, node) : other.facts.keys === 0
+function holdsNothingOf(node: NodePicture, primary: NodePicture): boolean {
+  if (node.facts === null || hasHistoryOf(node, primary)) return false
+  return node.facts.role === 'replica' ? !isCopyOf(node, primary) : node.facts.keys === 0
 }
+
+/** It owns nothing until it is given something; with a claim to slots it would come back as an empty primary. */
+const isBlank = (node: NodePicture, { spec }: PlanInput): boolean =>
+  !hasCopy(node, spec) && node.agent?.files.claim?.role !== 'primary'
 
 /** The last resort, for a cache alone or by a person's word: the loss is said as such. */
 function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
