@@ -31,6 +31,11 @@ const patienceMs = 3000
 const pausedMs = 4000
 /** How soon an engine is looked for again that was not to be had. */
 const renderAgainMs = 10_000
+/**
+ * How long a look may go on once something happened. It ends sooner as a rule, and knows: the hosts are asked last. One
+ * death wakes three times (two connections and the process), and a look begun anew each time would cost the most then.
+ */
+const lookOnMs = 25
 /** How long a controller that stops renewing keeps the lease, and how often it renews. */
 const leaseMs = 6000
 const renewEveryMs = 2000
@@ -78,6 +83,8 @@ export class DeploymentLoop {
   #nextTurnAt: number
   /** Broken off when something happened that makes this look, or this sleep, pointless. */
   #interrupt = new AbortController()
+  /** Ends a sleep, and the one that would follow this turn. */
+  #woken = new AbortController()
   #stopped = false
 
   constructor(options: LoopOptions) {
@@ -99,7 +106,9 @@ export class DeploymentLoop {
   /** Something happened: the next turn is now. */
   wake(): void {
     this.#nextTurnAt = Math.min(this.#nextTurnAt, this.#options.clock.now())
-    this.#interrupt.abort()
+    this.#woken.abort()
+    const look = this.#interrupt
+    void this.#options.clock.sleep(lookOnMs).then(() => look.abort())
   }
 
   /** Turns until stopped. */
@@ -114,7 +123,7 @@ export class DeploymentLoop {
         this.#nextTurnAt = clock.now() + turnEveryMs
       }
       const restMs = this.#nextTurnAt - clock.now()
-      if (restMs > 0) await clock.sleep(restMs, this.#interrupt.signal)
+      if (restMs > 0) await clock.sleep(restMs, this.#woken.signal)
     }
   }
 
@@ -132,6 +141,7 @@ export class DeploymentLoop {
   async turn(): Promise<Plan | undefined> {
     const { clock, hosts } = this.#options
     this.#interrupt = new AbortController()
+    this.#woken = new AbortController()
     const sleptMs = clock.now() - this.#nextTurnAt
     const deadlines = new Map([...hosts].map(([id, host]) => [id, host.now() + actWithinMs]))
     const known = await this.#load()
@@ -296,7 +306,7 @@ export class DeploymentLoop {
     const afterActing = Math.min(turnEveryMs, turnAfterActingMs * 2 ** Math.min(this.#repeated, 7))
     const waiting = Math.max(plan.lookAgainMs ?? turnEveryMs, now - this.#sameSince > patienceMs ? turnEveryMs / 4 : 5)
     const restMs = plan.actions.length > 0 ? afterActing : Math.min(turnEveryMs, waiting)
-    this.#nextTurnAt = now + (this.#interrupt.signal.aborted ? 0 : restMs)
+    this.#nextTurnAt = now + (this.#woken.signal.aborted ? 0 : restMs)
   }
 
   /** The number of the event, as its consequences' cause; null where the log cannot be written. */
