@@ -260,6 +260,10 @@ export class Controller implements Platform {
     return binary
   }
 
+  ownedDirectives(name: string): readonly string[] {
+    return this.#loops.get(name)?.loop.owned ?? []
+  }
+
   /** The program that runs the engines of a deployment. */
   async binaryOf(name: string): Promise<EngineBinary> {
     const document = this.#options.store.load(name)

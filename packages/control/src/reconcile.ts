@@ -98,6 +98,11 @@ export class DeploymentLoop {
     return this.#status
   }
 
+  /** The names of the directives that Holdfast owns here. */
+  get owned(): readonly string[] {
+    return Object.keys(this.#known?.owned ?? {})
+  }
+
   /** When the next turn is due, by the clock. */
   get nextTurnAt(): number {
     return this.#nextTurnAt

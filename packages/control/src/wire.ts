@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { SpecText } from '@holdfast/core'
-import { engineUsers, HoldfastError, localHostId, ownedDirectives, parseSpec } from '@holdfast/core'
+import { engineUsers, HoldfastError, localHostId } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { findEngine } from './binary/find.ts'
@@ -65,7 +65,7 @@ export async function startController({ home, progress, acts, on, port }: StartO
       username: engineUsers.admin,
       password: store.load(deployment)?.secrets[engineUsers.admin] ?? '',
     }),
-    ownedDirectives: (deployment) => Object.keys(ownedDirectives(parseSpec(store.load(deployment)?.spec))),
+    ownedDirectives: (deployment) => controller.ownedDirectives(deployment),
   })
   const controller = new Controller({
     id,

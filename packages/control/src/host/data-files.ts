@@ -13,6 +13,11 @@ export function readDataFiles(directory: string): DataFiles & { readonly claimsS
   }
 }
 
+/** Who the node of this directory was, and whether it owned slots. */
+export function readOwnClaim(directory: string): { claim: DataFiles['claim']; claimsSlots: boolean } {
+  return readClaim(join(directory, 'nodes.conf')) ?? { claim: null, claimsSlots: false }
+}
+
 /** A manifest whose files are all there, or the single file of engines before Redis 7. */
 function hasAppendOnlyFile(directory: string): boolean {
   const inside = join(directory, 'appendonlydir')

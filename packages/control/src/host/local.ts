@@ -7,7 +7,7 @@ import { EngineLink } from '../engine/link.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
 import { changeEngine } from './change-engine.ts'
-import { readDataFiles } from './data-files.ts'
+import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { killExactly, removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
 import { processesIn, readProcess } from './proc.ts'
@@ -16,6 +16,8 @@ import { processesIn, readProcess } from './proc.ts'
 const recordEveryMs = 250
 /** How often it reads back the directives that Holdfast owns. */
 const configEveryMs = 2000
+/** How often its records go to disk while nobody changes role: what a controller that dies leaves to the next. */
+const saveEveryMs = 2000
 /** An engine that ran this long before it ended did start; what ended it was something else. */
 const startedAfterMs = 3000
 
@@ -38,6 +40,7 @@ export class LocalHost implements HostPort {
   readonly #options: LocalHostOptions
   readonly #memory: AgentMemory
   readonly #engines = new Map<string, LocalEngine>()
+  readonly #savedAt = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #exitListener: (exit: EngineExit) => void = () => {}
 
@@ -96,7 +99,9 @@ export class LocalHost implements HostPort {
     await Promise.all(engines.map((engine) => engine.record()))
     for (const deployment of new Set(engines.map((engine) => engine.deployment))) {
       const changed = engines.filter((engine) => engine.deployment === deployment && engine.takeRoleChange())
+      if (changed.length === 0 && this.now() - (this.#savedAt.get(deployment) ?? 0) < saveEveryMs) continue
       this.#memory.save(deployment, changed.length > 0)
+      this.#savedAt.set(deployment, this.now())
     }
   }
 }
@@ -239,7 +244,7 @@ class LocalEngine {
 
   #keep(facts: ReturnType<typeof parseReplication>, at: number): void {
     const memory = this.#node()
-    const { claim, claimsSlots } = readDataFiles(this.#dataDir)
+    const { claim, claimsSlots } = readOwnClaim(this.#dataDir)
     const before = memory.record
     // What a link was before a wipe says nothing of the engine that came after it.
     const sameEngine = before?.engineId === claim?.engineId ? before : null

@@ -44,6 +44,8 @@ export class SqliteStore implements Store {
   readonly #file: DatabaseFile
   readonly #key: Buffer
   readonly #bootId: string
+  /** Documents as last read: what a revision says never changes. */
+  readonly #loaded = new Map<string, Document>()
 
   constructor({ home, bootId }: SqliteStoreOptions) {
     this.#bootId = bootId
@@ -69,11 +71,14 @@ export class SqliteStore implements Store {
       name,
     )
     if (row === undefined) return undefined
+    const known = this.#loaded.get(name)
+    if (known?.revision === Number(row['revision'])) return known
     if (Number(row['apiVersion']) > apiVersionKnown) throw newerDocument(name, Number(row['apiVersion']))
     const secrets: unknown = JSON.parse(unseal(this.#key, name, String(row['sealed'])))
     const body: unknown = JSON.parse(String(row['body']))
     const document = { ...asObject(body), revision: Number(row['revision']), secrets }
     if (!isDocument(document)) throw damaged(name)
+    this.#loaded.set(name, document)
     return document
   }
 
