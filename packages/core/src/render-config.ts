@@ -201,6 +201,11 @@ function ownedLines(owned: Readonly<Record<string, string>>, engine: EngineBuild
 
 function defaultLines(spec: Spec): Line[] {
   const lines: Line[] = [
+    {
+      directive: 'hz',
+      values: ['50'],
+      why: 'How often the engine looks at its clock: with this, an election can be made to begin within 20 ms.',
+    },
     { directive: 'appendfsync', values: ['everysec'], why: 'A power failure costs at most two seconds of writes.' },
     { directive: 'latency-monitor-threshold', values: ['100'], why: 'In ms: what took longer can be asked for.' },
   ]
