@@ -72,13 +72,13 @@ export class SqliteStore implements Store {
     )
     if (row === undefined) return undefined
     const known = this.#loaded.get(name)
-    if (known?.revision === Number(row['revision'])) return known
+    if (known?.revision === Number(row['revision'])) return structuredClone(known)
     if (Number(row['apiVersion']) > apiVersionKnown) throw newerDocument(name, Number(row['apiVersion']))
     const secrets: unknown = JSON.parse(unseal(this.#key, name, String(row['sealed'])))
     const body: unknown = JSON.parse(String(row['body']))
     const document = { ...asObject(body), revision: Number(row['revision']), secrets }
     if (!isDocument(document)) throw damaged(name)
-    this.#loaded.set(name, document)
+    this.#loaded.set(name, structuredClone(document))
     return document
   }
 
