@@ -330,7 +330,7 @@ class LocalEngine {
   }
 
   async #stop(save: boolean, gate: () => void): Promise<void> {
-    if (this.#stopping) return
+    if (this.#stopping || this.#lookAtProcess().state !== 'running') return
     // One that does not listen yet would lose the word, and nobody would say it again.
     await this.#link.command(['PING']).catch((error: unknown) => {
       if (error instanceof HoldfastError && error.code === 'UNREACHABLE_ENGINE') throw error
