@@ -63,7 +63,7 @@ function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec:
 /** Force while a majority can vote, takeover where none is left. */
 function ask(node: NodePicture, reason: string, picture: Picture, notes: readonly PlanNote[] = []): Step {
   const voters = votersOf(picture)
-  const mode: FailoverMode = voters.alive * 2 > voters.all ? 'force' : 'takeover'
+  const mode: FailoverMode = hasMajority(picture) ? 'force' : 'takeover'
   const how =
     mode === 'force' ? 'promoting it' : `${voters.alive} of ${voters.all} voters live, so it takes over without a vote`
   return act(`${reason}: ${how}`, [{ kind: 'failover', node: node.id, mode }], notes)
@@ -72,14 +72,19 @@ function ask(node: NodePicture, reason: string, picture: Picture, notes: readonl
 function continueElection(shard: ShardPicture, dead: string, asked: Asked, picture: Picture): Step {
   const { node, mode, at } = asked
   const sinceMs = picture.at - at
-  if (sinceMs < voteMs) {
+  // Another primary may have died since: then no vote can come, and waiting for it would only cost.
+  const isHopeless = mode === 'force' && !hasMajority(picture)
+  if (sinceMs < voteMs && !isHopeless) {
     return wait(`${node.id} was asked to take over ${shard.id} ${formatDuration(sinceMs)} ago`, pollMs)
   }
   if (node.facts === null) {
     return wait(`${node.id} was asked to take over ${shard.id} and does not answer`, 100)
   }
-  const reason =
-    mode === 'force' ? `the voters did not elect ${node.id} within ${voteMs} ms` : `${node.id} has not taken over yet`
+  const reason = isHopeless
+    ? `no majority is left to elect ${node.id}`
+    : mode === 'force'
+      ? `the voters did not elect ${node.id} within ${voteMs} ms`
+      : `${node.id} has not taken over yet`
   return act(`${reason} and ${dead} is dead: ${node.id} takes over without them`, [
     { kind: 'failover', node: node.id, mode: 'takeover' },
   ])
@@ -123,6 +128,11 @@ function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Pictu
   const lost = behind === null ? 'an unknown amount' : formatBytes(behind)
   const loss = `${shard.id}: possible loss of ${lost}, promoting ${best.id} since ${dead.id} does not come back`
   return ask(best, loss, picture, [{ kind: 'loss', subject: shard.id, because: loss }])
+}
+
+function hasMajority(picture: Picture): boolean {
+  const { alive, all } = votersOf(picture)
+  return alive * 2 > all
 }
 
 /** Who owns slots may vote, alive or not. */

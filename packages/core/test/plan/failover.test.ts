@@ -482,9 +482,16 @@ describe('one promotion at a time, and no two answers to one question', () => {
   })
 
   test('the next shard waits until this one has settled', () => {
-    const plan = asking(askedAgo('node-5', 30), dead('node-2'), lastSeenAgo('node-2', 5000)).plan()
+    const five = aDeployment({ shards: 5 }).with(dead('node-1'), dead('node-2'), lastSeenAgo('node-2', 5000))
+    const plan = five.with(askedAgo('node-7', 30)).plan()
     expect(plan.actions).toEqual([])
-    expect(plan.because).toBe('node-5 was asked to take over shard-2 30 ms ago')
+    expect(plan.because).toBe('node-7 was asked to take over shard-2 30 ms ago')
+  })
+
+  test('a vote that can no longer come is not waited for', () => {
+    const plan = asking(askedAgo('node-5', 30), dead('node-2'), lastSeenAgo('node-2', 5000)).plan()
+    expect(plan.actions).toEqual([takeover('node-5')])
+    expect(plan.because).toBe('no majority is left to elect node-5 and node-2 is dead: node-5 takes over without them')
   })
 
   test('of two shards that need one, the first goes first', () => {
