@@ -258,10 +258,12 @@ function writable(what, outcomes, limits = []) {
  */
 function gap(what, outcomes, limits = []) {
   const [acked, failed, lost] = /** @type {const} */ (['acked', 'failed', 'lost']).map((field) =>
-    outcomes.reduce((total, outcome) => total + outcome[field], 0),
+    outcomes.reduce((total, outcome) => total + (outcome[field] ?? 0), 0),
   )
+  const unread = outcomes.filter((outcome) => outcome.lost === null).length
+  const readBack = unread === 0 ? `${lost} of them lost` : `not read back in ${unread} of ${outcomes.length} runs`
   const { note, ...rest } = row(what, outcomes, ({ gapMs }) => gapMs)
-  const told = [`${acked} writes acknowledged, ${lost} of them lost, ${failed} failed`, note].filter(Boolean).join('; ')
+  const told = [`${acked} writes acknowledged, ${readBack}, ${failed} failed`, note].filter(Boolean).join('; ')
   return { ...rest, limits, ...(outcomes.length === 0 ? {} : { note: told }) }
 }
 
@@ -295,7 +297,7 @@ function inWords(outcomes) {
   if (outcome === undefined) return 'nothing'
   const { victims, writableMs, gapMs, askedMs, refused, lost } = outcome
   return [
-    `${victims.join(' and ')}, writable ${ms(writableMs)}, ioredis ${ms(gapMs)}, lost ${lost}`,
+    `${victims.join(' and ')}, writable ${ms(writableMs)}, ioredis ${ms(gapMs)}, lost ${lost ?? 'not known'}`,
     askedMs === undefined ? '' : `, asked ${ms(askedMs)}`,
     refused === true ? ', first vote refused' : '',
   ].join('')

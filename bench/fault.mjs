@@ -22,7 +22,7 @@ import { delay, now } from './time.mjs'
  * @property {number | null} gapMs The longest time in which the client got no write of these shards acknowledged.
  * @property {number} acked
  * @property {number} failed
- * @property {number} lost Acknowledged and not there afterwards.
+ * @property {number | null} lost Acknowledged and not there afterwards; null: nobody could be asked.
  */
 
 /**
@@ -53,7 +53,7 @@ export async function breakAndWatch({ cluster, pidOf }, writer, { signal, shards
     gapMs: gaps.includes(null) ? null : Math.max(...gaps.map((gap) => gap ?? 0)),
     acked: sum(seen.map(({ acked }) => acked)),
     failed: sum(seen.map(({ failed }) => failed)),
-    lost: sum(seen.map(({ lost }) => lost)),
+    lost: seen.some(({ lost }) => lost === null) ? null : sum(seen.map(({ lost }) => lost ?? 0)),
   }
 }
 

@@ -3,7 +3,7 @@
  * The write load, in a process of its own so that nothing else delays it: an unmodified ioredis cluster client with
  * default options. A few lanes write to each shard, one after the other, and remember what was acknowledged and when.
  *
- * @typedef {{ readonly tag: string, readonly gapMs: number | null, readonly acked: number, readonly failed: number, readonly lost: number }} Written
+ * @typedef {{ readonly tag: string, readonly gapMs: number | null, readonly acked: number, readonly failed: number, readonly lost: number | null }} Written
  * @typedef {{ ports: readonly number[], username: string, password: string, tags: readonly string[] }} Start
  * @typedef {{ since: number, until: number, withinMs: number }} Finish
  */
@@ -100,7 +100,7 @@ async function finish({ since, until, withinMs }) {
       gapMs: mine.every((lane) => back.has(lane)) ? longestGap(times, since) : null,
       acked: acked.length,
       failed: mine.reduce((sum, { failed }) => sum + failed, 0),
-      lost: back.size < lanes.length ? 0 : acked.length - (await countKeys(client, acked)),
+      lost: back.size < lanes.length ? null : acked.length - (await countKeys(client, acked)),
     })
   }
   client.disconnect()
