@@ -16,19 +16,23 @@ type Client = ReturnType<typeof makeClient>
  * Made once: the library builds a class of all its commands for every new set of options, which takes 20 ms of a core
  * just when a failover must not wait, and leaves 90 MB of garbage behind.
  */
-const newClient = RedisClient.factory({ RESP: 2 })
+const protocol = { RESP: 2 } as const
+const newClient = RedisClient.factory(protocol)
 
 /** A single connection without the library's own ideas of retrying, queueing and giving up. */
 function makeClient({ address, port, username, password, name }: LinkTarget) {
-  return newClient({
+  // The protocol is said twice: the class takes its types from it, the connection its greeting.
+  const options = {
+    ...protocol,
     username,
     password,
     name,
-    socket: { host: address, port, reconnectStrategy: false, connectTimeout: 1000, noDelay: true },
+    socket: { host: address, port, reconnectStrategy: false as const, connectTimeout: 1000, noDelay: true },
     commandOptions: { timeout: 0 },
     disableClientInfo: true,
     disableOfflineQueue: true,
-  })
+  }
+  return newClient(options)
 }
 
 /**

@@ -17,9 +17,9 @@ type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge'
 export async function changeEngine(action: EngineAction, command: Command, around: Surroundings): Promise<void> {
   switch (action.kind) {
     case 'failover':
+      await command(['CLUSTER', 'FAILOVER', ...(action.mode === 'switchover' ? [] : [action.mode.toUpperCase()])])
       // Without it the election only begins later, so it may fail.
       if (action.mode === 'force') await hurryElection(command).catch(() => {})
-      await command(['CLUSTER', 'FAILOVER', ...(action.mode === 'switchover' ? [] : [action.mode.toUpperCase()])])
       return
     case 'give-slots':
       if (action.epoch !== null) {
@@ -58,10 +58,11 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
 }
 
 /**
- * An engine begins an election in its cluster tick. That comes every 100 ms, whatever `hz` is: the engine counts its
- * timer's rounds, `hz` of them a second, or takes every one while `hz` is 10. So with a quick timer running, a
- * slow `hz` makes the next round, at most 20 ms away, the one of the tick. The quick one is put back a second later; a
- * node where that fails elects no worse than one that never had it.
+ * An engine begins an election in its cluster tick. That comes every 100 ms, whatever `hz` is: the engine counts the
+ * rounds of its timer, `hz` of them a second, and takes every round while `hz` is 10. So with a quick timer running, a
+ * slow `hz` makes the next round, at most 20 ms away, one with the tick. It comes after the request: a round in between
+ * would otherwise be the last one for 100 ms. The quick timer is put back a second later; a node where that fails elects
+ * no worse than one that never had it.
  */
 async function hurryElection(command: Command): Promise<void> {
   const reply = await command(['CONFIG', 'GET', 'hz'])

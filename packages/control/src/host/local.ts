@@ -268,6 +268,8 @@ class LocalEngine {
 
   async #readBack(at: number): Promise<void> {
     const names = this.#options.ownedDirectives(this.deployment)
+    // Nobody has said yet what to read: nothing read is not the same as nothing different.
+    if (names.length === 0) return
     const replies = await this.#link.pipeline([...names.map((name) => ['CONFIG', 'GET', name]), ['ACL', 'LIST']])
     const users = replies.pop()
     this.#config = Object.fromEntries(replies.flatMap((reply) => [pairOf(reply)]).filter(([name]) => name !== ''))
