@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import type { HoldfastEvent, NodePlace, NodeStatus, SpecText, Status } from '@holdfast/core'
 import { engineUsers } from '@holdfast/core'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
-import { processesIn } from '../../packages/control/src/host/proc.ts'
-import { readBootId } from '../../packages/control/src/store/controller-file.ts'
+import { bootId, processesIn } from '../../packages/control/src/proc.ts'
 import type { Home } from '../../packages/control/src/store/home.ts'
 import { openHome } from '../../packages/control/src/store/home.ts'
 import { SqliteStore } from '../../packages/control/src/store/sqlite-store.ts'
@@ -197,7 +196,7 @@ export class TestDeployment {
 }
 
 export function secretsOf(home: Home, name: string): Readonly<Record<string, string>> {
-  const store = new SqliteStore({ home, bootId: readBootId() })
+  const store = new SqliteStore({ home, bootId: bootId() })
   try {
     return store.load(name)?.secrets ?? {}
   } finally {

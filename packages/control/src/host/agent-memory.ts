@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FailoverAsked, NodeRecord, StartHistory } from '@holdfast/core'
-import { bootId } from './proc.ts'
+import { bootId } from '../proc.ts'
 
 /**
  * What an agent must not forget, beside the data directories and not in them, so that it outlives a wiped one: the

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
 import { busPortOf, HoldfastError, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
-import { readProcess } from './proc.ts'
+import { readProcess } from '../proc.ts'
 
 export interface StartRequest {
   readonly binary: EngineBinary

@@ -4,13 +4,13 @@ import { admit, HoldfastError, nodePaths, parseInfo, parseReplication } from '@h
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
+import { processesIn, readProcess } from '../proc.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
 import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { killExactly, removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
-import { processesIn, readProcess } from './proc.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
 const recordEveryMs = 250

@@ -1,4 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
+import type { ProcessFacts } from '../proc.ts'
+import { bootId, readProcess } from '../proc.ts'
 import { onDisk } from './disk-error.ts'
 import type { Home } from './home.ts'
 import { writeAtomically } from './home.ts'
@@ -22,12 +24,6 @@ export interface ControllerFound extends ControllerRecord {
   readonly stopped: boolean
 }
 
-export interface ProcessStat {
-  /** The kernel's letter: R, S, D, T, Z, X… */
-  readonly state: string
-  readonly startTime: number
-}
-
 export function writeController(home: Pick<Home, 'controllerFile'>, record: ControllerRecord): void {
   onDisk(home.controllerFile, () => writeAtomically(home.controllerFile, `${JSON.stringify(record)}\n`))
 }
@@ -46,42 +42,15 @@ export function readDeadController(home: Pick<Home, 'controllerFile'>): Controll
   return record !== undefined && statOf(record) === undefined ? record : undefined
 }
 
-function statOf({ bootId, pid, startTime }: ControllerRecord): ProcessStat | undefined {
-  if (bootId !== readBootId()) return undefined
-  const stat = readProcessStat(pid)
+function statOf({ bootId: boot, pid, startTime }: ControllerRecord): ProcessFacts | undefined {
+  if (boot !== bootId()) return undefined
+  const stat = readProcess(pid)
   return stat === undefined || stat.startTime !== startTime || 'ZX'.includes(stat.state) ? undefined : stat
 }
 
 /** Takes the file away, if it is still this controller's. */
 export function removeController(home: Pick<Home, 'controllerFile'>, id: string): void {
   if (readRecord(home.controllerFile)?.id === id) onDisk(home.controllerFile, () => rmSync(home.controllerFile))
-}
-
-export function readBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-}
-
-/** What the kernel says of a process, or undefined if there is none. */
-export function readProcessStat(pid: number): ProcessStat | undefined {
-  try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-/**
- * `/proc/PID/stat`: pid, the command in parentheses, the state, and so on; the start time is field 22. The command may
- * hold blanks and parentheses of its own, so the fields are counted from the last closing one.
- */
-export function parseProcessStat(text: string): ProcessStat | undefined {
-  const fields = text
-    .slice(text.lastIndexOf(')') + 1)
-    .trim()
-    .split(/\s+/)
-  const [state, startTime] = [fields[0], Number(fields[19])]
-  if (!text.includes(')') || state === undefined || !Number.isSafeInteger(startTime)) return undefined
-  return { state, startTime }
 }
 
 function readRecord(path: string): ControllerRecord | undefined {

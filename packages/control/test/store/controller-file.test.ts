@@ -2,13 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import {
-  parseProcessStat,
-  readController,
-  readProcessStat,
-  removeController,
-  writeController,
-} from '../../src/store/controller-file.ts'
+import { parseStat, readProcess } from '../../src/proc.ts'
+import { readController, removeController, writeController } from '../../src/store/controller-file.ts'
 import type { Home } from '../../src/store/home.ts'
 import { aController } from './a-controller.ts'
 import { temporaryHome } from './temporary-home.ts'
@@ -50,7 +45,7 @@ describe('the controller file', () => {
     const pid = child.pid ?? 0
     try {
       // Between fork and exec a child is the parent's copy; its start time is its own from the beginning.
-      writeController(home, aController({ pid, startTime: readProcessStat(pid)?.startTime ?? 0 }))
+      writeController(home, aController({ pid, startTime: readProcess(pid)?.startTime ?? 0 }))
       expect(readController(home)?.stopped).toBe(false)
       child.kill('SIGSTOP')
       await vi.waitUntil(() => readController(home)?.stopped === true, { timeout: 5000, interval: 5 })
@@ -78,15 +73,15 @@ describe('what the kernel says of a process', () => {
 
   test('is read past a command with blanks and parentheses in it', () => {
     for (const command of ['node', 'a b', ') R 1 (', 'x) Z 9 9 (', '((']) {
-      expect(parseProcessStat(`42 (${command}) S ${rest}\n`), command).toEqual({ state: 'S', startTime: 987654 })
+      expect(parseStat(`42 (${command}) S ${rest}\n`), command).toMatchObject({ state: 'S', startTime: 987654 })
     }
   })
 
   test('is nothing where the text is none', () => {
-    for (const text of ['', '42', '42 (node)', '42 (node) S 1 2']) expect(parseProcessStat(text)).toBeUndefined()
+    for (const text of ['', '42', '42 (node)', '42 (node) S 1 2']) expect(parseStat(text)).toBeUndefined()
   })
 
   test('is nothing for a pid that is not there', () => {
-    expect(readProcessStat(2 ** 30)).toBeUndefined()
+    expect(readProcess(2 ** 30)).toBeUndefined()
   })
 })

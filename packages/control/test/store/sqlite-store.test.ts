@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import Database from 'libsql'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readBootId } from '../../src/store/controller-file.ts'
+import { bootId } from '../../src/proc.ts'
 import { DatabaseFile } from '../../src/store/database.ts'
 import type { Home } from '../../src/store/home.ts'
 import { SqliteStore } from '../../src/store/sqlite-store.ts'
@@ -20,7 +20,7 @@ describe('the file of the store', () => {
   let clean: () => void
   beforeEach(() => ({ home, clean } = temporaryHome()) && undefined)
   afterEach(() => clean())
-  const open = (bootId = 'boot-1') => new SqliteStore({ home, bootId })
+  const open = (boot = 'boot-1') => new SqliteStore({ home, bootId: boot })
   const bare = (sql: string): void => {
     const db = new Database(home.state)
     db.exec(sql)
@@ -161,6 +161,6 @@ describe('the file of the store', () => {
   })
 
   test('the boot has an id', () => {
-    expect(readBootId()).toMatch(/^[0-9a-f-]{36}$/)
+    expect(bootId()).toMatch(/^[0-9a-f-]{36}$/)
   })
 })

@@ -15,19 +15,32 @@ export interface ProcessFacts {
 }
 
 export function readProcess(pid: number): ProcessFacts | undefined {
-  const stat = readText(`/proc/${pid}/stat`)
+  const stat = parseStat(readText(`/proc/${pid}/stat`) ?? '')
   if (stat === undefined) return undefined
-  // The command stands in brackets and may hold spaces and brackets itself: the fields start after the last one.
-  const end = stat.lastIndexOf(')')
-  const fields = stat.slice(end + 2).split(' ')
+  const { userTicks, systemTicks, ...facts } = stat
+  const cpuMs = mainThreadCpuMs(pid) ?? (userTicks + systemTicks) * 10
+  return { ...facts, pid, killPending: isKillPending(pid), cpuMs }
+}
+
+/**
+ * `/proc/PID/stat`: the pid, the command in brackets, the state, and so on; the start time is field 22. The command may
+ * hold spaces and brackets of its own, so the fields are counted from the last closing one.
+ */
+export function parseStat(text: string) {
+  const end = text.lastIndexOf(')')
+  const fields = text
+    .slice(end + 1)
+    .trim()
+    .split(/\s+/)
+  const [state, startTime] = [fields[0], Number(fields[19])]
+  if (end < 0 || state === undefined || !Number.isSafeInteger(startTime)) return undefined
   return {
-    pid,
-    command: stat.slice(stat.indexOf('(') + 1, end),
-    state: fields[0] ?? 'X',
+    command: text.slice(text.indexOf('(') + 1, end),
+    state,
     parent: Number(fields[1]),
-    startTime: Number(fields[19]),
-    killPending: isKillPending(pid),
-    cpuMs: mainThreadCpuMs(pid) ?? (Number(fields[11]) + Number(fields[12])) * 10,
+    startTime,
+    userTicks: Number(fields[11]),
+    systemTicks: Number(fields[12]),
   }
 }
 
