@@ -81,7 +81,7 @@ export class DeploymentLoop {
   /** Since when the sentence is the same. */
   #sameSince = 0
   #nextTurnAt: number
-  /** Broken off when something happened that makes this look, or this sleep, pointless. */
+  /** Breaks off a look that something made pointless. */
   #interrupt = new AbortController()
   /** Ends a sleep, and the one that would follow this turn. */
   #woken = new AbortController()

@@ -135,8 +135,8 @@ function hasMajority(picture: Picture): boolean {
   return alive * 2 > all
 }
 
-/** Who owns slots may vote, alive or not. */
+/** Who owns slots may vote. One that is merely silent may still do so: only proof of death takes a vote away. */
 function votersOf({ owners, nodes }: Picture): { alive: number; all: number } {
-  const alive = owners.filter((claim) => nodes.some((node) => node.facts?.engineId === claim.engineId))
+  const alive = owners.filter((claim) => nodes.some((node) => !node.gone && node.engineId === claim.engineId))
   return { alive: alive.length, all: owners.length }
 }

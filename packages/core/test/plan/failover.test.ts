@@ -456,9 +456,9 @@ describe('voters', () => {
     expect(five.with(dead('node-1'), dead('node-2'), dead('node-3')).plan().actions).toEqual([takeover('node-6')])
   })
 
-  test('a voter that does not answer cannot vote', () => {
+  test('a voter that does not answer is asked all the same: silence is no proof of death', () => {
     const plan = aDeployment().with(dead('node-1'), silentFor('node-2', 500)).plan()
-    expect(plan.actions).toEqual([takeover('node-4')])
+    expect(plan.actions).toEqual([force('node-4')])
   })
 
   test('a dead replica is no voter', () => {
@@ -486,6 +486,12 @@ describe('one promotion at a time, and no two answers to one question', () => {
     const plan = five.with(askedAgo('node-7', 30)).plan()
     expect(plan.actions).toEqual([])
     expect(plan.because).toBe('node-7 was asked to take over shard-2 30 ms ago')
+  })
+
+  test('voters that are merely silent may still vote: they are waited for', () => {
+    const plan = asking(askedAgo('node-4', 30), silentFor('node-2', 300), silentFor('node-3', 300)).plan()
+    expect(plan.actions).toEqual([])
+    expect(plan.because).toContain('node-4 was asked to take over shard-1 30 ms ago')
   })
 
   test('a vote that can no longer come is not waited for', () => {
