@@ -89,9 +89,10 @@ function packagesOf(lockfile) {
 async function build() {
   const shared = ['package-lock.json', 'tsconfig.base.json', 'packages/core/src', 'packages/core/tsconfig.json']
   const panel = ['src', 'index.html', 'vite.config.ts', 'tsconfig.json'].map((name) => `packages/panel/${name}`)
+  const cache = ['packages/cache/src', 'packages/cache/tsconfig.json']
   const control = ['packages/control/src', 'packages/control/tsconfig.json']
   const main = 'packages/control/dist/main.js'
-  await ifChanged('types', [...shared, ...panel, ...control], main, () => {
+  await ifChanged('types', [...shared, ...cache, ...panel, ...control], main, () => {
     // What tsc remembers of its last build does not tell it that the result is gone.
     const again = existsSync(inRoot(main)) ? [] : ['--force']
     return long('building', program('tsc'), ['-b', ...again])
