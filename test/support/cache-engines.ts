@@ -16,29 +16,37 @@ export interface StartedCluster extends StartedEngine {
   readonly replicas: readonly EngineNode[]
 }
 
-export interface StartedSentinel extends StartedEngine {
+export interface StartedSentinel extends StartedReplicated {
   readonly masterName: string
-  /** As started: `nodes[0]`. */
-  readonly primary: EngineNode
-  readonly replicas: readonly EngineNode[]
   readonly sentinels: readonly EngineNode[]
 }
 
-export async function startStandalone(options: EngineOptions = {}): Promise<StartedEngine> {
+export interface StartedStandalone extends StartedEngine {
+  readonly node: EngineNode
+}
+
+export async function startStandalone(options: EngineOptions = {}): Promise<StartedStandalone> {
   return starting(options, async (place) => {
     const node = await place.startNode(await freePorts(1))
-    return { addresses: [node.address], nodes: [node] }
+    return { addresses: [node.address], nodes: [node], node }
   })
+}
+
+export interface StartedReplicated extends StartedEngine {
+  /** As started: `nodes[0]`. */
+  readonly primary: EngineNode
+  readonly replicas: readonly EngineNode[]
 }
 
 /** A primary and its replicas, their links up, with nobody who would promote one of them. */
 export async function startReplicated({
   replicas = 1,
   ...options
-}: EngineOptions & { readonly replicas?: number } = {}): Promise<StartedEngine> {
+}: EngineOptions & { readonly replicas?: number } = {}): Promise<StartedReplicated> {
   return starting(options, async (place) => {
-    const nodes = await startReplicas(place, replicas)
-    return { addresses: nodes.map(({ address }) => address), nodes }
+    const [primary, others] = await startReplicas(place, replicas)
+    const nodes = [primary, ...others]
+    return { addresses: nodes.map(({ address }) => address), nodes, primary, replicas: others }
   })
 }
 
@@ -115,9 +123,8 @@ export async function startSentinel({
   ...options
 }: SentinelOptions = {}): Promise<StartedSentinel> {
   return starting(options, async (place) => {
-    const nodes = await startReplicas(place, replicas)
-    const [primary] = nodes
-    if (primary === undefined) throw new Error('a Sentinel deployment without a primary')
+    const [primary, others] = await startReplicas(place, replicas)
+    const nodes = [primary, ...others]
     const base = await freePorts(sentinels)
     const ports = Array.from({ length: sentinels }, (_, index) => base + index)
     const idOf = (port: number): string => createHash('sha1').update(`${place.folder}:${port}`).digest('hex')
@@ -135,7 +142,7 @@ export async function startSentinel({
           ...(username === undefined ? [] : [`sentinel auth-user ${masterName} ${username}`]),
           ...(password === undefined ? [] : [`sentinel auth-pass ${masterName} ${password}`]),
           ...(sentinelPassword === undefined ? [] : [`requirepass ${sentinelPassword}`]),
-          ...nodes.slice(1).map(({ address }) => `sentinel known-replica ${masterName} 127.0.0.1 ${address.port}`),
+          ...others.map(({ address }) => `sentinel known-replica ${masterName} 127.0.0.1 ${address.port}`),
           ...ports
             .filter((other) => other !== port)
             .map((other) => `sentinel known-sentinel ${masterName} 127.0.0.1 ${other} ${idOf(other)}`),
@@ -169,7 +176,7 @@ export async function startSentinel({
       nodes,
       masterName,
       primary,
-      replicas: nodes.slice(1),
+      replicas: others,
       sentinels: watchers,
     }
   })
@@ -177,13 +184,13 @@ export async function startSentinel({
 
 const quorumSeen = (reply: unknown): boolean => typeof reply === 'string' && reply.startsWith('OK')
 
-async function startReplicas(place: Place, replicas: number): Promise<EngineNode[]> {
+async function startReplicas(place: Place, replicas: number): Promise<[EngineNode, EngineNode[]]> {
   const base = await freePorts(1 + replicas)
   const primary = await place.startNode(base)
   const others = Array.from({ length: replicas }, (_, index) => base + 1 + index)
   const followers = await allStarted(others.map((port) => place.startNode(port, { replicaof: `127.0.0.1 ${base}` })))
   await Promise.all(followers.map((node) => saysOf(node, ['INFO', 'replication'], 'master_link_status:up')))
-  return [primary, ...followers]
+  return [primary, followers]
 }
 
 /** Waits for all of them, also after one failed, so that none is started behind the back of who cleans up. */

@@ -15,15 +15,15 @@ export interface EngineNode {
   /** What it has said so far, over all its lives. */
   readonly log: () => string
   /** The reply; an error reply is thrown, and so is none within 2 s. A connection of its own, closed afterwards. */
-  command(...command: string[]): Promise<unknown>
+  readonly command: (...command: string[]) => Promise<unknown>
   /** SIGKILL; done when the process is gone. */
-  kill(): Promise<void>
+  readonly kill: () => Promise<void>
   /** SIGSTOP: it keeps its connections and answers nothing. */
-  stop(): void
+  readonly stop: () => void
   /** SIGCONT. */
-  continue(): void
+  readonly continue: () => void
   /** Kills it if it lives, and starts it again on the same port with the files it left; done when it answers. */
-  restart(): Promise<void>
+  readonly restart: () => Promise<void>
 }
 
 export interface NodeTerms {
@@ -112,7 +112,7 @@ async function ask({ port, credentials, ca }: NodeTerms, args: readonly string[]
   const options = {
     ...protocol,
     ...credentials,
-    socket: ca === undefined ? place : { ...place, tls: true, ca, servername: 'localhost' },
+    socket: ca === undefined ? place : { ...place, tls: true as const, ca, servername: 'localhost' },
     commandOptions: { timeout: 0 },
     disableClientInfo: true,
   }

@@ -25,7 +25,7 @@ export interface StartedEngine {
   /** The certificate to trust, where TLS is spoken. */
   readonly ca: string | undefined
   /** Kills every process and removes every file. Never throws, may be called twice. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 export interface Place {
