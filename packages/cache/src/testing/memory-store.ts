@@ -1,0 +1,87 @@
+import { type Argument, ReplyError } from '../engine/engine.ts'
+import type { Script } from '../engine/script.ts'
+import { keyCommands } from './memory-keys.ts'
+import { Blocked, type CommandTable, Keyspace, type KeyspaceOptions, type MemoryCommand } from './memory-keyspace.ts'
+import { stringCommands } from './memory-strings.ts'
+import { forScript, fromScript, type Reply } from './reply.ts'
+
+const commandsOnValues: CommandTable = { ...keyCommands, ...stringCommands }
+
+export interface MemoryStoreOptions extends KeyspaceOptions {
+  /** Whether commands that need more memory are refused. */
+  readonly isFull: () => boolean
+  /** Whether the keys live here, and together; an error reply if not. */
+  readonly objection: (keys: readonly Buffer[]) => ReplyError | undefined
+  /** What the node answers about itself. */
+  readonly ownCommands: CommandTable
+}
+
+/** The data of one node and what can be done to it: commands on values, and scripts over them. */
+export class MemoryStore {
+  readonly keyspace: Keyspace
+  readonly #options: MemoryStoreOptions
+
+  constructor(options: MemoryStoreOptions) {
+    this.#options = options
+    this.keyspace = new Keyspace(options)
+  }
+
+  /** What is wrong with a command before it is run: nobody knows it, or it lacks arguments. */
+  objectionTo(command: readonly Argument[]): ReplyError | undefined {
+    const found = this.#find(command)
+    return found instanceof ReplyError ? found : undefined
+  }
+
+  /** Error replies are values here, so that those behind it in a transaction still run. */
+  run(command: readonly Argument[]): Reply | Blocked {
+    const found = this.#find(command)
+    if (found instanceof ReplyError) return found
+    const args = command.slice(1).map((argument) => Buffer.from(argument))
+    const objection = this.#options.objection(found.keys(args))
+    if (objection !== undefined) return objection
+    if (found.grows === true && this.#options.isFull()) {
+      return new ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
+    }
+    try {
+      return found.run(this.keyspace, args)
+    } catch (error) {
+      if (error instanceof ReplyError) return error
+      throw error
+    }
+  }
+
+  /** Nothing else happens in between, and time stands still, as for a script in Lua. */
+  runScript(script: Script, keys: readonly string[], args: readonly Argument[]): Reply {
+    const objection = this.#options.objection(keys.map((key) => Buffer.from(key)))
+    if (objection !== undefined) return objection
+    const now = this.keyspace.now()
+    const world = {
+      nowMs: () => now,
+      call: (...command: Argument[]): unknown => {
+        const reply = this.run(command)
+        if (reply instanceof ReplyError) throw reply
+        return forScript(reply instanceof Blocked ? reply.otherwise() : reply)
+      },
+    }
+    try {
+      const bytes = args.map((argument) => Buffer.from(argument))
+      return fromScript(script.inMemory(world, keys, bytes))
+    } catch (error) {
+      if (error instanceof ReplyError) return error
+      return new ReplyError(`ERR script ${script.name}: ${String(error)}`, { cause: error })
+    }
+  }
+
+  #find(command: readonly Argument[]): MemoryCommand | ReplyError {
+    const name = String(command[0] ?? '')
+    const upper = name.toUpperCase()
+    const found = Object.hasOwn(this.#options.ownCommands, upper)
+      ? this.#options.ownCommands[upper]
+      : Object.hasOwn(commandsOnValues, upper)
+        ? commandsOnValues[upper]
+        : undefined
+    if (found === undefined) return new ReplyError(`ERR unknown command '${name}': the memory engine does not have it`)
+    const fits = found.arity < 0 ? command.length >= -found.arity : command.length === found.arity
+    return fits ? found : new ReplyError(`ERR wrong number of arguments for '${name.toLowerCase()}' command`)
+  }
+}
