@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|idle [--runs N] [--part NAME] [--json FILE]`
+ * `npm run bench -- create|failover|idle|cache [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
 import { benchFailover } from './failover.mjs'
 import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
@@ -20,6 +21,7 @@ import { benchEngine, cleanUpAtExit } from './place.mjs'
  * @property {import('./bare-cluster.mjs').Engine} engine
  * @property {number} [runs]
  * @property {string} [part]
+ * @property {boolean} [quick] Only whether it runs, for those that have it.
  * @property {(line: string) => void} say
  *
  * @typedef {object} Result
@@ -29,12 +31,12 @@ import { benchEngine, cleanUpAtExit } from './place.mjs'
  */
 
 /** @type {Record<string, (bench: Bench) => Promise<Result>>} */
-const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle }
-const usage = 'npm run bench -- create|failover|idle [--runs N] [--part kill|frozen|double] [--json FILE]'
+const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle, cache: benchCache }
+const usage = 'npm run bench -- create|failover|idle|cache [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string' }, part: { type: 'string' }, json: { type: 'string' } },
+  options: { runs: { type: 'string' }, part: { type: 'string' }, json: { type: 'string' }, quick: { type: 'boolean' } },
 })
 const [name = ''] = positionals
 const bench = benches[name]
@@ -55,6 +57,7 @@ const { rows, compare, details } = await bench({
   say: (line) => console.error(line),
   ...(runs === undefined ? {} : { runs }),
   ...(values.part === undefined ? {} : { part: values.part }),
+  ...(values.quick === undefined ? {} : { quick: values.quick }),
 })
 console.log(formatTable(rows))
 for (const [ours, peer] of compare) {
