@@ -1,0 +1,69 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { Clock } from '../clock.ts'
+import { CacheError } from '../errors.ts'
+import type { Engine } from './engine.ts'
+import { Router, type RouterTerms } from './router.ts'
+import { standaloneTopology } from './standalone.ts'
+import type { Address, Ask, Topology } from './topology.ts'
+
+/** Where the engine is, and how this process shows itself there. */
+export interface Target {
+  readonly topology: 'standalone' | 'sentinel' | 'cluster'
+  /** The node, the Sentinels, or some nodes of the Cluster. At least one; some may be dead. */
+  readonly addresses: readonly Address[]
+  readonly tls?: boolean | ConnectionOptions | undefined
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+  /** Default 0. A Cluster has no other. */
+  readonly db?: number | undefined
+  /** What the Sentinels call it. */
+  readonly masterName?: string | undefined
+  readonly sentinelUser?: string | undefined
+  readonly sentinelPassword?: string | undefined
+  /** Where this process runs, for reading in its own zone. */
+  readonly zone?: string | undefined
+  /** Prefixes of keys whose changes by others are told; empty for none. */
+  readonly track: readonly string[]
+  /** What `CLIENT LIST` calls the connections. Default `holdfast-cache`. */
+  readonly name?: string | undefined
+  /** Default 300 ms, greeting included. */
+  readonly connectTimeoutMs?: number | undefined
+  /** How many commands may wait for one node, and how many calls for any. Default 10 000. */
+  readonly maxPendingPerNode?: number | undefined
+}
+
+export function openEngine(target: Target, { clock }: { readonly clock: Clock }): Engine {
+  const [first, ...others] = target.addresses
+  if (first === undefined) throw new CacheError('INVALID', 'an engine needs an address to start from')
+  const topology = (ask: Ask): Topology => topologyOf(target, [first, ...others], ask)
+  return new Router(termsOf(target), { clock, topology })
+}
+
+function topologyOf(target: Target, addresses: readonly [Address, ...Address[]], _ask: Ask): Topology {
+  switch (target.topology) {
+    case 'standalone':
+      return standaloneTopology([addresses[0]])
+    default:
+      throw new CacheError('INVALID', `there is no way yet to open a ${target.topology}`)
+  }
+}
+
+function termsOf(target: Target): RouterTerms {
+  const { tls, user, password, db, zone, track } = target
+  return {
+    clustered: target.topology === 'cluster',
+    checkRole: target.topology === 'sentinel',
+    zone,
+    node: {
+      tls,
+      user,
+      password,
+      db,
+      track,
+      name: target.name ?? 'holdfast-cache',
+      withinMs: target.connectTimeoutMs ?? 300,
+      maxPending: target.maxPendingPerNode ?? 10_000,
+      zones: zone !== undefined,
+    },
+  }
+}

@@ -1,0 +1,679 @@
+/**
+ * The engine over a layout: finds the node of a call, follows it when it moves, and tries again inside the deadline
+ * what surely was not done.
+ *
+ * What is kept true: a call is on at most one connection at a time; a write that may have been done is sent again only
+ * if that does no harm; every call ends by its deadline; nobody waits for a node that is left alone unless they said
+ * that they are patient.
+ */
+import type { Clock } from '../clock.ts'
+import { CacheError } from '../errors.ts'
+import { pauseMs } from './backoff.ts'
+import type { Breaker } from './breaker.ts'
+import { Deadlines } from './deadlines.ts'
+import {
+  type Answer,
+  type Call,
+  type Engine,
+  type EngineEvents,
+  type Link,
+  type NodeState,
+  ReplyError,
+  type Subscription,
+} from './engine.ts'
+import { Flight, type FlightEnd } from './flight.ts'
+import { deniedBy, EngineNode, type NodeHearing, type NodeTerms, nameOfAddress, type Role } from './node.ts'
+import { judge, nameOf, nothingDone } from './replies.ts'
+import { keyInside, slotCount, slotOf } from './slots.ts'
+import { type Listening, Subscriber } from './subscriber.ts'
+import type { Address, Ask, Layout, Topology } from './topology.ts'
+
+export interface RouterTerms {
+  /** Whether keys belong to slots. */
+  readonly clustered: boolean
+  /** For `from: 'zone'`. */
+  readonly zone?: string | undefined
+  readonly node: Omit<NodeTerms, 'cluster' | 'blocking' | 'checkRole'>
+  /** Ask a node that takes writes whether it does, whenever a connection was opened. */
+  readonly checkRole: boolean
+}
+
+export interface RouterPorts {
+  readonly clock: Clock
+  /** Made with the way to ask nodes, over connections that are there anyway. */
+  readonly topology: (ask: Ask) => Topology
+}
+
+interface Placed {
+  readonly primary: EngineNode | null
+  readonly replicas: readonly EngineNode[]
+  readonly slots: readonly (readonly [from: number, to: number])[]
+}
+
+type Listeners = { readonly [E in keyof EngineEvents]: Set<EngineEvents[E]> }
+
+const retryBackoff = { fromMs: 2, toMs: 128 }
+const pulseMs = 100
+/** A pulse that is this late means that our own event loop stood still. */
+const pulseLateMs = 200
+/** How long anybody waits for the first word about where the keys are, who is not patient. */
+const firstLayoutMs = 300
+/** Redirects that are followed at once: more in a row are nodes that disagree, and want a pause. */
+const redirectsAtOnce = 3
+
+export class Router implements Engine, FlightEnd, NodeHearing {
+  readonly #terms: RouterTerms
+  readonly #clock: Clock
+  readonly #deadlines: Deadlines
+  readonly #topology: Topology
+  readonly #parent: Router | undefined
+  readonly #nodes = new Map<string, EngineNode>()
+  readonly #lanes = new Map<string, Router>()
+  readonly #listeners: Listeners
+  readonly #startedAt: number
+  #layout: Layout | undefined
+  #placed: readonly Placed[] = []
+  /** Slot to place in `#placed`, plus one; 0 for a slot that nobody has. */
+  readonly #places: Uint16Array
+  /** Calls that wait for a node or for word of one. */
+  #parked = new Set<Flight>()
+  /** Calls that pause before their next try. */
+  #pausing = 0
+  #subscriber: Subscriber | undefined
+  #primaryKeys: readonly string[] | undefined
+  #stopPulse: (() => void) | undefined
+  #pulseDueAt = 0
+  #turn = 0
+  #wakes = false
+  #closed = false
+
+  constructor(terms: RouterTerms, ports: RouterPorts, parent?: Router) {
+    this.#terms = terms
+    this.#clock = ports.clock
+    this.#parent = parent
+    this.#deadlines = parent === undefined ? new Deadlines(ports.clock) : parent.#deadlines
+    this.#listeners = parent === undefined ? noListeners() : parent.#listeners
+    this.#places = new Uint16Array(terms.clustered ? slotCount : 1)
+    this.#startedAt = ports.clock.monotonic()
+    this.#topology = ports.topology((address, commands, withinMs) => this.#ask(address, commands, withinMs))
+    this.#topology.onChange((layout, because) => this.#follow(layout, because))
+    if (this.#topology.layout !== undefined) this.#follow(this.#topology.layout, 'the first look')
+    if (parent === undefined) this.#armPulse()
+  }
+
+  send(call: Call): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(closedError())
+        return
+      }
+      const slot = this.#terms.clustered && call.key !== null ? slotOf(call.key) : -1
+      const flight = new Flight(call, slot, this, resolve, reject)
+      this.#deadlines.add(flight)
+      this.#dispatch(flight)
+    })
+  }
+
+  group(keys: readonly string[]): readonly (readonly number[])[] {
+    if (!this.#terms.clustered) return keys.length === 0 ? [] : [keys.map((_, index) => index)]
+    const groups = new Map<number, number[]>()
+    for (const [index, key] of keys.entries()) {
+      const slot = slotOf(key)
+      const group = groups.get(slot)
+      if (group === undefined) groups.set(slot, [index])
+      else group.push(index)
+    }
+    return [...groups.values()]
+  }
+
+  lane(purpose: string): Engine {
+    if (this.#parent !== undefined) return this.#parent.lane(purpose)
+    if (this.#closed) throw closedError()
+    const known = this.#lanes.get(purpose)
+    if (known !== undefined) return known
+    const node = { ...this.#terms.node, track: [] }
+    const lane = new Router({ ...this.#terms, node }, { clock: this.#clock, topology: () => this.#shared() }, this)
+    this.#lanes.set(purpose, lane)
+    return lane
+  }
+
+  subscribe(channels: readonly string[], hear: Listening): Promise<Subscription> {
+    if (this.#closed) return Promise.reject(closedError())
+    if (this.#parent !== undefined) return this.#parent.subscribe(channels, hear)
+    this.#subscriber ??= new Subscriber({
+      clock: this.#clock,
+      terms: { ...this.#terms.node, track: [] },
+      candidates: () => this.#livingNodes(),
+    })
+    return this.#subscriber.subscribe(channels, hear)
+  }
+
+  nodes(): readonly NodeState[] {
+    const states = new Map<string, NodeState>()
+    for (const { primary, replicas } of this.#placed) {
+      for (const node of primary === null ? replicas : [primary, ...replicas]) {
+        states.set(node.name, node.state(node.role))
+      }
+    }
+    for (const node of this.#nodes.values()) {
+      if (!states.has(node.name)) states.set(node.name, node.state('unknown'))
+    }
+    return [...states.values()]
+  }
+
+  primaryKeys(): readonly string[] {
+    if (!this.#terms.clustered) return ['0']
+    this.#primaryKeys ??= this.#placed.flatMap(({ slots }) => keyInside(slots) ?? [])
+    return this.#primaryKeys
+  }
+
+  hint(because: string): void {
+    this.#topology.suspect(because)
+  }
+
+  on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void {
+    // One listener may be given twice, and each is taken back by itself.
+    const own = ((...args: never[]) => listener(...args)) as EngineEvents[E]
+    const listeners: Set<EngineEvents[E]> = this.#listeners[event]
+    listeners.add(own)
+    return () => void listeners.delete(own)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#stopPulse?.()
+    if (this.#parent === undefined) this.#topology.close()
+    for (const lane of this.#lanes.values()) await lane.close()
+    await this.#subscriber?.close()
+    for (const flight of this.#parked) this.#reject(flight, closedError())
+    this.#parked.clear()
+    for (const node of this.#nodes.values()) node.close('the engine was closed')
+    if (this.#parent === undefined) this.#deadlines.close()
+  }
+
+  // What a flight tells.
+
+  answered(flight: Flight, replies: readonly unknown[]): void {
+    flight.sent = false
+    if (flight.done) return
+    if (replies.length === 1) {
+      const [reply] = replies
+      if (reply instanceof ReplyError) this.#refused(flight, reply, true, replies)
+      else this.#resolve(flight, replies)
+      return
+    }
+    const refusal = firstThatMatters(replies, flight)
+    if (refusal === undefined) this.#resolve(flight, replies)
+    else {
+      const undone = nothingDone(flight.call.commands, replies, (reply) => reply instanceof ReplyError)
+      this.#refused(flight, refusal, undone, replies)
+    }
+  }
+
+  failed(flight: Flight, error: Error, notSent: boolean): void {
+    flight.sent = false
+    if (flight.done) return
+    if (error instanceof TypeError) {
+      this.#reject(flight, new CacheError('INVALID', `a command is made of strings and Buffers: ${error.message}`))
+      return
+    }
+    if (this.#closed) {
+      this.#reject(flight, closedError())
+      return
+    }
+    flight.last = error
+    const { call } = flight
+    if (call.kind === 'write' && !notSent) {
+      flight.uncertain = true
+      if (call.idempotent !== true) {
+        this.#reject(flight, this.#indeterminate(flight))
+        return
+      }
+    }
+    // The breaker of that node is open by now: whoever is not patient finds another copy, or none.
+    this.#later(flight)
+  }
+
+  expired(flight: Flight, lateMs: number): void {
+    if (flight.done) return
+    this.#parked.delete(flight)
+    const { node, call } = flight
+    if (flight.sent && node !== null) {
+      if (call.kind === 'write') flight.uncertain = true
+      const waitedMs = this.#deadlines.now - flight.sentAt
+      // Others were answered meanwhile: slow, not silent. If we stood still ourselves, it says nothing.
+      if (node.heard === flight.heardBefore && lateMs === 0 && waitedMs >= silenceThatCountsMs) {
+        node.stalled(`it did not answer ${describe(call)} or anything else within ${Math.round(waitedMs)} ms`)
+      }
+    }
+    this.#reject(flight, this.#outOfTime(flight))
+  }
+
+  // What a node tells.
+
+  changed(keys: readonly string[] | null): void {
+    for (const listener of this.#listeners.changed) listener(keys)
+  }
+
+  linked(link: Link): void {
+    for (const listener of this.#listeners.linked) listener(link)
+  }
+
+  unlinked(link: Link, because: string): void {
+    for (const listener of this.#listeners.unlinked) listener(link, because)
+  }
+
+  breaker(node: string, state: Breaker['state'], because: string): void {
+    // A lane's connection to the same node is not the node.
+    if (this.#parent !== undefined) return
+    for (const listener of this.#listeners.breaker) listener(node, state, because)
+  }
+
+  trouble(error: Error): void {
+    if (this.#parent !== undefined && error instanceof CacheError && error.code === 'DENIED') return
+    for (const listener of this.#listeners.trouble) listener(error)
+  }
+
+  turned(node: EngineNode, because: string): void {
+    if (this.#closed) return
+    if (!node.ready) this.#topology.suspect(`${node.name}: ${because}`)
+    this.#wake()
+  }
+
+  // Where a call goes.
+
+  #dispatch(flight: Flight): void {
+    const { call } = flight
+    const place = this.#placeOf(flight)
+    if (place === undefined) {
+      this.#unplaced(flight)
+      return
+    }
+    const from = call.from
+    const node = from === undefined || from === 'primary' ? place.primary : this.#choose(place, from)
+    if (node?.ready === true) this.#write(flight, node, false)
+    else this.#notReady(flight, node)
+  }
+
+  #placeOf(flight: Flight): Placed | undefined {
+    const { slot } = flight
+    if (slot !== -1) return this.#placed[(this.#places[slot] ?? 0) - 1]
+    const count = this.#placed.length
+    if (count <= 1) return this.#placed[0]
+    // Any primary will do: the next one that can.
+    for (let tries = 0; tries < count; tries++) {
+      const place = this.#placed[this.#turn++ % count]
+      if (place?.primary?.ready === true) return place
+    }
+    return this.#placed[this.#turn % count]
+  }
+
+  #write(flight: Flight, node: EngineNode, asking: boolean): void {
+    if (node.pending >= this.#terms.node.maxPending) {
+      const { maxPending } = this.#terms.node
+      const message = `${node.name} has ${maxPending} commands waiting already: nothing was sent`
+      this.#reject(flight, new CacheError('UNAVAILABLE', message, { node: node.name, maxPending }))
+      return
+    }
+    node.write(flight, asking)
+  }
+
+  #choose(place: Placed, from: 'replica' | 'nearest' | 'zone'): EngineNode | null {
+    const { primary, replicas } = place
+    const candidates = from === 'replica' || primary === null ? replicas : [primary, ...replicas]
+    let best: EngineNode | null = null
+    const start = this.#turn++
+    for (let at = 0; at < candidates.length; at++) {
+      const node = candidates[(start + at) % candidates.length] as EngineNode
+      if (!node.ready) {
+        node.open()
+        if (best === null || (!best.ready && best.breaker.state !== 'closed')) best = node
+      } else if (best === null || !best.ready || this.#isBetter(node, best, from)) best = node
+    }
+    return best
+  }
+
+  #isBetter(node: EngineNode, than: EngineNode, from: 'replica' | 'nearest' | 'zone'): boolean {
+    if (from === 'replica') return false
+    const { zone } = this.#terms
+    if (from === 'zone' && zone !== undefined && (node.zone === zone) !== (than.zone === zone))
+      return node.zone === zone
+    // One that was never measured is tried: otherwise it would never be.
+    return (node.latencyMs ?? 0) < (than.latencyMs ?? 0)
+  }
+
+  #unplaced(flight: Flight): void {
+    const waitsUntil = this.#startedAt + firstLayoutMs
+    if (this.#layout === undefined) this.#topology.suspect('nobody has told yet where the keys are')
+    else this.#topology.suspect(`slot ${flight.slot} has no node`)
+    if (flight.call.patient === true || (this.#layout === undefined && this.#clock.monotonic() < waitsUntil)) {
+      this.#park(flight)
+      return
+    }
+    flight.last ??= new Error(
+      this.#layout === undefined ? 'nobody has told yet where the keys are' : `slot ${flight.slot} has no node`,
+    )
+    this.#reject(flight, this.#unavailable(flight))
+  }
+
+  #notReady(flight: Flight, node: EngineNode | null): void {
+    const patient = flight.call.patient === true
+    if (node === null) {
+      flight.last ??= new Error('there is no such copy just now')
+      if (patient) this.#park(flight)
+      else this.#reject(flight, this.#unavailable(flight))
+      return
+    }
+    node.open()
+    if (node.denied !== undefined) this.#reject(flight, deniedBy(node.name, node.denied))
+    else if (node.breaker.state === 'closed' || patient) this.#park(flight)
+    else {
+      flight.last = new Error(`${node.name} is left alone: ${node.breaker.because}`, { cause: flight.last })
+      this.#reject(flight, this.#unavailable(flight))
+    }
+  }
+
+  #park(flight: Flight): void {
+    if (this.#parked.size + this.#pausing >= this.#terms.node.maxPending) {
+      flight.last = new Error(`${this.#terms.node.maxPending} calls wait already`)
+      this.#reject(flight, this.#unavailable(flight))
+      return
+    }
+    this.#parked.add(flight)
+  }
+
+  /** Those who wait look again, all at once and after everything that goes with the news. */
+  #wake(): void {
+    if (this.#wakes || this.#parked.size === 0) return
+    this.#wakes = true
+    queueMicrotask(() => {
+      this.#wakes = false
+      const waiting = this.#parked
+      this.#parked = new Set()
+      for (const flight of waiting) if (!flight.done) this.#dispatch(flight)
+    })
+  }
+
+  // What becomes of a call.
+
+  #refused(flight: Flight, refusal: ReplyError, undone: boolean, replies: readonly unknown[]): void {
+    const { call, node } = flight
+    const verdict = judge(refusal, (node as EngineNode).address)
+    flight.last = refusal
+    if (verdict.kind === 'denied' && replies.length === 1) {
+      this.#reject(flight, notAllowed((node as EngineNode).name, call, refusal))
+      return
+    }
+    if (verdict.kind === 'final' || verdict.kind === 'denied') {
+      if (replies.length === 1) this.#reject(flight, refusedError((node as EngineNode).name, call, refusal))
+      else this.#resolve(flight, replies)
+      return
+    }
+    if (!undone && call.kind === 'write' && call.idempotent !== true) {
+      flight.uncertain = true
+      this.#reject(flight, this.#indeterminate(flight))
+      return
+    }
+    if (verdict.kind === 'no-script') {
+      // The second time it is sent in full, and cannot be missing.
+      flight.inFull = true
+      this.#writeTo(flight, node as EngineNode, false)
+    } else if (verdict.kind === 'redirect') this.#redirect(flight, verdict)
+    else {
+      if (verdict.suspect) this.#topology.suspect(`${(node as EngineNode).name} says ${refusal.word}`)
+      this.#later(flight)
+    }
+  }
+
+  #redirect(flight: Flight, { to, asking }: { readonly to: Address; readonly asking: boolean }): void {
+    if (!asking) this.#topology.suspect('a slot has moved')
+    flight.redirects++
+    const copies = flight.call.from
+    // Only the primary's word counts for a copy: another one is found by the layout.
+    if (flight.redirects > redirectsAtOnce || (copies !== undefined && copies !== 'primary')) this.#later(flight)
+    else this.#writeTo(flight, this.#nodeAt(to, 'primary'), asking)
+  }
+
+  #writeTo(flight: Flight, node: EngineNode, asking: boolean): void {
+    if (node.ready) this.#write(flight, node, asking)
+    else {
+      node.open()
+      this.#later(flight)
+    }
+  }
+
+  /** Tries again after a pause; if the deadline comes first, so be it. */
+  #later(flight: Flight): void {
+    if (this.#parked.size + this.#pausing >= this.#terms.node.maxPending) {
+      this.#reject(flight, this.#outOfTime(flight))
+      return
+    }
+    this.#pausing++
+    this.#clock.after(pauseMs(flight.tries++, retryBackoff, this.#clock.random()), () => {
+      this.#pausing--
+      if (flight.done) return
+      if (this.#closed) this.#reject(flight, closedError())
+      else this.#dispatch(flight)
+    })
+  }
+
+  #resolve(flight: Flight, replies: readonly unknown[]): void {
+    flight.done = true
+    this.#deadlines.remove(flight)
+    flight.resolve({ replies, role: flight.role, link: flight.link as Link })
+  }
+
+  #reject(flight: Flight, error: CacheError): void {
+    flight.done = true
+    this.#deadlines.remove(flight)
+    flight.reject(error)
+  }
+
+  #outOfTime(flight: Flight): CacheError {
+    if (flight.uncertain) return this.#indeterminate(flight)
+    flight.last ??= new Error('its deadline has passed')
+    return this.#unavailable(flight)
+  }
+
+  #unavailable(flight: Flight): CacheError {
+    if (flight.uncertain) return this.#indeterminate(flight)
+    const node = flight.node?.name ?? 'the engine'
+    const what = describe(flight.call)
+    const because = flight.last?.message ?? 'no reason is known'
+    return new CacheError('UNAVAILABLE', `${node} did not do ${what}: ${because}`, { node, command: what }, flight.last)
+  }
+
+  #indeterminate(flight: Flight): CacheError {
+    const node = flight.node?.name ?? 'the engine'
+    const what = describe(flight.call)
+    const because = flight.last?.message ?? 'nobody answered in time'
+    const message = `${node} may or may not have done ${what}: ${because}. Look, or ask again with the same operation id`
+    return new CacheError('INDETERMINATE', message, { node, command: what }, flight.last)
+  }
+
+  // Which nodes there are.
+
+  #follow(layout: Layout, because: string): void {
+    if (this.#closed) return
+    const before = this.#placed
+    const wanted = new Set<string>()
+    const placedAt = (address: Address, role: Role): EngineNode => {
+      wanted.add(nameOfAddress(address))
+      const node = this.#nodeAt(address, role)
+      node.become(role)
+      return node
+    }
+    const owners = this.#terms.clustered ? this.#owners() : []
+    this.#layout = layout
+    this.#placed = layout.shards.map(({ primary, replicas, slots }) => ({
+      primary: primary === null ? null : placedAt(primary, 'primary'),
+      replicas: replicas.map((address) => placedAt(address, 'replica')),
+      slots,
+    }))
+    this.#primaryKeys = undefined
+    if (this.#terms.clustered) {
+      this.#places.fill(0)
+      for (const [at, { slots }] of this.#placed.entries()) {
+        for (const [from, to] of slots) this.#places.fill(at + 1, from, to + 1)
+      }
+    }
+    for (const node of this.#formerOwners(before, owners)) node.renewLink(because)
+    for (const [name, node] of this.#nodes) {
+      if (wanted.has(name)) continue
+      this.#nodes.delete(name)
+      node.close(`it is not part of the layout any more: ${because}`)
+    }
+    // Changes are told only over connections that are there.
+    if (this.#terms.node.track.length > 0) for (const { primary } of this.#placed) primary?.open()
+    this.#subscriber?.look(because)
+    if (this.#parent === undefined) for (const listener of this.#listeners.moved) listener(because)
+    this.#wake()
+  }
+
+  /** Who has each slot. */
+  #owners(): readonly (EngineNode | null)[] {
+    return Array.from(this.#places, (place) => this.#placed[place - 1]?.primary ?? null)
+  }
+
+  /** Nodes that had keys which another one has by now: what they told of is told by somebody else. */
+  #formerOwners(before: readonly Placed[], owners: readonly (EngineNode | null)[]): Set<EngineNode> {
+    const former = new Set<EngineNode>()
+    if (this.#terms.clustered) {
+      const after = this.#owners()
+      for (const [slot, owner] of owners.entries()) if (owner !== null && after[slot] !== owner) former.add(owner)
+    } else {
+      const [old] = before
+      if (old !== undefined && old.primary !== null && this.#placed[0]?.primary !== old.primary) former.add(old.primary)
+    }
+    return former
+  }
+
+  #nodeAt(address: Address, role: Role): EngineNode {
+    const name = nameOfAddress(address)
+    const known = this.#nodes.get(name)
+    if (known !== undefined) return known
+    const { clustered: cluster, checkRole } = this.#terms
+    const terms = { ...this.#terms.node, cluster, checkRole, blocking: this.#parent !== undefined }
+    const node = new EngineNode(address, role, terms, { clock: this.#clock, deadlines: this.#deadlines, hear: this })
+    this.#nodes.set(name, node)
+    return node
+  }
+
+  /** Those that can be reached, primaries first. */
+  #livingNodes(): readonly Address[] {
+    const nodes = this.#placed.flatMap(({ primary, replicas }) =>
+      primary === null ? replicas : [primary, ...replicas],
+    )
+    return nodes
+      .filter((node) => node.breaker.state === 'closed')
+      .toSorted((a, b) => Number(a.role === 'replica') - Number(b.role === 'replica'))
+      .map((node) => node.address)
+  }
+
+  /** Over the connection that is there or will be needed; it goes when the layout does not have the node. */
+  #ask(address: Address, commands: Parameters<Ask>[1], withinMs: number): Promise<readonly unknown[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(closedError())
+        return
+      }
+      // As a replica: whether it takes writes is what it will be asked.
+      const node = this.#nodeAt(address, 'replica')
+      const tooLate = (): void => reject(new Error(`${node.name} did not answer within ${withinMs} ms`))
+      const stop = this.#clock.after(withinMs, tooLate)
+      const ask = (): void => {
+        node
+          .ask(commands)
+          .then(resolve, reject)
+          .finally(stop)
+          .catch(() => {})
+      }
+      if (node.isConnected) ask()
+      else {
+        node.open()
+        node.whenTurned(ask)
+      }
+    })
+  }
+
+  /** The topology as a lane sees it: the same, and not the lane's to close. */
+  #shared(): Topology {
+    const topology = this.#topology
+    return {
+      get layout() {
+        return topology.layout
+      },
+      suspect: (because) => topology.suspect(because),
+      onChange: (listener) => topology.onChange(listener),
+      close() {},
+    }
+  }
+
+  #armPulse(): void {
+    this.#pulseDueAt = this.#clock.monotonic() + pulseMs
+    this.#stopPulse = this.#clock.after(pulseMs, () => {
+      const now = this.#clock.monotonic()
+      const stalled = now - this.#pulseDueAt > pulseLateMs
+      this.#pulse(now, stalled)
+      for (const lane of this.#lanes.values()) lane.#pulse(now, stalled)
+      if (!this.#closed) this.#armPulse()
+    })
+  }
+
+  #pulse(now: number, stalled: boolean): void {
+    for (const node of this.#nodes.values()) node.pulse(now, stalled)
+    for (const { primary } of this.#placed) {
+      if (primary !== null && primary.breaker.state !== 'closed') this.#topology.suspect(`${primary.name} is away`)
+    }
+    // Those who wait for the first layout do so only for a while.
+    if (this.#layout === undefined && now - this.#startedAt >= firstLayoutMs) this.#wake()
+  }
+}
+
+/** A node with less than this much time cannot be called silent. */
+const silenceThatCountsMs = 20
+
+/** Of several replies, the one that decides: a redirect or a passing state before what is final. */
+function firstThatMatters(replies: readonly unknown[], flight: Flight): ReplyError | undefined {
+  const node = flight.node as EngineNode
+  const refusals = replies.filter((reply) => reply instanceof ReplyError)
+  return refusals.find((reply) => {
+    const { kind } = judge(reply, node.address)
+    return kind !== 'final' && kind !== 'denied'
+  })
+}
+
+/** The command's word, never its arguments. */
+function describe({ commands }: Call): string {
+  const [first] = commands
+  if (first === undefined) return 'nothing'
+  const word = 'script' in first ? `the script ${first.script.name}` : nameOf(first)
+  return commands.length === 1 ? word : `${word} and ${commands.length - 1} more`
+}
+
+function closedError(): CacheError {
+  return new CacheError('CLOSED', 'the engine was closed')
+}
+
+function refusedError(node: string, call: Call, refusal: ReplyError): CacheError {
+  const command = describe(call)
+  return new CacheError('REFUSED', `${node} refused ${command}: ${refusal.message}`, { node, command }, refusal)
+}
+
+function notAllowed(node: string, call: Call, refusal: ReplyError): CacheError {
+  const command = describe(call)
+  const message = `${node} does not allow ${command}: ${refusal.message}. Mend the user, its password or its ACL`
+  return new CacheError('DENIED', message, { node, command }, refusal)
+}
+
+function noListeners(): Listeners {
+  return {
+    changed: new Set(),
+    linked: new Set(),
+    unlinked: new Set(),
+    breaker: new Set(),
+    moved: new Set(),
+    trouble: new Set(),
+  }
+}
