@@ -172,11 +172,9 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   }
 
   on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void {
-    // One listener may be given twice, and each is taken back by itself.
-    const own = ((...args: never[]) => listener(...args)) as EngineEvents[E]
     const listeners: Set<EngineEvents[E]> = this.#listeners[event]
-    listeners.add(own)
-    return () => void listeners.delete(own)
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
   }
 
   async close(): Promise<void> {
