@@ -1,9 +1,9 @@
 import type { Answer, Call, Engine, EngineEvents, Message, NodeState, Subscription } from '../engine/engine.ts'
+import { slotCount, slotOf } from '../engine/slots.ts'
 import { CacheError } from '../errors.ts'
 import { Faults, Wire } from './faults.ts'
 import { MemoryLine } from './memory-line.ts'
 import type { MemoryServer } from './memory-server.ts'
-import { slotCount, slotOf } from './memory-slots.ts'
 
 type Listeners = { readonly [E in keyof EngineEvents]: Set<EngineEvents[E]> }
 

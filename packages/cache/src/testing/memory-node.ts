@@ -1,8 +1,8 @@
 import { ReplyError } from '../engine/engine.ts'
+import { slotOf } from '../engine/slots.ts'
 import { globOf } from './memory-keys.ts'
 import { Blocked, type CommandTable, noKeys, required } from './memory-keyspace.ts'
 import { parseCount } from './memory-numbers.ts'
-import { slotOf } from './memory-slots.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Fields, type Reply, text } from './reply.ts'
 
@@ -122,8 +122,8 @@ export class MemoryNode {
 function objectionTo(keys: readonly Buffer[], slots: readonly [number, number] | null): ReplyError | undefined {
   const [first] = keys
   if (slots === null || first === undefined) return undefined
-  const slot = slotOf(first)
-  if (keys.some((key) => slotOf(key) !== slot)) {
+  const slot = slotOf(first.toString())
+  if (keys.some((key) => slotOf(key.toString()) !== slot)) {
     return new ReplyError("CROSSSLOT Keys in request don't hash to the same slot")
   }
   if (slot >= slots[0] && slot <= slots[1]) return undefined

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts'
+import { slotCount } from '../engine/slots.ts'
 import { CacheError } from '../errors.ts'
 import { MemoryEngine } from './memory-engine.ts'
 import { MemoryNode } from './memory-node.ts'
-import { slotCount } from './memory-slots.ts'
 
 export interface MemoryServerOptions {
   /** Default: the system's. A `HandClock` lets entries expire when the test says so. */

@@ -1,11 +1,25 @@
 import { type Argument, ReplyError } from '../engine/engine.ts'
 import type { Script } from '../engine/script.ts'
+import { consumerGroupCommands } from './memory-consumer-groups.ts'
+import { hashCommands } from './memory-hashes.ts'
 import { keyCommands } from './memory-keys.ts'
 import { Blocked, type CommandTable, Keyspace, type KeyspaceOptions, type MemoryCommand } from './memory-keyspace.ts'
+import { listCommands, setCommands } from './memory-lists-and-sets.ts'
+import { sortedSetCommands } from './memory-sorted-sets.ts'
+import { streamCommands } from './memory-streams.ts'
 import { stringCommands } from './memory-strings.ts'
 import { forScript, fromScript, type Reply } from './reply.ts'
 
-const commandsOnValues: CommandTable = { ...keyCommands, ...stringCommands }
+const commandsOnValues: CommandTable = {
+  ...keyCommands,
+  ...stringCommands,
+  ...hashCommands,
+  ...listCommands,
+  ...setCommands,
+  ...sortedSetCommands,
+  ...streamCommands,
+  ...consumerGroupCommands,
+}
 
 export interface MemoryStoreOptions extends KeyspaceOptions {
   /** Whether commands that need more memory are refused. */

@@ -44,9 +44,7 @@ export function render(reply: Reply, bytes: boolean): unknown {
   if (Buffer.isBuffer(reply)) return bytes ? Buffer.from(reply) : reply.toString()
   if (reply instanceof ByProtocol) return render(reply.three, bytes)
   if (reply instanceof Fields) {
-    const fields: Record<string, unknown> = {}
-    for (const [name, value] of reply.entries) fields[name.toString()] = render(value, bytes)
-    return fields
+    return Object.fromEntries(reply.entries.map(([name, value]) => [name.toString(), render(value, bytes)]))
   }
   if (Array.isArray(reply)) return reply.map((part: Reply) => render(part, bytes))
   return reply
