@@ -1,4 +1,36 @@
+/** The face of `@holdfast/cache`. */
+export { Cache, type NamespaceOptions, type WithMeta } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
 export type { Codec } from './codec.ts'
-export { CacheError, type CacheErrorCode } from './errors.ts'
+export { jsonCodec, v8Codec } from './codecs.ts'
+export { createCache } from './create-cache.ts'
+export type { Bytes, Duration } from './duration.ts'
+export type {
+  Answer,
+  Call,
+  Command,
+  Engine,
+  EngineEvents,
+  Link,
+  NodeState,
+  ReadFrom,
+  Subscription,
+} from './engine/engine.ts'
+export { ReplyError } from './engine/engine.ts'
+export { CacheError, type CacheErrorCode, cacheErrors } from './errors.ts'
+export { type CacheCounters, type CacheEvent, type CacheEvents, cacheChannel } from './events.ts'
+export type { HotKey } from './hot-keys.ts'
+export type { ManyLoader } from './load-many.ts'
+export type { Loader, LoaderContext } from './loader.ts'
+export type {
+  CacheOptions,
+  EntryOptions,
+  HotOptions,
+  LoadOptions,
+  LocalOptions,
+  ReadOptions,
+  WriteOptions,
+} from './options.ts'
+export type { Source } from './read.ts'
 export type { Store, StoreContext, StoreWrite, Versioned } from './store.ts'
+export type { Stored } from './write.ts'

@@ -1,0 +1,138 @@
+/** What a cache and all its namespaces share: one engine, one local tier, one flight a key, one count of everything. */
+import { setMaxListeners } from 'node:events'
+import { Batch } from './batch.ts'
+import type { Clock } from './clock.ts'
+import { Coherence } from './coherence.ts'
+import type { Engine, Link } from './engine/engine.ts'
+import { CacheError } from './errors.ts'
+import { Events } from './events.ts'
+import { Flights } from './flights.ts'
+import type { Held } from './held.ts'
+import { HotKeys } from './hot-keys.ts'
+import { Loads } from './loads.ts'
+import { LocalTier } from './local-tier.ts'
+import { lockMs } from './lookup.ts'
+import type { CacheSettings } from './options.ts'
+import { Pending } from './pending.ts'
+import type { Found } from './read.ts'
+import { Recently } from './recently.ts'
+import { readOrLock } from './scripts.ts'
+import { loadingEntry } from './space.ts'
+import { newVersion } from './versions.ts'
+
+/** The link of what did not come from an engine. */
+export const noLink: Link = { node: 'none', live: false }
+
+/** The part of the engine's deadline that is left for another copy when the primary does not answer. */
+const copyShare = 0.4
+
+export interface CoreTerms {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly settings: CacheSettings
+  readonly namespace: string
+}
+
+export class Core {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly settings: CacheSettings
+  readonly events: Events
+  readonly local: LocalTier<Held> | null
+  readonly coherence: Coherence
+  readonly flights = new Flights<Found>()
+  readonly refreshes = new Flights<unknown>()
+  readonly loads: Loads
+  readonly hot: HotKeys
+  readonly pending: Pending
+  /** Keys whose source has just failed. */
+  readonly backoff: Recently
+  /** Keys that this process has just written: read from the primary, so that it sees its own writes. */
+  readonly wrote: Recently
+  readonly gets: Batch<Buffer | null>
+  readonly locks: Batch<Buffer | number, number>
+  readonly #closing = new AbortController()
+
+  constructor({ engine, clock, settings, namespace }: CoreTerms) {
+    this.engine = engine
+    this.clock = clock
+    this.settings = settings
+    this.events = new Events(namespace)
+    this.local = settings.local === null ? null : new LocalTier<Held>(settings.local)
+    this.loads = new Loads(settings.loads, clock)
+    this.hot = new HotKeys({ clock, hotShare: settings.hot.share, hotPerSecond: settings.hot.perSecond })
+    this.backoff = new Recently(clock)
+    this.wrote = new Recently(clock)
+    const deadlineMs = (): number => this.#primaryMs()
+    this.coherence = new Coherence({
+      ...{ engine, clock, deadlineMs, local: this.local, events: this.events },
+      onChanged: (key) => (key === null ? this.flights.forgetAll() : this.flights.forget(key)),
+    })
+    this.pending = new Pending({
+      engine,
+      clock,
+      deadlineMs: settings.engineDeadlineMs,
+      events: this.events,
+      tags: this.coherence.tags,
+    })
+    this.gets = new Batch({
+      ...{ engine, clock, deadlineMs, kind: 'read' },
+      command: (keys) => ({ command: keys.length === 1 ? ['GET', ...keys] : ['MGET', ...keys], note: undefined }),
+    })
+    this.locks = new Batch({
+      ...{ engine, clock, deadlineMs, kind: 'write' },
+      command: (keys) => {
+        const token = newVersion(clock)
+        const args = [loadingEntry(token), String(lockMs)]
+        return { command: { script: readOrLock, keys, args }, note: token }
+      },
+    })
+    // Every load listens to it.
+    setMaxListeners(0, this.#closing.signal)
+    this.hot.on('hot', (key) => this.events.emit('hot', { ...key, hot: true }))
+    this.hot.on('cooled', (key) => this.events.emit('hot', { ...key, hot: false }))
+    engine.on('breaker', (node, state, because) => this.events.emit('breaker', { node, state, because }))
+    engine.on('moved', (because) => this.events.emit('moved', { because }))
+    engine.on('trouble', (error) => this.events.emit('trouble', { error }))
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** For calls that have no other copy to turn to. */
+  deadlineAt(): number {
+    return this.clock.monotonic() + this.settings.engineDeadlineMs
+  }
+
+  /** When a read that turns to another copy after the primary must have its answer from that one. */
+  copyDeadlineAt(): number {
+    return this.clock.monotonic() + this.settings.engineDeadlineMs * copyShare
+  }
+
+  hasCopies(): boolean {
+    return this.engine.nodes().some(({ role, breaker }) => role === 'replica' && breaker !== 'open')
+  }
+
+  #primaryMs(): number {
+    return this.settings.engineDeadlineMs * (this.hasCopies() ? 1 - copyShare : 1)
+  }
+
+  assertOpen(): void {
+    if (this.closed) throw new CacheError('CLOSED', 'the cache was closed')
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.#closing.abort()
+    this.pending.close()
+    this.hot.close()
+    await this.coherence.close()
+    this.local?.clear()
+    await this.engine.close()
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Tags, and `clear`, in O(1): a tag is a key in the engine with a number that stands for all that was written under it.
+ * Entries carry the numbers that held when their load began; another number now, and the entry is a miss. So nothing
+ * has to be found or deleted, no index is left behind, and it does not matter on which node what lies. `clear` is the
+ * tag without a name that every entry has.
+ *
+ * The numbers are held in this process, too, told of changes like any entry. A tag that is missing in the engine, since
+ * it never was or was evicted, is made anew with a number that was never used, never with the old or with nought.
+ */
+import { Batch } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { Answer, Engine, Link } from './engine/engine.ts'
+import { LocalTier } from './local-tier.ts'
+import { holdTags } from './scripts.ts'
+import { newVersion } from './versions.ts'
+
+/** A tag's number as this process knows it. What was read under it is good as long as it is `live`. */
+export class HeldTag {
+  readonly key: string
+  readonly version: number
+  /** Who told the number, and would tell of another. */
+  link: Link
+  /** Until when it is believed where nobody tells of changes. */
+  trustedUntil: number
+  /** False once the number may be another. */
+  live = true
+  /** Whether it was looked at since the engine was last reminded of it. */
+  used = true
+
+  constructor(key: string, version: number, link: Link, trustedUntil: number) {
+    this.key = key
+    this.version = version
+    this.link = link
+    this.trustedUntil = trustedUntil
+  }
+
+  isGood(now: number): boolean {
+    this.used = true
+    return this.live && (this.link.live || now < this.trustedUntil)
+  }
+}
+
+export interface TagTerms {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly deadlineMs: () => number
+  /** For how long a number is believed where nobody tells of changes. */
+  readonly trustMs: (link: Link) => number
+}
+
+/** Longer than any entry is kept, or entries would be missed for the sake of their tags. */
+const tagKeptMs = 30 * 86_400_000
+const mostTags = 50_000
+/** How often the engine is reminded of tags in use: they are read here, so to the engine they look idle and evictable. */
+const remindEveryMs = 5000
+const mostReminded = 1000
+
+export class Tags {
+  readonly #terms: TagTerms
+  readonly #held: LocalTier<HeldTag>
+  readonly #versions: Batch<Buffer>
+  readonly #asking = new Map<string, Promise<HeldTag | undefined>>()
+  #cancelReminder: (() => void) | undefined
+  #closed = false
+
+  constructor(terms: TagTerms) {
+    this.#terms = terms
+    this.#held = new LocalTier({
+      maxEntries: mostTags,
+      maxBytes: Number.MAX_SAFE_INTEGER,
+      onEvict: (_, tag) => {
+        tag.live = false
+      },
+    })
+    this.#versions = new Batch({
+      ...terms,
+      kind: 'write',
+      command: (keys) => ({
+        command: { script: holdTags, keys, args: [String(newVersion(terms.clock)), String(tagKeptMs)] },
+        note: undefined,
+      }),
+    })
+  }
+
+  /** Good tags for these keys, in their order; undefined for one whose number the engine could not give. Throws when it is away. */
+  async hold(keys: readonly string[]): Promise<(HeldTag | undefined)[]> {
+    const now = this.#terms.clock.now()
+    return Promise.all(
+      keys.map((key) => {
+        const held = this.#held.get(key)
+        return held?.isGood(now) === true ? held : this.#askOnce(key)
+      }),
+    )
+  }
+
+  /** The same without asking: undefined unless all are known. */
+  known(keys: readonly string[]): HeldTag[] | undefined {
+    const now = this.#terms.clock.now()
+    const found: HeldTag[] = []
+    for (const key of keys) {
+      const held = this.#held.get(key)
+      if (held?.isGood(now) !== true) return undefined
+      found.push(held)
+    }
+    return found
+  }
+
+  /** Gives tags another number: all that was written under them is a miss from now on. */
+  async bump(keys: readonly string[], deadlineAt: number): Promise<void> {
+    const { engine, clock } = this.#terms
+    for (const key of keys) this.changed(key)
+    const bumps = keys.map((key) => {
+      const version = String(newVersion(clock))
+      const command = ['SET', key, version, 'PX', String(tagKeptMs)]
+      return engine.send({ commands: [command], key, deadlineAt, kind: 'write', idempotent: true })
+    })
+    const done = await Promise.allSettled(bumps)
+    // What was asked while the number changed may be the old one.
+    for (const key of keys) this.changed(key)
+    const failed = done.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** Somebody gave this tag another number, or may have. */
+  changed(key: string): boolean {
+    // An answer that is on its way may be older than the change.
+    this.#asking.delete(key)
+    const held = this.#held.peek(key)
+    if (held === undefined) return false
+    held.live = false
+    return this.#held.delete(key)
+  }
+
+  forgetAll(): void {
+    for (const [, tag] of this.#held.entries()) tag.live = false
+    this.#held.clear()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancelReminder?.()
+    this.forgetAll()
+  }
+
+  #askOnce(key: string): Promise<HeldTag | undefined> {
+    const asking = this.#asking.get(key)
+    if (asking !== undefined) return asking
+    const asked = this.#ask(key).finally(() => {
+      if (this.#asking.get(key) === asked) this.#asking.delete(key)
+    })
+    this.#asking.set(key, asked)
+    return asked
+  }
+
+  async #ask(key: string): Promise<HeldTag | undefined> {
+    const { reply, answer } = await this.#versions.ask(key)
+    const version = Number(reply.toString('latin1'))
+    if (!Number.isSafeInteger(version) || version <= 0) return undefined
+    const held = this.#held.peek(key)
+    // The number did not change while nobody could have told: entries that were read under it are good again.
+    if (held?.live === true && held.version === version) return this.#trust(held, answer)
+    if (held !== undefined) held.live = false
+    const tag = this.#trust(new HeldTag(key, version, answer.link, 0), answer)
+    this.#held.set(key, tag, 1)
+    this.#remind()
+    return tag
+  }
+
+  #trust(tag: HeldTag, { link }: Answer): HeldTag {
+    tag.link = link
+    tag.trustedUntil = this.#terms.clock.now() + this.#terms.trustMs(link)
+    return tag
+  }
+
+  #remind(): void {
+    if (this.#cancelReminder !== undefined || this.#closed) return
+    const { engine, clock } = this.#terms
+    this.#cancelReminder = clock.after(remindEveryMs, () => {
+      this.#cancelReminder = undefined
+      const keys: string[] = []
+      for (const [key, tag] of this.#held.entries()) {
+        if (tag.used && keys.length < mostReminded) keys.push(key)
+        tag.used = false
+      }
+      const deadlineAt = clock.monotonic() + this.#terms.deadlineMs()
+      for (const group of engine.group(keys)) {
+        const touched = group.map((index) => keys[index] as string)
+        const command = ['TOUCH', ...touched]
+        // Nobody waits for it; the next reminder comes anyway.
+        engine
+          .send({ commands: [command], key: touched[0] as string, deadlineAt, kind: 'read', from: 'primary' })
+          .catch(() => {})
+      }
+      if (this.#held.size > 0) this.#remind()
+    })
+  }
+}
