@@ -65,7 +65,9 @@ for (const [ours, peer] of compare) {
   if (ratio !== undefined) console.log(ratio)
 }
 
-const file = values.json ?? fileURLToPath(new URL(`results/${name}.json`, import.meta.url))
+// Part of a benchmark does not take the place of the whole.
+const title = [name, ...(values.part === undefined ? [] : [values.part]), ...(values.quick ? ['quick'] : [])].join('-')
+const file = values.json ?? fileURLToPath(new URL(`results/${title}.json`, import.meta.url))
 const result = {
   name,
   machine: { ...machine, loadAverageAfter: describeMachine(engine).loadAverage },

@@ -18,7 +18,7 @@ import { Subject, withSubject } from './subject.mjs'
 export const contender = (label, options = {}) => ({ label, name: label.split(',')[0] ?? label, options })
 
 /** @template T */
-export class Outcomes {
+class Outcomes {
   /** @type {Map<Contender, T[]>} */
   #figures = new Map()
   /** @type {Map<Contender, string>} */

@@ -13,11 +13,12 @@
  * @property {string} [variant] Of the library's settings.
  *
  * @typedef {() => Promise<unknown>} Load
+ * @typedef {{ ttl?: `${number}s`, tags?: string[] }} EntryOptions
  *
  * @typedef {object} Opened What a measurement may ask of a library; what it does not have is left out.
  * @property {(key: string) => unknown} get
- * @property {(key: string, load: Load, options?: { ttl?: string, tags?: string[] }) => unknown} getOrSet
- * @property {(key: string, value: unknown, options?: { ttl?: string, tags?: string[] }) => Promise<void>} set
+ * @property {(key: string, load: Load, options?: EntryOptions) => unknown} getOrSet
+ * @property {(key: string, value: unknown, options?: EntryOptions) => Promise<void>} set
  * @property {(key: string) => unknown} [peek]
  * @property {() => Promise<void>} [clear]
  * @property {(tags: readonly string[]) => Promise<void>} [invalidateTags]
@@ -39,7 +40,7 @@ export class Subject {
   /** @type {Map<number, { resolve: (answer: any) => void, reject: (error: Error) => void }>} */
   #asked = new Map()
 
-  /** @param {string} name A file in `subjects`. */
+  /** @param {string} name One of the subjects of `worker.mjs`. */
   constructor(name) {
     this.name = name
     this.#child = fork(worker, [name], {

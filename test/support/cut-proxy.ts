@@ -7,7 +7,7 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import type { Address } from '../../packages/cache/src/engine/topology.ts'
 
-export type Direction = 'requests' | 'answers'
+type Direction = 'requests' | 'answers'
 
 export interface CutProxy {
   /** What the client is given instead of the engine's address. */

@@ -134,12 +134,14 @@ async function ask({ port, credentials, ca }: NodeTerms, args: readonly string[]
   }
 }
 
+const openssl = 'openssl'
+
 /** A certificate for 127.0.0.1 and localhost that is its own authority, made with openssl in a few milliseconds. */
 export function makeCertificate(dir: string): { readonly certificate: string; readonly key: string } {
   const paths = { certificate: `${dir}/node.crt`, key: `${dir}/node.key` }
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
   const files = ['-keyout', paths.key, '-out', paths.certificate, '-days', '2']
-  execFileSync('openssl', ['req', '-x509', ...curve, ...names, ...files], { stdio: 'pipe' })
+  execFileSync(openssl, ['req', '-x509', ...curve, ...names, ...files], { stdio: 'pipe' })
   return paths
 }

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { createClient } from 'redis'
 import { afterEach, expect, test } from 'vitest'
 import type { Address } from '../../../packages/cache/src/engine/topology.ts'
+import type { EngineNode } from '../../support/cache-engines.ts'
 import { startCluster, startReplicated, startSentinel, startStandalone } from '../../support/cache-engines.ts'
 import { startCutProxy } from '../../support/cut-proxy.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -94,12 +95,13 @@ test('a Cluster is up with all its replicas within 3.5 s, and promotes one when 
   expect(await first?.command('CLUSTER', 'KEYSLOT', 'foo')).toBe(12_182)
   await expect(first?.command('GET', 'foo')).rejects.toThrow(`MOVED 12182 127.0.0.1:${third?.address.port}`)
   await first?.kill()
-  const rolesAre = async (...wanted: string[]): Promise<boolean> => {
-    const roles = await Promise.all(replicas.map((replica) => replica.command('ROLE')))
-    return roles.every((role, shard) => Array.isArray(role) && role[0] === wanted[shard])
-  }
-  await eventually(() => rolesAre('master', 'slave', 'slave'), { withinMs: 5000 })
+  await eventually(async () => expect(await Promise.all(replicas.map(roleOf))).toEqual(['master', 'slave', 'slave']))
 })
+
+const roleOf = async (node: EngineNode): Promise<unknown> => {
+  const role = await node.command('ROLE')
+  return Array.isArray(role) ? role[0] : role
+}
 
 test('Sentinels promote a replica when the primary is killed', async () => {
   const { primary, replicas, sentinels, masterName } = await open(startSentinel())
