@@ -7,8 +7,9 @@
  * durable writes alone, and the writes with their WAIT in one call, which the engine writes one behind the other and
  * sends again as a whole or not at all. WAIT stands outside of transactions and scripts, where it would not wait.
  *
- * Every command that comes here leaves a trace in the engine each time it is sent (`operations.ts`): a repeated DEL that
- * finds nothing would write nothing, and WAIT would have nothing to wait for while the first DEL is still on its way.
+ * WAIT is promised for writes. So every command that comes here writes each time it is sent (`operations.ts`): a DEL that
+ * was done over a connection which is lost, and is repeated over another, finds nothing and would write nothing, while
+ * the first one may still be on its way to the replicas.
  *
  * One WAIT serves all writes of one turn of the event loop that go to the same group of keys.
  */

@@ -30,7 +30,10 @@ export interface ScriptDefinition {
 
 export interface Operation {
   readonly id: string
-  /** Who gives an id himself may give it twice by mistake, for two different things: that is told, not answered. */
+  /**
+   * Who gives an id himself may give it twice by mistake, for two different things: that is told, not answered. An id that
+   * was made up here fits whatever is asked under it, because its caller was told it with the error.
+   */
   readonly givenByCaller: boolean
   /** Where it is remembered. */
   readonly key: string
@@ -52,7 +55,7 @@ local known = redis.call('GET', KEYS[1])
 if known then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
   local memory = cmsgpack.unpack(known)
-  if memory[1] ~= ARGV[2] then return redis.error_reply('${reusedWord} another write had this operation id') end
+  if memory[1] ~= ARGV[2] and memory[1] ~= '' and ARGV[2] ~= '' then return redis.error_reply('${reusedWord} another write had this operation id') end
   return memory[2]
 end
 local done, reply = true, false
@@ -72,7 +75,9 @@ function onceInMemory(
   if (Buffer.isBuffer(known)) {
     world.call('PEXPIRE', key, rememberMs)
     const [which, reply] = deserialize(known) as [string, unknown]
-    if (which !== fingerprint.toString()) throw new ReplyError(`${reusedWord} another write had this operation id`)
+    const asked = fingerprint.toString()
+    if (which !== asked && which !== '' && asked !== '')
+      throw new ReplyError(`${reusedWord} another write had this operation id`)
     return reply
   }
   const reply = work()
@@ -158,7 +163,11 @@ ${lua}
 end
 local ok
 ok, reply = pcall(body, {unpack(KEYS, 2)}, {unpack(ARGV, 3)})
-if not ok then reply = type(reply) == 'table' and {err = reply.err} or redis.error_reply(tostring(reply)) end
+if not ok then
+  -- Engines before 7 put the place in front.
+  local text = string.gsub(type(reply) == 'table' and reply.err or tostring(reply), '^@user_script: ?%d+: %-?', '')
+  reply = redis.error_reply(text)
+end
 if reply == nil then reply = false end
 if type(reply) == 'table' and reply.err then
   for _, word in ipairs({${passing.map((word) => `'${word}'`).join(', ')}}) do
