@@ -117,14 +117,17 @@ export function keepingOf(
 ): Keeping {
   const said = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
   const appendOnly = config.appendOnly ?? said('aof_enabled')
-  const connected = [...info.matchAll(/^slave\d+:.*state=online/gm)].length
+  const connected = said('connected_slaves')
+  // Some that are connected have nothing yet. Proxies and other engines may leave the lines out that tell.
+  const listed = /^slave\d+:/m.test(info)
+  const inStep = [...info.matchAll(/^slave\d+:.*state=online/gm)].length
   return {
     node,
     policy: config.policy ?? said('maxmemory_policy'),
     appendOnly: appendOnly === undefined ? undefined : appendOnly === 'yes' || appendOnly === '1',
     // INFO does not say whether snapshots are taken at all.
     snapshots: config.save === undefined ? undefined : config.save.trim() !== '',
-    replicas: said('connected_slaves') === undefined ? undefined : connected,
+    replicas: connected === undefined ? undefined : listed ? inStep : Number(connected),
   }
 }
 
