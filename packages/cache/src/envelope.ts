@@ -1,0 +1,185 @@
+/**
+ * What the engine keeps for a key: a head that says what the bytes are and until when they are good, and the payload.
+ * The head comes first and its numbers have fixed places, so that a script can compare a version or take a lock
+ * without touching the payload. Little endian:
+ *
+ *    0 u16 magic "HF"        2 u8 layout              3 u8 kind            4 u16 length of the head
+ *    6 u8 codec              7 u8 compression         8 f64 version       16 f64 the store's version, NaN for none
+ *   24 f64 created at       32 f64 fresh until       40 f64 stale until   48 f32 how long the load took, ms
+ *   52 u8 copies            53 u8 number of tags     54 u16 reserved      56 f64 lock token, 0 for none
+ *   64 f64 locked until     72 tags: each u16 length, name in UTF-8, f64 version
+ *
+ * The payload begins where the head says that it ends, not where the tags do: what a later version adds to the head is
+ * skipped by this one. What cannot be skipped gets another layout, which this one does not read.
+ */
+import type { Lifetime } from './entry.ts'
+import { CacheError } from './errors.ts'
+
+/**
+ * Places for scripts. `GETRANGE` and `SETRANGE` count from 0, as here; `string.sub` and `struct.unpack` of Lua count
+ * from 1: add one. Tokens and times are doubles, eight bytes each.
+ */
+export const envelopeAt = { kind: 3, version: 8, lockToken: 56, lockUntil: 64, tags: 72 } as const
+
+/** `absent`: the source says that there is nothing. `loading`: somebody's lock on a missing key. `failed`: a load has just failed. */
+const kinds = ['value', 'absent', 'loading', 'failed'] as const
+
+export interface EnvelopeTag {
+  readonly name: string
+  /** What the tag's version was when the entry was made. */
+  readonly version: number
+}
+
+export interface EnvelopeHead extends Lifetime {
+  readonly kind: (typeof kinds)[number]
+  /** See `Codec.id`. */
+  readonly codec: number
+  /** 0 none, 1 gzip, 2 brotli, 3 zstd. */
+  readonly compression: number
+  /** Unique for each write: a safe integer above 0. */
+  readonly version: number
+  /** The store's own version of the value, if it has one. */
+  readonly sourceVersion: number | null
+  /** In how many copies the key is kept: at least 1. */
+  readonly copies: number
+  /** Whose load this entry waits for; 0 for nobody's. */
+  readonly lockToken: number
+  /** By the engine's clock. */
+  readonly lockUntil: number
+  readonly tags: readonly EnvelopeTag[]
+}
+
+export interface Envelope extends EnvelopeHead {
+  /** A view of the bytes that were opened, not a copy. */
+  readonly payload: Buffer
+}
+
+const magic = 0x4648
+const layout = 1
+/** A tag without its name. */
+const tagBytes = 10
+const longestHead = 0xffff
+const mostTags = 0xff
+const noTags: readonly EnvelopeTag[] = []
+
+export function writeEnvelope(head: EnvelopeHead, payload: Buffer): Buffer {
+  const { tags } = head
+  let length = envelopeAt.tags
+  for (const { name } of tags) length += tagBytes + Buffer.byteLength(name)
+  if (length > longestHead || tags.length > mostTags) throw tooManyTags(tags.length, length)
+  const bytes = Buffer.allocUnsafe(length + payload.length)
+  bytes.writeUInt16LE(magic, 0)
+  bytes[2] = layout
+  bytes[3] = kinds.indexOf(head.kind)
+  bytes.writeUInt16LE(length, 4)
+  bytes[6] = head.codec
+  bytes[7] = head.compression
+  bytes.writeDoubleLE(head.version, 8)
+  bytes.writeDoubleLE(head.sourceVersion ?? Number.NaN, 16)
+  bytes.writeDoubleLE(head.createdAt, 24)
+  bytes.writeDoubleLE(head.freshUntil, 32)
+  bytes.writeDoubleLE(head.staleUntil, 40)
+  bytes.writeFloatLE(head.loadMs, 48)
+  bytes[52] = head.copies
+  bytes[53] = tags.length
+  bytes.writeUInt16LE(0, 54)
+  bytes.writeDoubleLE(head.lockToken, 56)
+  bytes.writeDoubleLE(head.lockUntil, 64)
+  let at: number = envelopeAt.tags
+  for (const { name, version } of tags) {
+    const nameEnd = writeName(bytes, name, at + 2)
+    bytes.writeUInt16LE(nameEnd - at - 2, at)
+    at = bytes.writeDoubleLE(version, nameEnd)
+  }
+  bytes.set(payload, length)
+  return bytes
+}
+
+/** Undefined for what is not ours to read: foreign, cut short, of another layout, or with numbers that cannot be. Never throws. */
+export function openEnvelope(bytes: Buffer): Envelope | undefined {
+  if (bytes.length < envelopeAt.tags || bytes.readUInt16LE(0) !== magic || bytes[2] !== layout) return undefined
+  const kind = kinds[bytes[3] as number]
+  const headEnd = bytes.readUInt16LE(4)
+  if (kind === undefined || headEnd < envelopeAt.tags || headEnd > bytes.length) return undefined
+  const version = bytes.readDoubleLE(8)
+  const sourceVersion = bytes.readDoubleLE(16)
+  const createdAt = bytes.readDoubleLE(24)
+  const freshUntil = bytes.readDoubleLE(32)
+  const staleUntil = bytes.readDoubleLE(40)
+  const loadMs = bytes.readFloatLE(48)
+  const lockToken = bytes.readDoubleLE(56)
+  const lockUntil = bytes.readDoubleLE(64)
+  if (!(Number.isSafeInteger(version) && version > 0)) return undefined
+  if (!Number.isNaN(sourceVersion) && !Number.isSafeInteger(sourceVersion)) return undefined
+  if (!Number.isFinite(createdAt) || Number.isNaN(freshUntil) || Number.isNaN(staleUntil)) return undefined
+  if (!(Number.isFinite(loadMs) && loadMs >= 0)) return undefined
+  if (!(Number.isSafeInteger(lockToken) && lockToken >= 0) || Number.isNaN(lockUntil)) return undefined
+  const tagCount = bytes[53] as number
+  const tags = tagCount === 0 ? noTags : readTags(bytes, tagCount, headEnd)
+  if (tags === undefined) return undefined
+  return {
+    kind,
+    codec: bytes[6] as number,
+    compression: bytes[7] as number,
+    version,
+    sourceVersion: Number.isNaN(sourceVersion) ? null : sourceVersion,
+    createdAt,
+    freshUntil,
+    staleUntil,
+    loadMs,
+    copies: bytes[52] || 1,
+    lockToken,
+    lockUntil,
+    tags,
+    payload: bytes.subarray(headEnd),
+  }
+}
+
+function readTags(bytes: Buffer, count: number, end: number): readonly EnvelopeTag[] | undefined {
+  const tags: EnvelopeTag[] = []
+  let at: number = envelopeAt.tags
+  for (let left = count; left > 0; left--) {
+    if (at + tagBytes > end) return undefined
+    const nameEnd = at + 2 + bytes.readUInt16LE(at)
+    if (nameEnd + 8 > end) return undefined
+    const version = bytes.readDoubleLE(nameEnd)
+    if (!(Number.isSafeInteger(version) && version > 0)) return undefined
+    tags.push({ name: readName(bytes, at + 2, nameEnd), version })
+    at = nameEnd + 8
+  }
+  return tags
+}
+
+/** Names are short and mostly ASCII: a few bytes are sooner put by hand than by a call out of JavaScript. Answers their end. */
+function writeName(bytes: Buffer, name: string, from: number): number {
+  if (name.length > 24) return from + bytes.write(name, from)
+  for (let index = 0; index < name.length; index++) {
+    const code = name.charCodeAt(index)
+    if (code > 0x7f) return from + bytes.write(name, from)
+    bytes[from + index] = code
+  }
+  return from + name.length
+}
+
+function readName(bytes: Buffer, from: number, to: number): string {
+  // Every entry has the tag of its cache's `clear`, with a name of one letter.
+  const first = bytes[from] as number
+  if (to - from === 1 && first < 0x80) return String.fromCharCode(first)
+  return bytes.toString('utf8', from, to)
+}
+
+function tooManyTags(tags: number, headBytes: number): CacheError {
+  return new CacheError('INVALID', `${tags} tags make a head of ${headBytes} bytes: use fewer or shorter ones`, {
+    tags,
+    headBytes,
+  })
+}
+
+/**
+ * Something in the engine that cannot become a value: cut short, of another codec or shape, too large. Whoever reads
+ * treats it as a miss and tells of it. The message says why in constant words, because what the bytes hold must not
+ * get into a log.
+ */
+export class NotUsable extends Error {
+  override readonly name = 'NotUsable'
+}
