@@ -1,10 +1,21 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import { Askers } from './asking.ts'
+import { clusterTopology } from './cluster.ts'
 import type { Engine } from './engine.ts'
-import { Router, type RouterTerms } from './router.ts'
+import { Router, type RouterPorts, type RouterTerms } from './router.ts'
+import { sentinelTopology } from './sentinel.ts'
 import { standaloneTopology } from './standalone.ts'
 import type { Address, Ask, Topology } from './topology.ts'
+
+type Addresses = readonly [Address, ...Address[]]
+
+interface TopologyPorts {
+  readonly ask: Ask
+  readonly trouble: (error: Error) => void
+  readonly clock: Clock
+}
 
 /** Where the engine is, and how this process shows itself there. */
 export interface Target {
@@ -35,18 +46,53 @@ export interface Target {
 export function openEngine(target: Target, { clock }: { readonly clock: Clock }): Engine {
   const [first, ...others] = target.addresses
   if (first === undefined) throw new CacheError('INVALID', 'an engine needs an address to start from')
-  const topology = (ask: Ask): Topology => topologyOf(target, [first, ...others], ask)
+  const addresses = [first, ...others] as const
+  const topology: RouterPorts['topology'] = (ports) => topologyOf(target, addresses, { ...ports, clock })
   return new Router(termsOf(target), { clock, topology })
 }
 
-function topologyOf(target: Target, addresses: readonly [Address, ...Address[]], _ask: Ask): Topology {
+function topologyOf(target: Target, addresses: Addresses, { ask, clock, trouble }: TopologyPorts): Topology {
   switch (target.topology) {
     case 'standalone':
-      return standaloneTopology([addresses[0]])
+      return standaloneTopology(addresses)
+    case 'cluster':
+      return clusterTopology({ seeds: addresses, ask, clock })
+    case 'sentinel':
+      return overSentinels(target, addresses, { ask, clock, trouble })
     default:
-      throw new CacheError('INVALID', `there is no way yet to open a ${target.topology}`)
+      return target.topology satisfies never
   }
 }
+
+function overSentinels(target: Target, sentinels: Addresses, { ask, clock, trouble }: TopologyPorts): Topology {
+  const { masterName, sentinelUser: user, sentinelPassword: password } = target
+  if (masterName === undefined)
+    throw new CacheError('INVALID', 'Sentinels are asked by the name of a primary: masterName')
+  const { node } = termsOf(target)
+  const askers = new Askers({ ...node, ...nothingSpecial, user, password, db: undefined, zones: false }, clock)
+  const topology = sentinelTopology({
+    sentinels,
+    masterName,
+    ask: (address, commands, withinMs) => askers.ask(address, commands, withinMs),
+    askNode: ask,
+    subscribe: askers.listen,
+    clock,
+    trouble,
+  })
+  return {
+    get layout() {
+      return topology.layout
+    },
+    suspect: (because) => topology.suspect(because),
+    onChange: (listener) => topology.onChange(listener),
+    close() {
+      topology.close()
+      askers.close()
+    },
+  }
+}
+
+const nothingSpecial = { cluster: false, checkRole: false, blocking: false }
 
 function termsOf(target: Target): RouterTerms {
   const { tls, user, password, db, zone, track } = target

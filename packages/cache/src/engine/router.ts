@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import { askWithin } from './asking.ts'
 import { pauseMs } from './backoff.ts'
 import type { Breaker } from './breaker.ts'
 import { Deadlines } from './deadlines.ts'
@@ -41,7 +42,7 @@ export interface RouterTerms {
 export interface RouterPorts {
   readonly clock: Clock
   /** Made with the way to ask nodes, over connections that are there anyway. */
-  readonly topology: (ask: Ask) => Topology
+  readonly topology: (ports: { readonly ask: Ask; readonly trouble: (error: Error) => void }) => Topology
 }
 
 interface Placed {
@@ -95,7 +96,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#listeners = parent === undefined ? noListeners() : parent.#listeners
     this.#places = new Uint16Array(terms.clustered ? slotCount : 1)
     this.#startedAt = ports.clock.monotonic()
-    this.#topology = ports.topology((address, commands, withinMs) => this.#ask(address, commands, withinMs))
+    this.#topology = ports.topology({
+      ask: (address, commands, withinMs) => this.#ask(address, commands, withinMs),
+      trouble: (error) => this.trouble(error),
+    })
     this.#topology.onChange((layout, because) => this.#follow(layout, because))
     if (this.#topology.layout !== undefined) this.#follow(this.#topology.layout, 'the first look')
     if (parent === undefined) this.#armPulse()
@@ -182,12 +186,18 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#closed = true
     this.#stopPulse?.()
     if (this.#parent === undefined) this.#topology.close()
-    for (const lane of this.#lanes.values()) await lane.close()
+    else this.#parent.#forget(this)
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
     await this.#subscriber?.close()
     for (const flight of this.#parked) this.#reject(flight, closedError())
     this.#parked.clear()
     for (const node of this.#nodes.values()) node.close('the engine was closed')
     if (this.#parent === undefined) this.#deadlines.close()
+  }
+
+  /** A lane that was closed by itself: the same purpose gets a new one. */
+  #forget(lane: Router): void {
+    for (const [purpose, known] of this.#lanes) if (known === lane) this.#lanes.delete(purpose)
   }
 
   // What a flight tells.
@@ -571,28 +581,9 @@ export class Router implements Engine, FlightEnd, NodeHearing {
 
   /** Over the connection that is there or will be needed; it goes when the layout does not have the node. */
   #ask(address: Address, commands: Parameters<Ask>[1], withinMs: number): Promise<readonly unknown[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        reject(closedError())
-        return
-      }
-      // As a replica: whether it takes writes is what it will be asked.
-      const node = this.#nodeAt(address, 'replica')
-      const tooLate = (): void => reject(new Error(`${node.name} did not answer within ${withinMs} ms`))
-      const stop = this.#clock.after(withinMs, tooLate)
-      const ask = (): void => {
-        node
-          .ask(commands)
-          .then(resolve, reject)
-          .finally(stop)
-          .catch(() => {})
-      }
-      if (node.isConnected) ask()
-      else {
-        node.open()
-        node.whenTurned(ask)
-      }
-    })
+    if (this.#closed) return Promise.reject(closedError())
+    // As a replica: whether it takes writes is what it will be asked.
+    return askWithin(this.#nodeAt(address, 'replica'), commands, { withinMs, clock: this.#clock })
   }
 
   /** The topology as a lane sees it: the same, and not the lane's to close. */

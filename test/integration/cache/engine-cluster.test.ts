@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemClock as clock } from '../../../packages/cache/src/clock.ts'
+import type { Answer, Call, Engine } from '../../../packages/cache/src/engine/engine.ts'
+import { openEngine } from '../../../packages/cache/src/engine/open-engine.ts'
+import { slotOf } from '../../../packages/cache/src/engine/slots.ts'
+import { CacheError } from '../../../packages/cache/src/errors.ts'
+import { type EngineNode, type StartedCluster, startCluster } from '../../support/cache-engines.ts'
+import { eventually } from '../../support/eventually.ts'
+
+let cluster: StartedCluster
+beforeAll(async () => {
+  cluster = await startCluster()
+})
+afterAll(() => cluster?.close())
+
+const opened: Engine[] = []
+afterAll(() => Promise.all(opened.map((engine) => engine.close())))
+
+function open(track: readonly string[] = []): Engine {
+  const engine = openEngine({ topology: 'cluster', addresses: cluster.addresses, track }, { clock })
+  opened.push(engine)
+  return engine
+}
+
+const one = (kind: Call['kind'], withinMs: number, ...command: string[]): Call => ({
+  commands: [command],
+  key: command[1] ?? null,
+  kind,
+  deadlineAt: clock.monotonic() + withinMs,
+})
+
+const replyOf = async (answer: Promise<Answer>): Promise<unknown> => (await answer).replies[0]
+
+/** A key in the slots of the shard with this number. */
+const keyOf = (engine: Engine, shard: number): string => engine.primaryKeys()[shard] ?? ''
+
+test('finds the node of every key, and groups keys by their slot', async () => {
+  const engine = open()
+  const keys = Array.from({ length: 100 }, (_, number) => `key:${number}`)
+  await Promise.all(keys.map((key) => engine.send(one('write', 2000, 'SET', key, key))))
+  const groups = engine.group(['a{1}', 'b', 'c{1}'])
+  expect(groups).toEqual([[0, 2], [1]])
+  expect(await Promise.all(keys.map((key) => replyOf(engine.send(one('read', 2000, 'GET', key)))))).toEqual(keys)
+  expect(engine.primaryKeys()).toHaveLength(3)
+})
+
+test('reads from a replica only where that is wanted, and says so', async () => {
+  const engine = open()
+  await engine.send(one('write', 2000, 'SET', 'copied', 'v'))
+  const fromReplica = (): Promise<Answer> => engine.send({ ...one('read', 1000, 'GET', 'copied'), from: 'replica' })
+  await eventually(async () => (await fromReplica()).replies[0] === 'v')
+  expect((await fromReplica()).role).toBe('replica')
+  expect((await engine.send(one('read', 1000, 'GET', 'copied'))).role).toBe('primary')
+})
+
+test('follows a slot that moves, before, while and after it does', async () => {
+  const engine = open(['{moving}'])
+  await engine.send(one('write', 2000, 'SET', '{moving}a', '1'))
+  await engine.send(one('write', 2000, 'SET', '{moving}b', '2'))
+  const slot = slotOf('{moving}')
+  const owner = await ownerOf(slot)
+  const target = cluster.primaries.find((node) => node !== owner) as EngineNode
+  const [from, to] = [await idOf(owner), await idOf(target)]
+  const dead: string[] = []
+  engine.on('unlinked', (link) => dead.push(link.node))
+  await target.command('CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', from)
+  await owner.command('CLUSTER', 'SETSLOT', `${slot}`, 'MIGRATING', to)
+  await owner.command('MIGRATE', '127.0.0.1', `${target.address.port}`, '{moving}a', '0', '1000')
+  // One key is there and one is still here.
+  expect(await replyOf(engine.send(one('read', 1000, 'GET', '{moving}a')))).toBe('1')
+  expect(await replyOf(engine.send(one('read', 1000, 'GET', '{moving}b')))).toBe('2')
+  const transaction = [['MULTI'], ['INCR', '{moving}a'], ['INCR', '{moving}a'], ['EXEC']]
+  const done = await engine.send({ ...one('write', 1000, 'EXEC', '{moving}a'), commands: transaction })
+  expect(done.replies).toEqual(['OK', 'QUEUED', 'QUEUED', [2, 3]])
+  const both = engine.send(one('read', 5000, 'MGET', '{moving}a', '{moving}b'))
+  await owner.command('MIGRATE', '127.0.0.1', `${target.address.port}`, '{moving}b', '0', '1000')
+  expect(await replyOf(both)).toEqual(['3', '2'])
+  await target.command('CLUSTER', 'SETSLOT', `${slot}`, 'NODE', to)
+  await owner.command('CLUSTER', 'SETSLOT', `${slot}`, 'NODE', to)
+  expect(await replyOf(engine.send(one('read', 1000, 'GET', '{moving}b')))).toBe('2')
+  await eventually(() => dead.includes(`127.0.0.1:${owner.address.port}`))
+})
+
+test('a primary dies: long calls are answered, and nothing is done twice', async () => {
+  const engine = open(['counter'])
+  await eventually(() => engine.primaryKeys().length === 3)
+  const key = keyOf(engine, 1)
+  const [slotOwner, other] = [await ownerOf(slotOf(key)), keyOf(engine, 0)]
+  const linked = new Set<string>()
+  engine.on('linked', (link) => linked.add(link.node))
+  let acknowledged = 0
+  let unknown = 0
+  const errors: string[] = []
+  const until = clock.monotonic() + 4500
+  const write = async (): Promise<void> => {
+    while (clock.monotonic() < until) {
+      try {
+        await engine.send({ ...one('write', 8000, 'INCR', key), patient: true })
+        acknowledged++
+      } catch (error) {
+        if (error instanceof CacheError && error.code === 'INDETERMINATE') unknown++
+        else errors.push(String(error))
+      }
+      await pause(5)
+    }
+  }
+  const read = async (): Promise<void> => {
+    while (clock.monotonic() < until) {
+      await engine
+        .send({ ...one('read', 8000, 'GET', key), patient: true })
+        .catch((error) => errors.push(String(error)))
+      await engine.send(one('read', 1000, 'GET', other)).catch((error) => errors.push(String(error)))
+      await pause(5)
+    }
+  }
+  const running = [write(), write(), write(), read(), read()]
+  await pause(300)
+  const killedAt = clock.monotonic()
+  await slotOwner.kill()
+  const impatient = eventually(async () => {
+    const startedAt = clock.monotonic()
+    const error = await engine.send(one('read', 1000, 'GET', key)).catch((refusal: unknown) => refusal)
+    return error instanceof CacheError && error.code === 'UNAVAILABLE' && clock.monotonic() - startedAt < 100
+  })
+  await impatient
+  const found = engine.send({ ...one('write', 8000, 'SET', `{${key}}found`, '1'), patient: true })
+  expect((await found).role).toBe('primary')
+  console.log(`the new primary took writes ${Math.round(clock.monotonic() - killedAt)} ms after the kill`)
+  await Promise.all(running)
+  expect(errors).toEqual([])
+  const counted = Number(await replyOf(engine.send(one('read', 1000, 'GET', key))))
+  // Replication is asynchronous: what the dead primary alone had acknowledged may be lost, but never doubled.
+  expect(counted).toBeLessThanOrEqual(acknowledged + unknown)
+  expect(counted).toBeGreaterThan(acknowledged - 20)
+  console.log({ counted, acknowledged, unknown })
+  const successor = (await engine.send(one('read', 1000, 'GET', key))).link
+  expect(successor.live).toBe(true)
+  await slotOwner.restart()
+}, 30_000)
+
+async function ownerOf(slot: number): Promise<EngineNode> {
+  for (const node of cluster.nodes) {
+    const nodes = String(await node.command('CLUSTER', 'NODES'))
+    const myself = nodes.split('\n').find((line) => line.includes('myself')) ?? ''
+    const ranges = myself
+      .split(' ')
+      .slice(8)
+      .filter((range) => !range.startsWith('['))
+    const has = ranges.some((range) => {
+      const [from, to = from] = range.split('-').map(Number)
+      return slot >= (from ?? 0) && slot <= (to ?? 0)
+    })
+    if (has) return node
+  }
+  throw new Error(`nobody has slot ${slot}`)
+}
+
+const idOf = async (node: EngineNode): Promise<string> => String(await node.command('CLUSTER', 'MYID'))
+const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve))
