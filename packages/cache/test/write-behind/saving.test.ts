@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CacheError } from '../../src/errors.ts'
 import { pauseMs, saveBatch } from '../../src/write-behind/saving.ts'
