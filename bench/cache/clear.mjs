@@ -17,6 +17,9 @@ export async function benchClear({ bench, quick, runs = quick ? 1 : 5 }) {
     const outcomes = await alternately({ contenders, runs, say: bench.say, what: 'clear' }, (one) =>
       opened(one, { ports }, (here) =>
         opened(one, { ports }, async (there) => {
+          // Once for the programs to be warm and their connections to be open, once to be counted.
+          await invalidated(here, there, `warm${serial++}-`, 'invalidateTags', ['sale'])
+          await invalidated(here, there, `warm${serial++}-`, 'clear')
           const tagged = await invalidated(here, there, `tagged${serial++}-`, 'invalidateTags', ['sale'])
           const cleared = await invalidated(here, there, `cleared${serial++}-`, 'clear')
           return { tagged, cleared }

@@ -16,6 +16,7 @@ export async function benchCoherence({ bench, quick, runs = quick ? 1 : 5 }) {
   const contenders = [
     contender('holdfast'),
     contender('bentocache'),
+    contender('cacheable'),
     contender('node-redis, its client-side cache', { variant: 'tracking' }),
   ]
   const outcomes = await alternately({ contenders, runs, say: bench.say, what: 'cut link' }, async (one) => {
