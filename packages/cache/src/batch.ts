@@ -15,10 +15,15 @@ export interface Asked<R, N> {
   readonly note: N
 }
 
+/** Called instead of a promise: on the way of a hit, each promise between costs as much as finding the value. */
+export interface Asker<R, N> {
+  answered(reply: R, answer: Answer, note: N): void
+  failed(error: unknown): void
+}
+
 interface Question<R, N> {
   readonly key: string
-  readonly resolve: (asked: Asked<R, N>) => void
-  readonly reject: (error: unknown) => void
+  readonly asker: Asker<R, N>
 }
 
 export interface BatchTerms<N> {
@@ -42,10 +47,14 @@ export class Batch<R, N = undefined> {
     this.#terms = terms
   }
 
-  ask(key: string): Promise<Asked<R, N>> {
-    return new Promise((resolve, reject) => {
-      if (this.#questions.length === 0) queueMicrotask(() => process.nextTick(() => this.#leave()))
-      this.#questions.push({ key, resolve, reject })
+  ask(key: string, asker: Asker<R, N>): void {
+    if (this.#questions.length === 0) queueMicrotask(() => process.nextTick(() => this.#leave()))
+    this.#questions.push({ key, asker })
+  }
+
+  asked(key: string): Promise<Asked<R, N>> {
+    return new Promise((resolve, failed) => {
+      this.ask(key, { answered: (reply, answer, note) => resolve({ reply, answer, note }), failed })
     })
   }
 
@@ -54,11 +63,14 @@ export class Batch<R, N = undefined> {
     this.#questions = []
     const { engine, clock, deadlineMs } = this.#terms
     const deadlineAt = clock.monotonic() + deadlineMs()
-    const keys = questions.map(({ key }) => key)
-    for (const group of engine.group(keys)) {
+    const groups = engine.group(questions.map(({ key }) => key))
+    for (const group of groups) {
       for (let from = 0; from < group.length; from += mostKeys) {
-        const asked = group.slice(from, from + mostKeys).map((index) => questions[index] as Question<R, N>)
-        this.#send(asked, deadlineAt)
+        const some = group.slice(from, from + mostKeys)
+        this.#send(
+          some.map((index) => questions[index] as Question<R, N>),
+          deadlineAt,
+        )
       }
     }
   }
@@ -66,16 +78,16 @@ export class Batch<R, N = undefined> {
   #send(asked: readonly Question<R, N>[], deadlineAt: number): void {
     const { engine, kind } = this.#terms
     const keys = asked.map(({ key }) => key)
-    const key = keys[0] as string
     const { command, note } = this.#terms.command(keys)
-    engine.send({ commands: [command], key, deadlineAt, kind, idempotent: true, bytes: true }).then(
+    const call = { commands: [command], key: keys[0] as string, deadlineAt, kind, idempotent: true, bytes: true }
+    engine.send(call).then(
       (answer) => {
         const [reply] = answer.replies
         const replies = Array.isArray(reply) ? (reply as R[]) : [reply as R]
-        for (let i = 0; i < asked.length; i++) asked[i]?.resolve({ reply: replies[i] as R, answer, note })
+        for (let i = 0; i < asked.length; i++) asked[i]?.asker.answered(replies[i] as R, answer, note)
       },
       (error: unknown) => {
-        for (const question of asked) question.reject(error)
+        for (const { asker } of asked) asker.failed(error)
       },
     )
   }

@@ -214,46 +214,46 @@ export class Cache {
     return this.#prefix + checkKey(key)
   }
 
-  async #get<T>(key: string, name: string, options: ReadOptions<T> | undefined): Promise<unknown> {
+  #get<T>(key: string, name: string, options: ReadOptions<T> | undefined): Promise<unknown> {
     this.#core.assertOpen()
     const settings = entrySettings(this.#entry, options)
     const reading = this.#reads.get(name, key, settings, options?.allowStale === true)
-    const found = await withSignal(reading, options?.signal)
-    this.#count(key, found)
-    if (found === undefined && options?.fallback !== undefined) return this.#fallBack(undefined, options)
-    if (options?.meta !== true) return found?.value
-    return found === undefined ? { value: undefined, source: 'none', ageMs: 0, stale: false } : this.#meta(found)
+    return withSignal(reading, options?.signal).then((found) => {
+      this.#count(key, found)
+      if (found === undefined && options?.fallback !== undefined) return this.#fallBack(undefined, options)
+      if (options?.meta !== true) return found?.value
+      return found === undefined ? { value: undefined, source: 'none', ageMs: 0, stale: false } : this.#meta(found)
+    })
   }
 
-  async #getOrLoad<T>(
+  #getOrLoad<T>(
     key: string,
     name: string,
     loader: Loader<unknown>,
     options: ReadOptions<T> | undefined,
   ): Promise<unknown> {
     this.#core.assertOpen()
-    try {
-      const held = this.#core.local?.peek(name)
-      const settings = entrySettings(this.#entry, options)
-      writable(settings)
-      const request = { key, name, loader, settings }
-      if (held !== undefined && this.#mayServeStale(name, held, settings)) {
-        this.#reads.refresh(request, held)
-        this.#hit(key, true)
-        return options?.meta === true ? this.#withMeta(held, this.#core.clock.now(), true) : held.value
-      }
-      const found = await withSignal(this.#reads.getOrLoad(request), options?.signal)
+    const settings = entrySettings(this.#entry, options)
+    writable(settings)
+    const request = { key, name, loader, settings }
+    const held = this.#core.local?.peek(name)
+    if (held !== undefined && this.#mayServeStale(name, held, settings)) {
+      this.#reads.refresh(request, held)
+      this.#hit(key, true)
+      const value = options?.meta === true ? this.#withMeta(held, this.#core.clock.now(), true) : held.value
+      return Promise.resolve(value)
+    }
+    const reading = withSignal(this.#reads.getOrLoad(request), options?.signal)
+    const answer = reading.then((found) => {
       this.#count(key, found)
       return options?.meta === true ? this.#meta(found) : found.value
-    } catch (error) {
-      const isOurs = error instanceof CacheError && (error.code === 'INVALID' || error.code === 'ABORTED')
-      if (isOurs || options?.fallback === undefined) throw error
-      return this.#fallBack(error, options)
-    }
+    })
+    return options?.fallback === undefined ? answer : answer.catch((error) => this.#fallBack(error, options))
   }
 
   #fallBack<T>(error: unknown, options: ReadOptions<T>): unknown {
     const { fallback } = options
+    if (error instanceof CacheError && (error.code === 'INVALID' || error.code === 'ABORTED')) throw error
     this.#core.events.counters.fallbacks++
     const value = typeof fallback === 'function' ? (fallback as (error: unknown) => T)(error) : fallback
     return options.meta === true ? { value, source: 'fallback', ageMs: 0, stale: true } : value

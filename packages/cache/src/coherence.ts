@@ -20,6 +20,8 @@ import { Tags } from './tags.ts'
 export class Reading {
   /** Whether the key was told of since the read began. */
   barred = false
+  /** Another read of the same key. */
+  next: Reading | undefined
   #wake: (() => void) | undefined
 
   changed(): void {
@@ -64,7 +66,7 @@ export class Coherence {
   readonly tags: Tags
   readonly #terms: CoherenceTerms
   readonly #versions: Batch<Buffer>
-  readonly #readings = new Map<string, Set<Reading>>()
+  readonly #readings = new Map<string, Reading>()
   readonly #stop: (() => void)[]
   /** Whether changes are told at all: then a link that is not live is a gap and not a matter of course. */
   #told = false
@@ -102,15 +104,22 @@ export class Coherence {
   /** Call `end` when the read is over. */
   begin(key: string): Reading {
     const reading = new Reading()
-    const readings = this.#readings.get(key)
-    if (readings === undefined) this.#readings.set(key, new Set([reading]))
-    else readings.add(reading)
+    reading.next = this.#readings.get(key)
+    this.#readings.set(key, reading)
     return reading
   }
 
   end(key: string, reading: Reading): void {
-    const readings = this.#readings.get(key)
-    if (readings?.delete(reading) === true && readings.size === 0) this.#readings.delete(key)
+    const first = this.#readings.get(key)
+    if (first === reading) {
+      // Nearly always there is one, and it is this.
+      if (reading.next === undefined) this.#readings.delete(key)
+      else this.#readings.set(key, reading.next)
+      return
+    }
+    for (let before = first; before !== undefined; before = before.next) {
+      if (before.next === reading) before.next = reading.next
+    }
   }
 
   /** This process has changed the key: nobody is told of what he did himself. */
@@ -120,15 +129,14 @@ export class Coherence {
 
   /** This process has filled the key: who waits for it here may look again. */
   filledHere(key: string): void {
-    const readings = this.#readings.get(key)
-    if (readings !== undefined) for (const reading of readings) reading.wake()
+    for (let reading = this.#readings.get(key); reading !== undefined; reading = reading.next) reading.wake()
   }
 
   /** Compares a held entry with the engine's, by version. If they are the same it is good again, else it is dropped. Throws when the engine is away. */
   async revalidate(key: string, held: Held): Promise<boolean> {
     const { local, clock } = this.#terms
     const [{ reply, answer }, tags] = await Promise.all([
-      this.#versions.ask(key),
+      this.#versions.asked(key),
       this.tags.hold(held.tags.map((tag) => tag.key)),
     ])
     if (local?.peek(key) !== held) return false
@@ -149,7 +157,7 @@ export class Coherence {
     this.#closed = true
     for (const stop of this.#stop) stop()
     this.tags.close()
-    for (const readings of this.#readings.values()) for (const reading of readings) reading.wake()
+    for (const key of this.#readings.keys()) this.filledHere(key)
     await this.#sweeping
   }
 
@@ -158,7 +166,7 @@ export class Coherence {
     if (keys === null) {
       local?.clear()
       this.tags.forgetAll()
-      for (const readings of this.#readings.values()) for (const reading of readings) reading.changed()
+      for (const key of this.#readings.keys()) this.#bar(key)
       onChanged(null)
       return
     }
@@ -172,8 +180,7 @@ export class Coherence {
   }
 
   #bar(key: string): void {
-    const readings = this.#readings.get(key)
-    if (readings !== undefined) for (const reading of readings) reading.changed()
+    for (let reading = this.#readings.get(key); reading !== undefined; reading = reading.next) reading.changed()
   }
 
   #sweepSoon(): void {

@@ -14,7 +14,7 @@ import { LocalTier } from './local-tier.ts'
 import { lockMs } from './lookup.ts'
 import type { CacheSettings } from './options.ts'
 import { Pending } from './pending.ts'
-import type { Found } from './read.ts'
+import type { ReadFlight } from './read.ts'
 import { Recently } from './recently.ts'
 import { readOrLock } from './scripts.ts'
 import { loadingEntry } from './space.ts'
@@ -40,8 +40,8 @@ export class Core {
   readonly events: Events
   readonly local: LocalTier<Held> | null
   readonly coherence: Coherence
-  readonly flights = new Flights<Found>()
-  readonly refreshes = new Flights<unknown>()
+  readonly flights = new Flights<ReadFlight>()
+  readonly refreshes = new Flights<ReadFlight>()
   readonly loads: Loads
   readonly hot: HotKeys
   readonly pending: Pending

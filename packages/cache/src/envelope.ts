@@ -135,6 +135,11 @@ export function openEnvelope(bytes: Buffer): Envelope | undefined {
   }
 }
 
+/** Whether these bytes are an entry that a later version of this library has written. */
+export function isNewerLayout(bytes: Buffer): boolean {
+  return bytes.length > 2 && bytes.readUInt16LE(0) === magic && (bytes[2] as number) > layout
+}
+
 function readTags(bytes: Buffer, count: number, end: number): readonly EnvelopeTag[] | undefined {
   const tags: EnvelopeTag[] = []
   let at: number = envelopeAt.tags

@@ -2,40 +2,49 @@
  * One piece of work for each key: whoever comes while it is under way gets the same promise, its value or its error.
  * The promise is there before anything is asked, so that a thousand callers in one tick are one.
  *
- * A flight answers before it has landed: the value is known as soon as it is loaded, and the key is busy until the
- * engine has it, too.
+ * A flight answers before it lands: the value is known as soon as it is loaded, and the key is busy until the engine has
+ * it, too.
  */
-export interface Flight<T> {
+export class Flight<T> {
+  readonly key: string
   readonly answer: Promise<T>
-  /** When the key is free again. Never rejects. */
-  readonly landed: Promise<unknown>
+  /** Only the first word counts. */
+  resolve!: (value: T) => void
+  reject!: (error: unknown) => void
+
+  constructor(key: string) {
+    this.key = key
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
 }
 
-export class Flights<T> {
-  readonly #flights = new Map<string, Flight<T>>()
+export class Flights<F extends { readonly key: string }> {
+  readonly #flights = new Map<string, F>()
 
   get size(): number {
     return this.#flights.size
   }
 
-  current(key: string): Promise<T> | undefined {
-    return this.#flights.get(key)?.answer
+  current(key: string): F | undefined {
+    return this.#flights.get(key)
   }
 
-  join(key: string, begin: () => Flight<T>): Promise<T> {
-    const current = this.#flights.get(key)
-    if (current !== undefined) return current.answer
-    const flight = begin()
-    this.#flights.set(key, flight)
-    void flight.landed.then(() => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key)
-    })
-    return flight.answer
+  /** From now on until it lands, this is the flight of its key. */
+  takeOff(flight: F): void {
+    this.#flights.set(flight.key, flight)
+  }
+
+  /** The key is free again, unless a later flight has it. */
+  land(flight: F): void {
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
   }
 
   /** Whoever comes from now on begins anew: what is under way began before the key was changed. */
   forget(key: string): void {
-    this.#flights.delete(key)
+    if (this.#flights.size > 0) this.#flights.delete(key)
   }
 
   forgetAll(): void {

@@ -1,9 +1,10 @@
 /** What the engine knows of a key, and the lock of its load. Decides nothing: the read does. */
 import type { Reading } from './coherence.ts'
 import type { Core } from './core.ts'
-import type { Answer, Engine, ReadFrom } from './engine/engine.ts'
+import type { Answer, ReadFrom } from './engine/engine.ts'
+import type { Script } from './engine/script.ts'
 import { freshness } from './entry.ts'
-import { type Envelope, openEnvelope } from './envelope.ts'
+import { type Envelope, isNewerLayout, openEnvelope } from './envelope.ts'
 import { type Held, isCoherent } from './held.ts'
 import { doubleBytes, lockEntry, releaseLock, renewLock } from './scripts.ts'
 import { loadingEntry, type Space } from './space.ts'
@@ -21,9 +22,20 @@ export type Seen =
   | { readonly kind: 'theirs'; readonly token: number }
   /** Nothing there, and no lock to be had: the engine takes no writes. */
   | { readonly kind: 'none' }
+  /** Bytes that no cache has written. */
+  | { readonly kind: 'foreign' }
+
+/** Who wants to know; called instead of a promise, as in `Asker`. */
+export interface Seer {
+  saw(seen: Seen): void
+  failed(error: unknown): void
+}
 
 /** For how long a lock outlives the last sign of life of whoever loads. */
 export const lockMs = 2000
+
+const none = { kind: 'none' } as const
+const dead = { kind: 'dead' } as const
 
 export class Lookup {
   readonly #core: Core
@@ -32,6 +44,14 @@ export class Lookup {
   constructor(core: Core, space: Space) {
     this.#core = core
     this.#space = space
+  }
+
+  /** Whether something is held locally that may be right and has to be compared first. */
+  isInDoubt(name: string): boolean {
+    const { local, clock } = this.#core
+    if (local === null) return false
+    const held = local.peek(name)
+    return held !== undefined && freshness(held, clock.now()) === 'fresh'
   }
 
   /** What is held locally, after it was compared if it was in doubt. */
@@ -45,23 +65,22 @@ export class Lookup {
   }
 
   /** Reads, and takes the lock where nothing is. */
-  async readOrLock(name: string, key: string, reading: Reading): Promise<Seen> {
-    for (let cleared = false; ; cleared = true) {
-      const { reply, answer, note: token } = await this.#core.locks.ask(name)
-      if (reply === 1) return { kind: 'ours', token }
-      if (!Buffer.isBuffer(reply)) return { kind: 'none' }
-      const seen = await this.#open(name, key, reply, answer, reading)
-      if (seen !== undefined) return seen
-      if (cleared) return { kind: 'none' }
-      await this.#clear(name)
-    }
+  readOrLock(name: string, key: string, reading: Reading, seer: Seer): void {
+    this.#core.locks.ask(name, {
+      answered: (reply, answer, token) => {
+        if (reply === 1) seer.saw({ kind: 'ours', token })
+        else this.#see(name, key, reply, answer, reading, seer)
+      },
+      failed: (error) => seer.failed(error),
+    })
   }
 
   /** Reads without a lock. */
-  async read(name: string, key: string, reading: Reading): Promise<Seen> {
-    const { reply, answer } = await this.#core.gets.ask(name)
-    if (!Buffer.isBuffer(reply)) return { kind: 'none' }
-    return (await this.#open(name, key, reply, answer, reading)) ?? { kind: 'none' }
+  read(name: string, key: string, reading: Reading, seer: Seer): void {
+    this.#core.gets.ask(name, {
+      answered: (reply, answer) => this.#see(name, key, reply, answer, reading, seer),
+      failed: (error) => seer.failed(error),
+    })
   }
 
   /** Reads from another copy. */
@@ -69,27 +88,23 @@ export class Lookup {
     const commands = [['GET', name]]
     const answer = await this.#core.engine.send({ commands, key: name, deadlineAt, kind: 'read', bytes: true, from })
     const [reply] = answer.replies
-    if (!Buffer.isBuffer(reply)) return { kind: 'none' }
-    return (await this.#open(name, key, reply, answer, reading)) ?? { kind: 'none' }
+    return new Promise((saw, failed) => this.#see(name, key, reply, answer, reading, { saw, failed }))
   }
 
   /** Takes the lock of an entry that is there. Null: somebody else has it. */
   async lock(name: string): Promise<number | null> {
-    const { engine, clock } = this.#core
-    const token = newVersion(clock)
-    const args = [loadingEntry(token), doubleBytes(token), String(lockMs)]
-    const taken = await this.#script(engine, name, { script: lockEntry, keys: [name], args })
+    const token = newVersion(this.#core.clock)
+    const taken = await this.#script(lockEntry, name, [loadingEntry(token), doubleBytes(token), String(lockMs)])
     return taken === 0 ? null : token
   }
 
   /** Keeps the lock until the answer is called. */
   keepLock(name: string, token: number): () => void {
-    const { engine, clock } = this.#core
+    const { clock } = this.#core
     let cancel: () => void = () => {}
     const renew = (): void => {
-      const args = [doubleBytes(token), String(lockMs)]
       // A lock that cannot be kept is found out when the value is written.
-      this.#script(engine, name, { script: renewLock, keys: [name], args }).catch(() => {})
+      this.#script(renewLock, name, [doubleBytes(token), String(lockMs)]).catch(() => {})
       cancel = clock.after(lockMs / 3, renew)
     }
     cancel = clock.after(lockMs / 3, renew)
@@ -98,21 +113,24 @@ export class Lookup {
 
   /** Gives the lock back without a value. Nobody waits for it: if it does not get there, the lock runs out. */
   release(name: string, token: number): void {
-    const { engine, coherence } = this.#core
-    this.#script(engine, name, { script: releaseLock, keys: [name], args: [doubleBytes(token)] }).then(
-      () => coherence.filledHere(name),
+    this.#script(releaseLock, name, [doubleBytes(token)]).then(
+      () => this.#core.coherence.filledHere(name),
       () => {},
     )
   }
 
-  async #script(
-    engine: Engine,
-    name: string,
-    command: { script: typeof lockEntry; keys: readonly string[]; args: readonly (string | Buffer)[] },
-  ): Promise<unknown> {
+  /** Takes away what is not ours to read, so that it can be locked. */
+  async clear(name: string): Promise<void> {
     const deadlineAt = this.#core.deadlineAt()
-    const { replies } = await engine.send({
-      commands: [command],
+    const commands = [['UNLINK', name]]
+    await this.#core.engine.send({ commands, key: name, deadlineAt, kind: 'write', idempotent: true })
+  }
+
+  async #script(script: Script, name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+    const deadlineAt = this.#core.deadlineAt()
+    const commands = [{ script, keys: [name], args }]
+    const { replies } = await this.#core.engine.send({
+      commands,
       key: name,
       deadlineAt,
       kind: 'write',
@@ -121,53 +139,87 @@ export class Lookup {
     return replies[0]
   }
 
-  /** Undefined: bytes of somebody else, which may be cleared away. */
-  async #open(name: string, key: string, bytes: Buffer, answer: Answer, reading: Reading): Promise<Seen | undefined> {
-    const { clock, local, events, coherence } = this.#core
-    const envelope = openEnvelope(bytes)
-    if (envelope === undefined) return this.#unusable(key, bytes)
-    if (envelope.kind === 'loading') return { kind: 'theirs', token: envelope.lockToken }
-    const now = clock.now()
-    if (freshness(envelope, now) === 'expired') return { kind: 'dead' }
-    const tags = await this.#currentTags(envelope)
-    if (tags === undefined) return { kind: 'dead' }
-    try {
-      const decoded = envelope.kind === 'absent' ? undefined : this.#space.decode(envelope)
-      const value = decoded instanceof Promise ? await decoded : decoded
-      const { link } = answer
-      const held = this.#space.hold(envelope, { value, tags, link, bytes: bytes.length }, coherence.trustMs(link))
-      const isTold = answer.role === 'primary' || answer.link.live
-      if (isTold && !reading.barred) local?.set(name, held, held.bytes)
-      return { kind: 'entry', held, role: answer.role }
-    } catch (error) {
-      events.counters.unusable++
-      events.emit('unusable', { key, because: error instanceof Error ? error.message : String(error) })
-      return { kind: 'dead' }
-    }
+  #see(name: string, key: string, reply: unknown, answer: Answer, reading: Reading, seer: Seer): void {
+    if (!Buffer.isBuffer(reply)) return seer.saw(none)
+    const envelope = openEnvelope(reply)
+    if (envelope === undefined) return seer.saw(this.#foreign(key, reply))
+    if (envelope.kind === 'loading') return seer.saw({ kind: 'theirs', token: envelope.lockToken })
+    if (freshness(envelope, this.#core.clock.now()) === 'expired') return seer.saw(dead)
+    const { length } = reply
+    const tags = this.#knownTags(envelope)
+    if (tags !== undefined) return this.#open({ name, key, envelope, length, tags, answer, reading, seer })
+    this.#askTags(envelope).then(
+      (asked) => this.#open({ name, key, envelope, length, tags: asked, answer, reading, seer }),
+      (error) => seer.failed(error),
+    )
   }
 
-  #unusable(key: string, bytes: Buffer): Seen | undefined {
+  #open({ name, key, envelope, length, tags, answer, reading, seer }: Opening): void {
+    if (tags === 'dead') return seer.saw(dead)
+    const keep = (value: unknown): void => {
+      const { coherence, local } = this.#core
+      const { link, role } = answer
+      const held = this.#space.hold(envelope, { value, tags, link, bytes: length }, coherence.trustMs(link))
+      if (local !== null && !reading.barred && (role === 'primary' || link.live)) local.set(name, held, length)
+      seer.saw({ kind: 'entry', held, role })
+    }
+    const refuse = (error: unknown): void => {
+      this.#unusable(key, error instanceof Error ? error.message : String(error))
+      seer.saw(dead)
+    }
+    let decoded: unknown
+    try {
+      decoded = envelope.kind === 'absent' ? undefined : this.#space.decode(envelope)
+    } catch (error) {
+      return refuse(error)
+    }
+    if (decoded instanceof Promise) decoded.then(keep, refuse)
+    else keep(decoded)
+  }
+
+  #foreign(key: string, bytes: Buffer): Seen {
+    // Two versions of this library side by side must not take each other's entries away.
+    const isNewer = isNewerLayout(bytes)
+    this.#unusable(key, isNewer ? 'the layout of a newer version of this library' : 'bytes that no cache has written')
+    return isNewer ? none : { kind: 'foreign' }
+  }
+
+  #unusable(key: string, because: string): void {
     const { events } = this.#core
     events.counters.unusable++
-    const isNewer = bytes.length > 2 && bytes.readUInt16LE() === 0x4648 && (bytes[2] as number) > 1
-    const because = isNewer ? 'the layout of a newer version of this library' : 'bytes that no cache has written'
     events.emit('unusable', { key, because })
-    // Two versions side by side must not take each other's entries away.
-    return isNewer ? { kind: 'none' } : undefined
   }
 
-  async #clear(name: string): Promise<void> {
-    const { engine } = this.#core
-    const deadlineAt = this.#core.deadlineAt()
-    await engine.send({ commands: [['UNLINK', name]], key: name, deadlineAt, kind: 'write', idempotent: true })
+  /** The tags of an entry, if this process knows their numbers. `dead`: one of them has another now. */
+  #knownTags({ tags }: Envelope): readonly HeldTag[] | 'dead' | undefined {
+    const known: HeldTag[] = []
+    for (const { name, version } of tags) {
+      const key = this.#space.tagKeyOf(name)
+      if (key === undefined) return 'dead'
+      const tag = this.#core.coherence.tags.known(key)
+      if (tag === undefined) return undefined
+      if (tag.version !== version) return 'dead'
+      known.push(tag)
+    }
+    return known
   }
 
-  /** The tags of an entry if all still have the numbers that it was written under. */
-  async #currentTags({ tags }: Envelope): Promise<readonly HeldTag[] | undefined> {
+  async #askTags({ tags }: Envelope): Promise<readonly HeldTag[] | 'dead'> {
     const keys = tags.map(({ name }) => this.#space.tagKeyOf(name))
-    if (keys.includes(undefined)) return undefined
-    const { tags: holder } = this.#core.coherence
-    const held = holder.known(keys as string[]) ?? (await holder.hold(keys as string[]))
-    return held.every((tag, index) => tag?.version === tags[index]?.version) ? (held as HeldTag[]) : undefined
+    if (keys.includes(undefined)) return 'dead'
+    const held = await this.#core.coherence.tags.hold(keys as string[])
+    return held.every((tag, index) => tag?.version === tags[index]?.version) ? (held as HeldTag[]) : 'dead'
   }
+}
+
+interface Opening {
+  readonly name: string
+  readonly key: string
+  readonly envelope: Envelope
+  /** Of the whole entry, in bytes. */
+  readonly length: number
+  readonly tags: readonly HeldTag[] | 'dead'
+  readonly answer: Answer
+  readonly reading: Reading
+  readonly seer: Seer
 }

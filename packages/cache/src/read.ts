@@ -18,15 +18,16 @@ import type { Reading } from './coherence.ts'
 import { type Core, noLink } from './core.ts'
 import { freshness, isEarly, type Lifetime, lifetime } from './entry.ts'
 import { CacheError } from './errors.ts'
+import { Flight } from './flights.ts'
 import type { Held } from './held.ts'
 import { type Loader, runLoader, unchanged } from './loader.ts'
 import { Lookup, type Seen } from './lookup.ts'
-import { type EntrySettings, entrySettings, writable } from './options.ts'
+import { type EntryOptions, type EntrySettings, entrySettings, writable } from './options.ts'
 import type { Space } from './space.ts'
 import type { HeldTag } from './tags.ts'
 import { sizeOf } from './value.ts'
 import { newVersion } from './versions.ts'
-import { Writes } from './write.ts'
+import type { Writes } from './write.ts'
 
 export type Source = 'local' | 'primary' | 'replica' | 'loader' | 'fallback' | 'none'
 
@@ -51,20 +52,25 @@ export interface Request {
 }
 
 /** A read that everybody who asks for the key has joined. */
-interface Flight {
+export class ReadFlight extends Flight<Found> {
+  readonly request: Request
   readonly reading: Reading
   /** What there is if the load takes too long or fails. */
   stale: Held | undefined
-  /** Until when the key is busy after its callers have been answered. */
-  filled: Promise<unknown> | undefined
+  /** Ends the wait for the soft deadline. */
+  cancelSoon: (() => void) | undefined
+
+  constructor(request: Request, reading: Reading) {
+    super(request.name)
+    this.request = request
+    this.reading = reading
+  }
 }
 
 /** What a load begins with. */
 interface Start {
   /** Null: nobody else is kept from loading, and nothing is written afterwards. */
   readonly token: number | null
-  /** The numbers of the tags from before the load: if one changes while it runs, its result is a miss. */
-  readonly tags: readonly (HeldTag | undefined)[] | null
   readonly away: boolean
 }
 
@@ -96,117 +102,176 @@ export class Reads {
 
   /** One load for all who ask. What is the caller's own, his signal and his fallback, comes after it. */
   getOrLoad(request: Request): Promise<Found> {
-    return this.#core.flights.join(request.name, () => this.#takeOff(request))
+    const { flights, coherence } = this.#core
+    const current = flights.current(request.name)
+    if (current !== undefined) return current.answer
+    const flight = new ReadFlight(request, coherence.begin(request.name))
+    flights.takeOff(flight)
+    this.#beSoon(flight)
+    if (this.#isPlain(request)) this.#flyPlain(flight)
+    else void this.#fly(flight)
+    return flight.answer
   }
 
   /** Renews an entry that is still served: one at a time, and only where nobody else does. */
   refresh(request: Request, held: Held): void {
     const { refreshes, backoff, coherence } = this.#core
     const { name } = request
-    if (backoff.holds(name)) return
-    void refreshes.join(name, () => {
-      const flight: Flight = { reading: coherence.begin(name), stale: held, filled: undefined }
-      const refreshed = this.#refresh(request, flight)
-      // A refresh that failed has been told of as a failed load; the entry is served as long as it lasts.
-      const landed = this.#landed(name, flight, refreshed)
-      return { answer: landed, landed }
-    })
+    if (backoff.holds(name) || refreshes.current(name) !== undefined) return
+    const flight = new ReadFlight(request, coherence.begin(name))
+    flight.stale = held
+    // Nobody waits for it: a refresh that fails is told of as a failed load, and the entry is served as long as it lasts.
+    flight.answer.catch(() => {})
+    refreshes.takeOff(flight)
+    this.#refresh(flight).catch((error: unknown) => this.#end(flight, error))
   }
 
-  /** What there is without loading; undefined for nothing. Never throws because the engine is away. */
-  async get(name: string, key: string, settings: EntrySettings, allowStale: boolean): Promise<Found | undefined> {
-    const { coherence, clock, wrote } = this.#core
+  /** What there is without loading; undefined for nothing. Never fails because the engine is away. */
+  get(name: string, key: string, settings: EntrySettings, allowStale: boolean): Promise<Found | undefined> {
+    const { coherence, clock } = this.#core
     const reading = coherence.begin(name)
-    try {
-      const held = await this.lookup.held(name)
-      if (held !== undefined) return found(held, 'local', false)
-      const seen =
-        settings.readFrom === 'primary' || wrote.holds(name)
-          ? await this.lookup.read(name, key, reading)
-          : await this.lookup.readCopy(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
-      if (seen.kind !== 'entry') return undefined
-      const isFresh = freshness(seen.held, clock.now()) === 'fresh'
-      return isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined
-    } catch (error) {
-      return await this.#instead(name, key, error)
-    } finally {
-      coherence.end(name, reading)
-    }
-  }
-
-  #takeOff(request: Request): { answer: Promise<Found>; landed: Promise<unknown> } {
-    const { name, settings } = request
-    const flight: Flight = { reading: this.#core.coherence.begin(name), stale: undefined, filled: undefined }
-    const flown = this.#fly(request, flight)
-    const landed = this.#landed(name, flight, flown)
-    const { softDeadlineMs } = settings
-    return { answer: Number.isFinite(softDeadlineMs) ? this.#soon(flown, flight, softDeadlineMs) : flown, landed }
-  }
-
-  async #landed(name: string, flight: Flight, flown: Promise<unknown>): Promise<void> {
-    await flown.catch(() => {})
-    await flight.filled
-    this.#core.coherence.end(name, flight.reading)
-  }
-
-  /** The same answer, but the stale value if that takes longer than `ms`. */
-  #soon(flown: Promise<Found>, flight: Flight, ms: number): Promise<Found> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#core.clock.after(ms, () => {
-        if (flight.stale !== undefined) resolve(found(flight.stale, 'local', true))
-      })
-      flown.finally(cancel).then(resolve, reject)
+      const failed = (error: unknown): void => {
+        coherence.end(name, reading)
+        this.#instead(name, key, error).then(resolve, reject)
+      }
+      const saw = (seen: Seen): void => {
+        coherence.end(name, reading)
+        if (seen.kind !== 'entry') return resolve(undefined)
+        const isFresh = freshness(seen.held, clock.now()) === 'fresh'
+        resolve(isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined)
+      }
+      if (!this.lookup.isInDoubt(name) && !this.#wantsCopy(name, settings)) {
+        return this.lookup.read(name, key, reading, { saw, failed })
+      }
+      this.#getSlowly(name, key, settings, reading).then(saw, failed)
     })
   }
 
-  async #fly(request: Request, flight: Flight): Promise<Found> {
+  async #getSlowly(name: string, key: string, settings: EntrySettings, reading: Reading): Promise<Seen> {
+    const held = await this.lookup.held(name)
+    if (held !== undefined) return { kind: 'entry', held, role: 'primary' }
+    if (this.#wantsCopy(name, settings)) {
+      return this.lookup.readCopy(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
+    }
+    return new Promise((saw, failed) => this.lookup.read(name, key, reading, { saw, failed }))
+  }
+
+  #wantsCopy(name: string, { readFrom }: EntrySettings): boolean {
+    return readFrom !== 'primary' && !this.#core.wrote.holds(name)
+  }
+
+  #isPlain({ name, settings }: Request): boolean {
+    return !this.lookup.isInDoubt(name) && !this.#wantsCopy(name, settings)
+  }
+
+  /** With a stale value, callers are answered at the soft deadline, whatever the flight still does. */
+  #beSoon(flight: ReadFlight): void {
+    const { softDeadlineMs } = flight.request.settings
+    if (softDeadlineMs === Number.POSITIVE_INFINITY) return
+    flight.cancelSoon = this.#core.clock.after(softDeadlineMs, () => {
+      if (flight.stale !== undefined) flight.resolve(found(flight.stale, 'local', true))
+    })
+  }
+
+  #land(flight: ReadFlight): void {
+    const { flights, refreshes, coherence } = this.#core
+    flight.cancelSoon?.()
+    flights.land(flight)
+    refreshes.land(flight)
+    coherence.end(flight.key, flight.reading)
+  }
+
+  #end(flight: ReadFlight, error: unknown): void {
+    flight.reject(error)
+    this.#land(flight)
+  }
+
+  #answer(flight: ReadFlight, answer: Found): void {
+    flight.resolve(answer)
+    this.#land(flight)
+  }
+
+  /** The way of nearly all reads: an entry is there, and it is fresh. Everything else goes on step by step. */
+  #flyPlain(flight: ReadFlight): void {
+    const { name, key, settings } = flight.request
+    const { clock } = this.#core
+    this.lookup.readOrLock(name, key, flight.reading, {
+      saw: (seen) => {
+        if (seen.kind === 'entry') {
+          const now = clock.now()
+          if (freshness(seen.held, now) === 'fresh' && !isEarly(seen.held, now, settings.earlyRefresh, clock.random)) {
+            return this.#answer(flight, found(seen.held, seen.role, false))
+          }
+        }
+        void this.#fly(flight, seen)
+      },
+      failed: (error) => void this.#flyAway(flight, error),
+    })
+  }
+
+  async #fly(flight: ReadFlight, first?: Seen): Promise<void> {
+    let seen: Found | Start
     try {
-      const seen = await this.#look(request, flight)
-      return 'source' in seen ? seen : await this.#load(request, flight, seen)
+      seen = await this.#look(flight, first)
     } catch (error) {
-      if (!isAway(error)) throw error
-      const instead = await this.#instead(request.name, request.key, error, flight.stale)
-      return instead ?? (await this.#load(request, flight, { token: null, tags: null, away: true }))
+      return this.#flyAway(flight, error)
+    }
+    if ('source' in seen) this.#answer(flight, seen)
+    else await this.#load(flight, seen)
+  }
+
+  /** The engine cannot be asked. */
+  async #flyAway(flight: ReadFlight, error: unknown): Promise<void> {
+    try {
+      const instead = await this.#instead(flight.request.name, flight.request.key, error, flight.stale)
+      if (instead !== undefined) this.#answer(flight, instead)
+      else await this.#load(flight, { token: null, away: true })
+    } catch (reason) {
+      this.#end(flight, reason)
     }
   }
 
   /** All that comes before a load: what was found, or what the load begins with. Throws when the engine is away. */
-  async #look(request: Request, flight: Flight): Promise<Found | Start> {
-    const { name, settings } = request
-    const { clock, coherence, backoff } = this.#core
-    const held = await this.lookup.held(name)
-    if (held !== undefined) return found(held, 'local', false)
-    const tags = coherence.tags.hold(this.#space.tagKeys(settings.tags))
-    // It is waited for below; until then nobody must miss its failure.
-    tags.catch(() => {})
+  async #look(flight: ReadFlight, first?: Seen): Promise<Found | Start> {
+    const { name, settings } = flight.request
+    const { clock, backoff } = this.#core
+    if (first === undefined) {
+      const held = await this.lookup.held(name)
+      if (held !== undefined) return found(held, 'local', false)
+    }
     let waitedFor: number | undefined
     let lookInMs: number = lookAgainMs.first
+    let cleared = false
     const loadAloneAt = clock.monotonic() + settings.hardDeadlineMs
-    for (;;) {
-      const seen = await this.#see(request, flight.reading)
+    for (let seen = first ?? (await this.#see(flight)); ; seen = await this.#see(flight)) {
       if (seen.kind === 'entry') {
         const now = clock.now()
         if (freshness(seen.held, now) === 'fresh') {
-          if (isEarly(seen.held, now, settings.earlyRefresh, clock.random)) this.refresh(request, seen.held)
+          if (isEarly(seen.held, now, settings.earlyRefresh, clock.random)) this.refresh(flight.request, seen.held)
           return found(seen.held, seen.role, false)
         }
         flight.stale = seen.held
         if (backoff.holds(name)) return found(seen.held, seen.role, true)
         if (now < seen.held.freshUntil + settings.staleWhileRevalidateMs) {
-          this.refresh(request, seen.held)
+          this.refresh(flight.request, seen.held)
           return found(seen.held, seen.role, true)
         }
       }
       if (seen.kind === 'entry' || seen.kind === 'dead') {
         const token = await this.lookup.lock(name)
-        if (token !== null) return { token, tags: await tags, away: false }
+        if (token !== null) return { token, away: false }
       }
-      if (seen.kind === 'ours') return { token: seen.token, tags: await tags, away: false }
+      if (seen.kind === 'ours') return { token: seen.token, away: false }
+      if (seen.kind === 'foreign' && !cleared) {
+        cleared = true
+        await this.lookup.clear(name)
+        continue
+      }
       // Lost twice: whoever it was that we waited for brought nothing, and neither may the next.
       const isLost = seen.kind === 'theirs' && waitedFor !== undefined && waitedFor !== seen.token
-      if (seen.kind === 'none' || isLost || clock.monotonic() > loadAloneAt) {
-        return { token: null, tags: null, away: false }
-      }
+      const isHopeless = seen.kind === 'none' || seen.kind === 'foreign'
+      if (isHopeless || isLost || clock.monotonic() > loadAloneAt) return { token: null, away: false }
       if (seen.kind === 'theirs') waitedFor = seen.token
       await flight.reading.woken(lookInMs * (0.5 + clock.random()), clock)
       this.#core.assertOpen()
@@ -214,13 +279,13 @@ export class Reads {
     }
   }
 
-  async #see({ name, key, settings }: Request, reading: Reading): Promise<Seen> {
-    const { wrote, clock } = this.#core
-    if (settings.readFrom !== 'primary' && !wrote.holds(name)) {
+  async #see({ request, reading }: ReadFlight): Promise<Seen> {
+    const { name, key, settings } = request
+    if (this.#wantsCopy(name, settings)) {
       const seen = await this.lookup.readCopy(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
-      if (seen.kind === 'entry' && freshness(seen.held, clock.now()) === 'fresh') return seen
+      if (seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh') return seen
     }
-    return this.lookup.readOrLock(name, key, reading)
+    return new Promise((saw, failed) => this.lookup.readOrLock(name, key, reading, { saw, failed }))
   }
 
   /** The primary cannot be asked: another copy, else what is held, however doubtful. Throws what is not the engine's fault. */
@@ -228,69 +293,83 @@ export class Reads {
     const { local, clock, events, coherence } = this.#core
     if (!isAway(error)) throw error
     events.counters.engineErrors++
-    const now = clock.now()
     if (this.#core.hasCopies()) {
       const reading = coherence.begin(name)
       const deadlineAt = this.#core.copyDeadlineAt()
       const seen = await this.lookup.readCopy(name, key, 'replica', deadlineAt, reading).catch(() => undefined)
       coherence.end(name, reading)
-      if (seen?.kind === 'entry' && freshness(seen.held, now) === 'fresh') return found(seen.held, 'replica', true)
+      if (seen?.kind === 'entry' && freshness(seen.held, clock.now()) === 'fresh') {
+        return found(seen.held, 'replica', true)
+      }
     }
     const held = local?.peek(name) ?? stale
-    return held !== undefined && freshness(held, now) === 'fresh' ? found(held, 'local', true) : undefined
+    return held !== undefined && freshness(held, clock.now()) === 'fresh' ? found(held, 'local', true) : undefined
   }
 
-  async #refresh(request: Request, flight: Flight): Promise<void> {
-    const { coherence } = this.#core
-    const tags = await coherence.tags.hold(this.#space.tagKeys(request.settings.tags))
-    const token = await this.lookup.lock(request.name)
-    if (token !== null) await this.#load(request, flight, { token, tags, away: false })
+  async #refresh(flight: ReadFlight): Promise<void> {
+    const token = await this.lookup.lock(flight.key)
+    if (token === null) this.#answer(flight, found(flight.stale as Held, 'local', true))
+    else await this.#load(flight, { token, away: false })
   }
 
-  async #load(request: Request, flight: Flight, start: Start): Promise<Found> {
-    const { name, key, loader, settings } = request
+  async #load(flight: ReadFlight, start: Start): Promise<void> {
+    const { name, key, loader, settings } = flight.request
     const { clock, loads, events, backoff, closing } = this.#core
-    const { token } = start
+    const { token, away } = start
+    const { stale } = flight
     const letGo = token === null ? () => {} : this.lookup.keepLock(name, token)
     const withinMs = settings.hardDeadlineMs
-    const stale = flight.stale
     let kept = settings
     const context = {
       key,
       stale:
         stale === undefined ? undefined : { value: stale.value, ageMs: Math.max(0, clock.now() - stale.createdAt) },
-      keepFor: (ttl: EntryTtl) => {
+      keepFor: (ttl: NonNullable<EntryOptions['ttl']>) => {
         kept = entrySettings(kept, { ttl })
       },
     }
-    let begunAt = 0
     try {
+      // The tags' numbers are those from before the load: one that changes while it runs makes its result a miss.
+      const tags = token === null ? null : await this.#holdTags(settings)
+      let begunAt = 0
       const loaded = await loads.run(
         () => {
           begunAt = clock.monotonic()
           return runLoader(loader, context, { clock, withinMs, closing })
         },
-        { away: start.away, withinMs },
+        { away, withinMs },
       )
       const loadMs = clock.monotonic() - begunAt
       events.counters.loads++
       events.counters.loadMs += loadMs
       if (events.heard('load')) events.emit('load', { key, ms: loadMs })
-      const { value, sourceVersion } = this.#valueOf(request, loaded, stale)
+      const { value, sourceVersion } = this.#valueOf(flight.request, loaded, stale)
       const now = clock.now()
-      const made = { value, sourceVersion, loadMs, now }
-      const fill = this.#fill({ ...request, settings: kept }, flight, start, made)
-      flight.filled = fill.finally(letGo).catch(() => {})
-      return { value, source: 'loader', createdAt: now, stale: false }
+      flight.resolve({ value, source: 'loader', createdAt: now, stale: false })
+      await this.#fill(flight, kept, { token, tags, away }, { value, sourceVersion, loadMs, now })
     } catch (error) {
-      letGo()
       if (token !== null) this.lookup.release(name, token)
       events.counters.loadErrors++
       const canServe = stale !== undefined && clock.now() < stale.staleUntil
       events.emit('loadFailed', { key, error, served: canServe ? 'stale' : 'error' })
-      if (!canServe) throw error
-      backoff.note(name, settings.errorBackoffMs * (0.5 + clock.random()))
-      return found(stale, 'local', true)
+      if (canServe) {
+        backoff.note(name, settings.errorBackoffMs * (0.5 + clock.random()))
+        flight.resolve(found(stale, 'local', true))
+      } else flight.reject(error)
+    } finally {
+      letGo()
+      this.#land(flight)
+    }
+  }
+
+  /** Null where their numbers are not to be had: then what is loaded is served and not kept. */
+  async #holdTags({ tags }: EntrySettings): Promise<readonly HeldTag[] | null> {
+    try {
+      const held = await this.#core.coherence.tags.hold(this.#space.tagKeys(tags))
+      return held.every((tag) => tag !== undefined) ? (held as HeldTag[]) : null
+    } catch (error) {
+      if (!isAway(error)) throw error
+      return null
     }
   }
 
@@ -303,9 +382,9 @@ export class Reads {
 
   /** Makes an entry of what was loaded, if it is still right. A cache that does not take it is no reason to fail. */
   async #fill(
-    { name, key, settings }: Request,
-    { reading }: Flight,
-    { token, tags, away }: Start,
+    { request: { name, key }, reading }: ReadFlight,
+    settings: EntrySettings,
+    { token, tags, away }: Start & { readonly tags: readonly HeldTag[] | null },
     { value, sourceVersion, loadMs, now }: Made,
   ): Promise<void> {
     const { clock, local, events, coherence } = this.#core
@@ -314,31 +393,28 @@ export class Reads {
       if (token !== null) this.lookup.release(name, token)
       return
     }
-    const terms = isAbsent ? { ...settings, ttlMs: settings.negativeTtlMs, staleIfErrorMs: 0 } : writable(settings)
-    const life = lifetime(terms, { now, loadMs, dice: clock.random })
-    const kind = isAbsent ? 'absent' : 'value'
-    if (token === null || tags === null) {
-      // Nobody else knows of it; it serves this process until the engine is back.
-      if (away) this.#keepAway(name, value, { ...life, kind, version: newVersion(clock) })
-      return
-    }
     try {
-      const good = tags.every((tag) => tag !== undefined) ? (tags as readonly HeldTag[]) : undefined
-      if (good === undefined) throw new CacheError('UNAVAILABLE', 'the engine could not number its tags')
-      const encoded = isAbsent ? undefined : await this.#space.encode(value)
+      const terms = isAbsent ? { ...settings, ttlMs: settings.negativeTtlMs, staleIfErrorMs: 0 } : writable(settings)
+      const life = lifetime(terms, { now, loadMs, dice: clock.random })
+      const kind = isAbsent ? 'absent' : 'value'
       const version = newVersion(clock)
+      // Nobody else knows of it; it serves this process until the engine is back.
+      if (away) return this.#keepAway(name, value, { ...life, kind, version })
+      if (token === null) return
+      if (tags === null) throw new CacheError('UNAVAILABLE', 'the engine could not number its tags')
+      const encoded = isAbsent ? undefined : await this.#space.encode(value)
       const tagNames = this.#space.tagNames(settings.tags)
-      const bytes = this.#space.write(encoded, life, { version, sourceVersion, tags: good, tagNames })
+      const bytes = this.#space.write(encoded, life, { version, sourceVersion, tags, tagNames })
       const answer = await this.#writes.fill(name, bytes, token, life)
       if (answer === undefined) throw new CacheError('UNAVAILABLE', 'the key was changed while it was loaded')
       if (!reading.barred) {
         const { link } = answer
-        const facts = { value, tags: good, link, bytes: bytes.length }
+        const facts = { value, tags, link, bytes: bytes.length }
         local?.set(name, this.#space.hold({ ...life, kind, version }, facts, coherence.trustMs(link)), bytes.length)
       }
       coherence.filledHere(name)
     } catch (error) {
-      this.lookup.release(name, token)
+      if (token !== null) this.lookup.release(name, token)
       events.emit('unfilled', { key, because: error instanceof Error ? error.message : String(error) })
     }
   }
@@ -350,8 +426,6 @@ export class Reads {
     local.set(name, this.#space.hold(life, { value, tags: [], link: noLink, bytes }, awayTrustMs), bytes)
   }
 }
-
-type EntryTtl = NonNullable<Parameters<typeof entrySettings>[1]>['ttl'] & {}
 
 function found(held: Held, source: Source, stale: boolean): Found {
   return { value: held.value, source, createdAt: held.createdAt, stale }

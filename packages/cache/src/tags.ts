@@ -93,16 +93,10 @@ export class Tags {
     )
   }
 
-  /** The same without asking: undefined unless all are known. */
-  known(keys: readonly string[]): HeldTag[] | undefined {
-    const now = this.#terms.clock.now()
-    const found: HeldTag[] = []
-    for (const key of keys) {
-      const held = this.#held.get(key)
-      if (held?.isGood(now) !== true) return undefined
-      found.push(held)
-    }
-    return found
+  /** The same for one tag without asking: undefined unless it is known. */
+  known(key: string): HeldTag | undefined {
+    const held = this.#held.get(key)
+    return held?.isGood(this.#terms.clock.now()) === true ? held : undefined
   }
 
   /** Gives tags another number: all that was written under them is a miss from now on. */
@@ -153,7 +147,7 @@ export class Tags {
   }
 
   async #ask(key: string): Promise<HeldTag | undefined> {
-    const { reply, answer } = await this.#versions.ask(key)
+    const { reply, answer } = await this.#versions.asked(key)
     const version = Number(reply.toString('latin1'))
     if (!Number.isSafeInteger(version) || version <= 0) return undefined
     const held = this.#held.peek(key)
