@@ -4,9 +4,8 @@
  * The version grows with every write of a partition, and so of a key: at least one more than the last, and at least the
  * microseconds of the engine's clock, so that an engine that came back empty does not begin again at 1.
  *
- * An operation that is known already changes nothing, and its first version is answered. It still writes a little: `WAIT`
- * counts from the last write of its own connection, and a try that came over a fresh connection and wrote nothing would
- * be told at once that everybody has it.
+ * An operation that is known already changes nothing, and its first version is answered. It still writes a little:
+ * `WAIT` promises something of the writes of its own connection only, and the try may have come over a fresh one.
  */
 import { defineScript } from '../engine/script.ts'
 import type { Partition } from './partitions.ts'

@@ -57,8 +57,8 @@ export class Guard {
     for (;;) {
       if (this.#closed) throw new CacheError('CLOSED', 'the write-behind was closed before it had started')
       try {
-        await this.#agreeOnPartitions()
         await this.#look(true)
+        await this.#agreeOnPartitions()
         break
       } catch (error) {
         const cause = cacheErrorOf(error)

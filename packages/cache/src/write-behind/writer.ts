@@ -49,6 +49,7 @@ interface Line {
 }
 
 const batchMax = 500
+const graceMs = 50
 const roomAgainMs = { from: 10, upTo: 200 }
 
 export class Writer {
@@ -107,7 +108,12 @@ export class Writer {
         sent: false,
         settle,
       }
-      const cancel = clock.after(settings.deadlineMs, () => settle(tooLate(waiting, settings.deadlineMs)))
+      const end = (): void => settle(tooLate(waiting, settings.deadlineMs))
+      let cancel = clock.after(settings.deadlineMs, () => {
+        if (!waiting.sent) return end()
+        // The engine answers by the same deadline, and knows better whether anything was done.
+        cancel = clock.after(graceMs, end)
+      })
       this.#queue(waiting)
     })
   }
