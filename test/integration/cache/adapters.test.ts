@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
-import { createClient, createCluster } from 'redis'
+import { createClient, createCluster, createSentinel } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../packages/cache/src/clock.ts'
 import { engineOver as engineOverIoredis } from '../../../packages/cache/src/engine/adapters/ioredis.ts'
@@ -8,17 +8,22 @@ import type { Call, Engine, Link } from '../../../packages/cache/src/engine/engi
 import { ReplyError } from '../../../packages/cache/src/engine/engine.ts'
 import { withMessages } from '../../../packages/cache/src/engine/messages.ts'
 import { defineScript } from '../../../packages/cache/src/engine/script.ts'
-import type { StartedEngine } from '../../support/cache-engines.ts'
-import { startCluster, startStandalone } from '../../support/cache-engines.ts'
+import type { StartedEngine, StartedSentinel } from '../../support/cache-engines.ts'
+import { startCluster, startSentinel, startStandalone } from '../../support/cache-engines.ts'
 import { eventually } from '../../support/eventually.ts'
 
 let standalone: StartedEngine
 let cluster: StartedEngine
+let sentinel: StartedSentinel
 beforeAll(async () => {
-  ;[standalone, cluster] = await Promise.all([startStandalone(), startCluster({ replicasPerShard: 0 })])
+  ;[standalone, cluster, sentinel] = await Promise.all([
+    startStandalone(),
+    startCluster({ replicasPerShard: 0 }),
+    startSentinel({ replicas: 1, sentinels: 1 }),
+  ])
 })
 afterAll(async () => {
-  await Promise.all([standalone?.close(), cluster?.close()])
+  await Promise.all([standalone?.close(), cluster?.close(), sentinel?.close()])
 })
 
 const cleanUp: (() => unknown)[] = []
@@ -57,6 +62,13 @@ const kinds: Record<string, () => Promise<Engine>> = {
     await client.connect()
     return opened(engineOverNodeRedis(client, { clock }))
   },
+  async 'node-redis sentinel'() {
+    const client = createSentinel({ name: sentinel.masterName, sentinelRootNodes: [...sentinel.addresses] })
+    client.on('error', quietly.on)
+    cleanUp.push(() => client.destroy())
+    await client.connect()
+    return opened(engineOverNodeRedis(client, { clock }))
+  },
   async 'node-redis cluster'() {
     const rootNodes = cluster.addresses.map((socket) => ({ socket }))
     const client = createCluster({ rootNodes })
@@ -66,6 +78,7 @@ const kinds: Record<string, () => Promise<Engine>> = {
     return opened(engineOverNodeRedis(client, { clock }))
   },
 }
+const clusters = ['ioredis Cluster', 'node-redis cluster']
 const standalones = ['ioredis Redis', 'node-redis client']
 
 function openKind(kind: string): Promise<Engine> {
@@ -119,7 +132,7 @@ describe.each(Object.keys(kinds))('an engine over %s', (kind) => {
     await engine.send(call(key('text'), [['SET', key('text'), 'x']]))
     const refusal = await engine.send(call(key('text'), [['INCR', key('text')]])).catch((error: unknown) => error)
     expect(refusal).toMatchObject({ code: 'REFUSED', cause: expect.any(ReplyError) })
-    const clustered = !standalones.includes(kind)
+    const clustered = clusters.includes(kind)
     expect(engine.group(['a', '{a}:2', 'b'])).toEqual(clustered ? [[0, 1], [2]] : [[0, 1, 2]])
     await eventually(() => engine.primaryKeys().length === (clustered ? 3 : 1))
     const lane = engine.lane('durable')
@@ -156,6 +169,14 @@ describe.each(Object.keys(kinds))('an engine over %s', (kind) => {
     await eventually(() => told.length >= 2)
     expect(told).toEqual([key('m'), key('n')])
     expect(link.live).toBe(true)
+    // Not every client says that its subscription was cut; the numbers of the messages do.
+    const { nodes } = clusters.includes(kind) ? cluster : kind.endsWith('sentinel') ? sentinel : standalone
+    await Promise.all(nodes.map((node) => node.command('CLIENT', 'KILL', 'TYPE', 'pubsub')))
+    writer.tell([key('cut')])
+    await eventually(() => told.includes(key('cut')) || !link.live)
+    await eventually(() => links.at(-1)?.live === true)
+    writer.tell([key('o')])
+    await eventually(() => told.includes(key('o')))
   })
 })
 

@@ -73,6 +73,7 @@ class MessageEngine implements Engine {
   #cancelBeat = (): void => {}
   #cancelRetry = (): void => {}
   #cancelSubscribe = (): void => {}
+  #cancelSettle = (): void => {}
   #closed = false
 
   constructor(engine: Engine, terms: MessageTerms) {
@@ -143,6 +144,7 @@ class MessageEngine implements Engine {
       this.#cancelBeat()
       this.#cancelRetry()
       this.#cancelSubscribe()
+      this.#cancelSettle()
       for (const stop of this.#stopListening) stop()
       this.#end('the cache was closed')
       await this.#say([{ sender: this.#terms.sender, seq: this.#seq, keys: 'bye' }], 100)
@@ -153,7 +155,7 @@ class MessageEngine implements Engine {
 
   /** Each second: says that we are there, and looks for those who are not any more. */
   #beat(): void {
-    const { clock, sender } = this.#terms
+    const { clock } = this.#terms
     this.#cancelBeat = clock.after(heartbeatMs, () => this.#beat())
     const now = clock.monotonic()
     for (const [name, { heardAt }] of this.#senders) {
@@ -162,8 +164,21 @@ class MessageEngine implements Engine {
       this.#renew(`${name} fell silent`)
     }
     if (this.#link !== undefined && now - this.#echoAt > silenceMs) this.#end('our own messages do not come back')
-    if (this.#unpublished.length > 0 || this.#waiting.size > 0) return
-    void this.#say([{ sender, seq: this.#seq, keys: [] }], publishWithinMs)
+    this.#sayWeAreThere()
+  }
+
+  /** The number of our last change; not while there are numbers that nobody can have heard. */
+  #sayWeAreThere(): void {
+    if (this.#closed || this.#unpublished.length > 0 || this.#waiting.size > 0) return
+    void this.#say([{ sender: this.#terms.sender, seq: this.#seq, keys: [] }], publishWithinMs)
+  }
+
+  /** The channel is listened to from here on. Our own voice after a while shows that it works, and begins the link. */
+  #settle(): void {
+    if (this.#closed) return
+    this.#listeningSince = this.#terms.clock.monotonic()
+    this.#cancelSettle()
+    this.#cancelSettle = this.#terms.clock.after(settleMs, () => this.#sayWeAreThere())
   }
 
   async #publish(): Promise<void> {
@@ -225,13 +240,13 @@ class MessageEngine implements Engine {
   }
 
   async #subscribe(failures: number): Promise<void> {
-    const { channel, clock, sender } = this.#terms
+    const { channel, clock } = this.#terms
     try {
       const subscription = await this.#engine.subscribe([channel], {
         message: ({ text }) => this.#hear(text),
         gap: (because) => {
           this.#end(because)
-          this.#listeningSince = clock.monotonic()
+          this.#settle()
         },
       })
       if (this.#closed) {
@@ -239,9 +254,7 @@ class MessageEngine implements Engine {
         return
       }
       this.#subscription = subscription
-      this.#listeningSince = clock.monotonic()
-      // Heard by ourselves, it is the first sign that the channel works.
-      void this.#say([{ sender, seq: this.#seq, keys: [] }], publishWithinMs)
+      this.#settle()
     } catch {
       if (this.#closed) return
       const pauseMs = Math.min(1000, 50 * 2 ** failures)
