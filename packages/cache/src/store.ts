@@ -9,7 +9,10 @@ export interface Store<T> {
    * changes nothing if the store already has that version or a newer one: then the same write may come twice.
    */
   save(write: StoreWrite<T>, context: StoreContext): Promise<{ readonly version: number }>
-  /** The same for many, in their order, best in one transaction. Default: `save` for each. */
+  /**
+   * The same for many, in their order: all of them, or it throws. No key comes twice in one call. Best in one
+   * transaction. Default: `save` for each.
+   */
   saveMany?(writes: readonly StoreWrite<T>[], context: StoreContext): Promise<readonly { readonly version: number }[]>
 }
 

@@ -27,7 +27,7 @@ export interface ConsumerPorts {
   readonly clock: Clock
   readonly events: Events
   readonly losses: Losses
-  readonly leases: Leases
+  readonly leases: Pick<Leases, 'owned' | 'signal' | 'token' | 'lose'>
   readonly sink: Pick<Sink<unknown>, 'save' | 'answers'>
   readonly settings: WriteBehindSettings
 }

@@ -57,9 +57,14 @@ export class Leases {
   }
 
   start(): void {
-    this.#beating = this.#beat().then(() => {
-      if (!this.#closed) this.#stopTimer = this.#ports.clock.after(this.#beatMs, () => this.start())
-    })
+    const { events } = this.#ports
+    const troubled = (error: unknown): void =>
+      events.tell('trouble', { error, what: 'the leases could not be looked after' })
+    this.#beating = this.#beat()
+      .catch(troubled)
+      .then(() => {
+        if (!this.#closed) this.#stopTimer = this.#ports.clock.after(this.#beatMs, () => this.start())
+      })
   }
 
   /** Resolves when the first beat is done. */
@@ -99,7 +104,7 @@ export class Leases {
     const held = [...this.#held.values()]
     this.#held.clear()
     for (const { lost } of held) lost.abort(new CacheError('CLOSED', 'the write-behind is closed'))
-    await Promise.all([this.#claim('release', held), this.#meet('leave')])
+    await Promise.allSettled([this.#claim('release', held), this.#meet('leave')])
   }
 
   async #beat(): Promise<void> {

@@ -146,13 +146,19 @@ export class Writer {
       line.waiting.delete(write)
       write.sent = true
     }
-    void this.#send(writes).finally(() => {
-      line.busy = false
-      this.#start(line)
-    })
+    void this.#send(writes)
+      // An answer that is not understood says nothing of what was done.
+      .catch((error: unknown) => {
+        const unknown = new CacheError('INDETERMINATE', 'the engine answered something else than it should', {}, error)
+        for (const write of writes) write.settle(about(write, unknown))
+      })
+      .finally(() => {
+        line.busy = false
+        this.#start(line)
+      })
   }
 
-  /** Never rejects: every write hears for itself. */
+  /** Every write hears for itself. */
   async #send(writes: readonly Waiting[]): Promise<void> {
     const { engine, clock, settings, losses } = this.#ports
     const { durable } = settings

@@ -356,6 +356,16 @@ test('a write that comes during the save of an older one is saved after it', asy
   expect(world.table.valueOf('k')).toBe(2)
 })
 
+test('a flush ends although its key is written again and again', async () => {
+  const world = aWorld()
+  const { behind } = await open(world)
+  await behind.set('k', 0)
+  let count = 0
+  world.table.before = async () => void (await behind.set('k', ++count))
+  expect(await after(world.clock, behind.flush({ withinMs: 5000 }))).toEqual({ parked: 0 })
+  expect(world.table.valueOf('k')).toBeLessThan(count)
+})
+
 test('a save that is said to be lost is done again, and changes nothing', async () => {
   const world = aWorld()
   const { behind, engine, told } = await open(world)
