@@ -53,6 +53,42 @@ test('reads from a replica only where that is wanted, and says so', async () => 
   expect((await engine.send(one('read', 1000, 'GET', 'copied'))).role).toBe('primary')
 })
 
+test('starts from whichever seed lives', async () => {
+  const dead = { host: '127.0.0.1', port: 1 }
+  const addresses = [dead, cluster.nodes[0]?.address ?? dead, dead]
+  const engine = openEngine({ topology: 'cluster', addresses, track: [] }, { clock })
+  opened.push(engine)
+  expect(await replyOf(engine.send(one('write', 1000, 'SET', 'seeded', '1')))).toBe('OK')
+  expect(engine.nodes().map(({ role }) => role)).toHaveLength(6)
+})
+
+test('nobody lives: whoever is not patient hears of it soon', async () => {
+  const engine = openEngine({ topology: 'cluster', addresses: [{ host: '127.0.0.1', port: 1 }], track: [] }, { clock })
+  opened.push(engine)
+  await expect(engine.send(one('read', 5000, 'GET', 'k'))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  const startedAt = clock.monotonic()
+  await expect(engine.send(one('read', 5000, 'GET', 'k'))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  expect(clock.monotonic() - startedAt).toBeLessThan(50)
+})
+
+test('has one connection to a node and lane, and keeps to it', async () => {
+  const engine = openEngine(
+    { topology: 'cluster', addresses: cluster.addresses, track: ['x'], name: 'counted' },
+    { clock },
+  )
+  opened.push(engine)
+  const keys = Array.from({ length: 50 }, (_, number) => `key:${number}`)
+  const reads = keys.map((key) => engine.send(one('read', 2000, 'GET', key)))
+  const fromReplicas = keys.map((key) => engine.send({ ...one('read', 2000, 'GET', key), from: 'nearest' }))
+  await Promise.all([...reads, ...fromReplicas])
+  for (let time = 0; time < 5; time++) engine.hint('to see what happens')
+  await pause(500)
+  for (const node of cluster.nodes) {
+    const clients = String(await node.command('CLIENT', 'LIST'))
+    expect(clients.split('\n').filter((line) => line.includes('name=counted')).length).toBeLessThanOrEqual(1)
+  }
+})
+
 test('follows a slot that moves, before, while and after it does', async () => {
   const engine = open(['{moving}'])
   await engine.send(one('write', 2000, 'SET', '{moving}a', '1'))
@@ -137,6 +173,45 @@ test('a primary dies: long calls are answered, and nothing is done twice', async
   expect(successor.live).toBe(true)
   await slotOwner.restart()
 }, 30_000)
+
+test('a primary freezes: its replica is read meanwhile, and takes over', async () => {
+  const engine = open(['frozen'])
+  await eventually(() => engine.primaryKeys().length === 3)
+  const key = keyOf(engine, 2)
+  const owner = await ownerOf(slotOf(key))
+  await engine.send(one('write', 2000, 'SET', key, '7'))
+  await eventually(async () => {
+    const answer = await engine.send({ ...one('read', 1000, 'GET', key), from: 'replica' })
+    return answer.replies[0] === '7'
+  })
+  owner.stop()
+  const written = engine.send({ ...one('write', 10_000, 'SET', key, '8'), patient: true, idempotent: true })
+  await expect(engine.send(one('read', 250, 'GET', key))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  const copy = await engine.send({ ...one('read', 250, 'GET', key), from: 'replica' })
+  expect(copy).toMatchObject({ replies: ['7'], role: 'replica' })
+  const { link, role } = await written
+  expect({ role, live: link.live }).toEqual({ role: 'primary', live: true })
+  expect(link.node).not.toBe(`127.0.0.1:${owner.address.port}`)
+  // It still thinks that it is the primary, until somebody tells it.
+  owner.continue()
+  for (let time = 0; time < 20; time++) {
+    expect(await replyOf(engine.send({ ...one('read', 2000, 'GET', key), patient: true }))).toBe('8')
+    await pause(10)
+  }
+}, 30_000)
+
+test('a wrong password is one trouble for the whole Cluster', async () => {
+  const engine = openEngine(
+    { topology: 'cluster', addresses: cluster.addresses, track: [], user: 'nobody', password: 'wrong' },
+    { clock },
+  )
+  opened.push(engine)
+  const troubles: Error[] = []
+  engine.on('trouble', (error) => troubles.push(error))
+  await expect(engine.send(one('read', 2000, 'GET', 'k'))).rejects.toMatchObject({ code: 'DENIED' })
+  await pause(400)
+  expect(troubles).toHaveLength(1)
+})
 
 async function ownerOf(slot: number): Promise<EngineNode> {
   for (const node of cluster.nodes) {

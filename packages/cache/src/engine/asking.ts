@@ -27,7 +27,8 @@ export function askWithin(
         },
       )
     }
-    if (node.isConnected) ask()
+    // Those that do not let us in are tried again so rarely that nobody can wait for it.
+    if (node.isConnected || node.denied !== undefined) ask()
     else {
       node.open()
       node.whenTurned(ask)
@@ -40,7 +41,7 @@ const nobodyHears: NodeHearing = {
   linked() {},
   unlinked() {},
   breaker() {},
-  trouble() {},
+  refused() {},
   turned() {},
 }
 

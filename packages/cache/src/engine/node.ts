@@ -37,7 +37,8 @@ export interface NodeHearing {
   linked(link: Link): void
   unlinked(link: Link, because: string): void
   breaker(node: string, state: Breaker['state'], because: string): void
-  trouble(error: Error): void
+  /** An operator must know: it does not let us in, or not do what was asked. `said`: its words. */
+  refused(error: Error, said: string): void
   /** It can be used, or cannot be used any more: whoever waits should look again. */
   turned(node: EngineNode, because: string): void
 }
@@ -90,7 +91,8 @@ export class EngineNode {
   denied: ReplyError | undefined
   #breaker: Breaker = closedBreaker
   #connection: Connection | undefined
-  #opening = false
+  /** The connection that is being opened. */
+  #attempt: Connection | undefined
   #closed = false
   #stopRetry: (() => void) | undefined
   #failures = 0
@@ -137,16 +139,9 @@ export class EngineNode {
 
   /** Opens the connection if nobody did yet; it is kept from then on. */
   open(): void {
-    if (this.#closed || this.#opening || this.#connection !== undefined || this.#stopRetry !== undefined) return
+    if (this.#closed || this.#attempt !== undefined || this.#connection !== undefined || this.#stopRetry !== undefined)
+      return
     this.#connect()
-  }
-
-  /** Opens it at once if it waits for its next try: there is reason to believe that it will work. */
-  openNow(): void {
-    if (this.denied !== undefined) return
-    this.#stopRetry?.()
-    this.#stopRetry = undefined
-    this.open()
   }
 
   /** The layout says so. A replica in a Cluster answers reads only where it was told that it may. */
@@ -206,7 +201,7 @@ export class EngineNode {
   /** Answers to commands of our own, such as the layout's; error replies are values. Whatever the breaker says. */
   async ask(commands: readonly (readonly Argument[])[]): Promise<readonly unknown[]> {
     const connection = this.#connection
-    if (connection === undefined || !connection.isOpen) throw new Error(`${this.name} is not connected`)
+    if (connection === undefined || !connection.isOpen) throw this.denied ?? new Error(`${this.name} is not connected`)
     return Promise.all(
       commands.map(async (command) => {
         this.pending++
@@ -266,7 +261,8 @@ export class EngineNode {
     this.#stopRetry?.()
     this.#stopRetry = undefined
     this.#forget(because)?.close()
-    this.#turned(because)
+    this.#attempt?.close()
+    for (const call of this.#onceTurned.splice(0)) call()
   }
 
   get #bestProtocol(): Protocol {
@@ -274,7 +270,6 @@ export class EngineNode {
   }
 
   #connect(): void {
-    this.#opening = true
     this.#stopRetry = undefined
     const now = this.#clock.monotonic()
     if (this.#protocol !== this.#bestProtocol && now - this.#protocolSince > protocolAgainMs) {
@@ -291,18 +286,19 @@ export class EngineNode {
         if (this.#connection === connection) this.#hear.changed(keys)
       },
     })
+    this.#attempt = connection
     const role = this.role
     connection
       .open(this.#clock, protocol)
       .then(() => this.#greet(connection, role))
       .then(
         () => {
-          this.#opening = false
+          this.#attempt = undefined
           if (this.#closed || !connection.isOpen) connection.close()
           if (!this.#closed) this.#opened(connection, role)
         },
         (error: unknown) => {
-          this.#opening = false
+          this.#attempt = undefined
           connection.close()
           if (!this.#closed) this.#notOpened(error, protocol)
         },
@@ -363,7 +359,7 @@ export class EngineNode {
     }
     const denied = word === 'WRONGPASS' || word === 'NOAUTH' || word === 'NOPERM' ? refusal : undefined
     if (denied !== undefined) {
-      if (this.denied?.message !== denied.message) this.#hear.trouble(deniedBy(this.name, denied))
+      if (this.denied?.message !== denied.message) this.#hear.refused(deniedBy(this.name, denied), denied.message)
       this.denied = denied
     }
     const because = error instanceof Error && error.message !== '' ? error.message : `cannot connect (${codeOf(error)})`
@@ -489,14 +485,13 @@ export class EngineNode {
     if (this.#toldUntracked) return
     this.#toldUntracked = true
     const { name } = this
-    this.#hear.trouble(
-      new CacheError(
-        'DENIED',
-        `${name} does not tell of changed keys: ${refusal.message}. Entries live until their ttl; allow CLIENT TRACKING`,
-        { node: name, said: refusal.message },
-        refusal,
-      ),
+    const error = new CacheError(
+      'DENIED',
+      `${name} does not tell of changed keys: ${refusal.message}. Entries live until their ttl; allow CLIENT TRACKING`,
+      { node: name, said: refusal.message },
+      refusal,
     )
+    this.#hear.refused(error, refusal.message)
   }
 
   #writeMany(flight: Flight, connection: Connection, asking: boolean): void {

@@ -79,7 +79,9 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   /** Calls that wait for a node or for word of one. */
   #parked = new Set<Flight>()
   /** Calls that pause before their next try. */
-  #pausing = 0
+  readonly #pausing = new Map<Flight, () => void>()
+  /** What nodes refuse us, in their words: the same from all of them is one trouble. */
+  readonly #refusals = new Set<string>()
   #subscriber: Subscriber | undefined
   #primaryKeys: readonly string[] | undefined
   #stopPulse: (() => void) | undefined
@@ -98,7 +100,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#startedAt = ports.clock.monotonic()
     this.#topology = ports.topology({
       ask: (address, commands, withinMs) => this.#ask(address, commands, withinMs),
-      trouble: (error) => this.trouble(error),
+      trouble: (error) => this.#trouble(error),
     })
     this.#topology.onChange((layout, because) => this.#follow(layout, because))
     if (this.#topology.layout !== undefined) this.#follow(this.#topology.layout, 'the first look')
@@ -114,7 +116,8 @@ export class Router implements Engine, FlightEnd, NodeHearing {
       const slot = this.#terms.clustered && call.key !== null ? slotOf(call.key) : -1
       const flight = new Flight(call, slot, this, resolve, reject)
       this.#deadlines.add(flight)
-      this.#dispatch(flight)
+      // One that is too late already expires at the next tick, and leaves no trace in the engine.
+      if (flight.deadlineAt > this.#deadlines.now) this.#dispatch(flight)
     })
   }
 
@@ -189,8 +192,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     else this.#parent.#forget(this)
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
     await this.#subscriber?.close()
-    for (const flight of this.#parked) this.#reject(flight, closedError())
+    for (const cancel of this.#pausing.values()) cancel()
+    for (const flight of [...this.#parked, ...this.#pausing.keys()]) this.#reject(flight, closedError())
     this.#parked.clear()
+    this.#pausing.clear()
     for (const node of this.#nodes.values()) node.close('the engine was closed')
     if (this.#parent === undefined) this.#deadlines.close()
   }
@@ -246,12 +251,15 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   expired(flight: Flight, lateMs: number): void {
     if (flight.done) return
     this.#parked.delete(flight)
+    this.#pausing.get(flight)?.()
+    this.#pausing.delete(flight)
     const { node, call } = flight
     if (flight.sent && node !== null) {
       if (call.kind === 'write') flight.uncertain = true
       const waitedMs = this.#deadlines.now - flight.sentAt
       // Others were answered meanwhile: slow, not silent. If we stood still ourselves, it says nothing.
-      if (node.heard === flight.heardBefore && lateMs === 0 && waitedMs >= silenceThatCountsMs) {
+      const longEnough = Math.max(silenceThatCountsMs, 3 * (node.latencyMs ?? 0))
+      if (node.heard === flight.heardBefore && lateMs === 0 && waitedMs >= longEnough) {
         node.stalled(`it did not answer ${describe(call)} or anything else within ${Math.round(waitedMs)} ms`)
       }
     }
@@ -278,8 +286,14 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     for (const listener of this.#listeners.breaker) listener(node, state, because)
   }
 
-  trouble(error: Error): void {
-    if (this.#parent !== undefined && error instanceof CacheError && error.code === 'DENIED') return
+  refused(error: Error, said: string): void {
+    // A lane hears the same as the connections with the data.
+    if (this.#parent !== undefined || this.#refusals.has(said)) return
+    this.#refusals.add(said)
+    this.#trouble(error)
+  }
+
+  #trouble(error: Error): void {
     for (const listener of this.#listeners.trouble) listener(error)
   }
 
@@ -355,6 +369,11 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     const waitsUntil = this.#startedAt + firstLayoutMs
     if (this.#layout === undefined) this.#topology.suspect('nobody has told yet where the keys are')
     else this.#topology.suspect(`slot ${flight.slot} has no node`)
+    const { denied, name } = [...this.#nodes.values()].find((node) => node.denied !== undefined) ?? {}
+    if (this.#layout === undefined && denied !== undefined && name !== undefined) {
+      this.#reject(flight, deniedBy(name, denied))
+      return
+    }
     if (flight.call.patient === true || (this.#layout === undefined && this.#clock.monotonic() < waitsUntil)) {
       this.#park(flight)
       return
@@ -383,7 +402,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   }
 
   #park(flight: Flight): void {
-    if (this.#parked.size + this.#pausing >= this.#terms.node.maxPending) {
+    if (this.#parked.size + this.#pausing.size >= this.#terms.node.maxPending) {
       flight.last = new Error(`${this.#terms.node.maxPending} calls wait already`)
       this.#reject(flight, this.#unavailable(flight))
       return
@@ -453,17 +472,15 @@ export class Router implements Engine, FlightEnd, NodeHearing {
 
   /** Tries again after a pause; if the deadline comes first, so be it. */
   #later(flight: Flight): void {
-    if (this.#parked.size + this.#pausing >= this.#terms.node.maxPending) {
+    if (this.#parked.size + this.#pausing.size >= this.#terms.node.maxPending) {
       this.#reject(flight, this.#outOfTime(flight))
       return
     }
-    this.#pausing++
-    this.#clock.after(pauseMs(flight.tries++, retryBackoff, this.#clock.random()), () => {
-      this.#pausing--
-      if (flight.done) return
-      if (this.#closed) this.#reject(flight, closedError())
-      else this.#dispatch(flight)
+    const cancel = this.#clock.after(pauseMs(flight.tries++, retryBackoff, this.#clock.random()), () => {
+      this.#pausing.delete(flight)
+      if (!flight.done) this.#dispatch(flight)
     })
+    this.#pausing.set(flight, cancel)
   }
 
   #resolve(flight: Flight, replies: readonly unknown[]): void {
@@ -544,7 +561,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     return Array.from(this.#places, (place) => this.#placed[place - 1]?.primary ?? null)
   }
 
-  /** Nodes that had keys which another one has by now: what they told of is told by somebody else. */
+  /**
+   * Nodes that had keys which another one has by now: what they told of is told by somebody else. Their replicas too,
+   * which may get all their data anew without a word about each key.
+   */
   #formerOwners(before: readonly Placed[], owners: readonly (EngineNode | null)[]): Set<EngineNode> {
     const former = new Set<EngineNode>()
     if (this.#terms.clustered) {
@@ -553,6 +573,9 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     } else {
       const [old] = before
       if (old !== undefined && old.primary !== null && this.#placed[0]?.primary !== old.primary) former.add(old.primary)
+    }
+    for (const { primary, replicas } of before) {
+      if (primary !== null && former.has(primary)) for (const replica of replicas) former.add(replica)
     }
     return former
   }
