@@ -77,9 +77,8 @@ function parseReading(args: readonly Buffer[], command: 'xread' | 'xreadgroup'):
   }
   const rest = args.slice(index + 1)
   if (rest.length === 0 || rest.length % 2 === 1) {
-    const symbol = command === 'xread' ? '$' : '>'
-    const wanted = `for each stream key an ID or '${symbol}' must be specified.`
-    throw new ReplyError(`ERR Unbalanced '${command}' list of streams: ${wanted}`)
+    const wanted = "for each stream key an ID or '$' must be specified."
+    throw new ReplyError(`ERR Unbalanced XREAD list of streams: ${wanted}`)
   }
   if (command === 'xreadgroup' && group === null) throw new ReplyError('ERR Missing GROUP option for XREADGROUP')
   const half = rest.length / 2
@@ -104,12 +103,13 @@ function waiting(blockMs: number | null, look: () => Reply | undefined): Reply |
 function read(keyspace: Keyspace, args: readonly Buffer[]): Reply | Blocked {
   const { count, blockMs, streams } = parseReading(args, 'xread')
   const starts = streams.map(([key, given]) => {
+    const lastId = streamOf(keyspace, key)?.lastId ?? lowestId
     const asText = given.toString()
     if (asText === '>') {
       const where = 'only when calling XREADGROUP using the GROUP <group> <consumer> option.'
       throw new ReplyError(`ERR The > ID can be specified ${where}`)
     }
-    return { key, from: after(asText === '$' ? (streamOf(keyspace, key)?.lastId ?? lowestId) : parseId(given, 0)) }
+    return { key, from: after(asText === '$' ? lastId : parseId(given, 0)) }
   })
   const look = (): Reply | undefined =>
     byStream(
@@ -128,13 +128,13 @@ function readAsGroup(keyspace: Keyspace, args: readonly Buffer[]): Reply | Block
   const { count, blockMs, group: member, streams } = reading
   if (member === null) throw syntaxError()
   const wanted = streams.map(([key, given]) => {
+    neededGroup(keyspace, key, member.name, ' in XREADGROUP with GROUP option')
     const asText = given.toString()
     if (asText === '$') {
       const meaning =
         'The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.'
       throw new ReplyError(`ERR ${meaning}`)
     }
-    neededGroup(keyspace, key, member.name, ' in XREADGROUP with GROUP option')
     return { key, after: asText === '>' ? null : parseId(given, 0) }
   })
   const look = (): Reply | undefined =>

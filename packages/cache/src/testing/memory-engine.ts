@@ -74,11 +74,11 @@ export class MemoryEngine implements Engine {
   }
 
   lane(purpose: string): MemoryEngine {
+    if (this.#isClosed) throw new CacheError('CLOSED', 'the engine was closed')
     const found = this.#lanes.get(purpose)
     if (found !== undefined) return found
     const lane = new MemoryEngine(this.server, [], { wire: this.#wire, lanes: this.#lanes })
-    if (this.#isClosed) lane.#closeNow()
-    else this.#lanes.set(purpose, lane)
+    this.#lanes.set(purpose, lane)
     return lane
   }
 
@@ -107,7 +107,7 @@ export class MemoryEngine implements Engine {
   }
 
   primaryKeys(): readonly string[] {
-    if (this.#lines.length === 1) return ['']
+    if (this.#lines.length === 1) return ['0']
     const keys = new Map<number, string>()
     for (let tried = 0; keys.size < this.#lines.length; tried++) {
       const key = `{${tried}}`
@@ -183,6 +183,7 @@ class MemorySubscription implements Subscription {
   readonly #hear: { message(message: Message): void; gap(because: string): void }
   readonly #onClose: () => void
   #stops: (() => void)[] = []
+  #hasGap = false
   #isClosed = false
 
   constructor(
@@ -206,11 +207,15 @@ class MemorySubscription implements Subscription {
         }),
       ),
     )
+    // Told again: from here on nothing is missed, and it is time to look what was.
+    if (this.#hasGap) this.#hear.gap('channels are listened to again')
+    this.#hasGap = false
   }
 
   lose(because: string): void {
     if (this.#stops.length === 0) return
     this.#stop()
+    this.#hasGap = true
     this.#hear.gap(because)
   }
 

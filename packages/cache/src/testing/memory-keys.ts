@@ -26,8 +26,6 @@ function expiring(name: string, momentOf: (value: number, now: number) => number
     arity: -3,
     keys: firstKey,
     run(keyspace, args) {
-      const at = momentOf(parseCount(required(args, 1)), keyspace.now())
-      if (Math.abs(at) > 2 ** 63) throw new ReplyError(`ERR invalid expire time in '${name}' command`)
       const options = args.slice(2).map(word)
       for (const option of options) {
         if (!['NX', 'XX', 'GT', 'LT'].includes(option)) throw new ReplyError(`ERR Unsupported option ${option}`)
@@ -37,6 +35,8 @@ function expiring(name: string, momentOf: (value: number, now: number) => number
         throw new ReplyError('ERR NX and XX, GT or LT options at the same time are not compatible')
       }
       if (has('GT') && has('LT')) throw new ReplyError('ERR GT and LT options at the same time are not compatible')
+      const at = momentOf(parseCount(required(args, 1)), keyspace.now())
+      if (Math.abs(at) > 2 ** 63) throw new ReplyError(`ERR invalid expire time in '${name}' command`)
       const key = required(args, 0)
       const entry = keyspace.find(key)
       if (entry === undefined) return 0

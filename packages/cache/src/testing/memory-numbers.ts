@@ -31,7 +31,8 @@ const places = 17n
 
 /**
  * The sum of two decimals, exact up to 17 places behind the point. The engine counts in long doubles and prints 17
- * places, so that 0.1 and 0.2 are 0.3; a JavaScript number would say 0.30000000000000004.
+ * places, so that 0.1 and 0.2 are 0.3; a JavaScript number would say 0.30000000000000004. In sums of thousands its last
+ * places are rounded, and these are not.
  */
 export function addDecimals(one: Buffer, other: Buffer): string {
   const sum = scaled(one) + scaled(other)

@@ -88,7 +88,8 @@ function range(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   let limit: { offset: number; count: number } | undefined
   for (let index = 3; index < args.length; index++) {
     const option = word(args[index])
-    if (option === 'BYSCORE' || option === 'REV' || option === 'WITHSCORES') has[option] = true
+    if (option === 'WITHSCORES') has.WITHSCORES = true
+    else if ((option === 'BYSCORE' || option === 'REV') && !has[option]) has[option] = true
     else if (option === 'LIMIT' && index + 2 < args.length) {
       limit = { offset: parseCount(required(args, index + 1)), count: parseCount(required(args, index + 2)) }
       index += 2

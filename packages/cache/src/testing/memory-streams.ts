@@ -142,9 +142,9 @@ function range(keyspace: Keyspace, args: readonly Buffer[], isReversed: boolean)
   const [start, end] = isReversed ? [required(args, 2), required(args, 1)] : [required(args, 1), required(args, 2)]
   const { from, to } = parseRange(start, end)
   let count: number | undefined
-  if (args.length > 3) {
-    if (args.length !== 5 || word(args[3]) !== 'COUNT') throw syntaxError()
-    count = parseCount(required(args, 4))
+  for (let index = 3; index < args.length; index += 2) {
+    if (word(args[index]) !== 'COUNT') throw syntaxError()
+    count = parseCount(required(args, index + 1))
   }
   const stream = streamOf(keyspace, required(args, 0))
   if (stream === undefined) return []

@@ -26,10 +26,19 @@ export function momentOf(unit: string, amount: Buffer, now: number, command: str
 
 const timeUnits = new Set(['EX', 'PX', 'EXAT', 'PXAT'])
 
+interface Time {
+  readonly unit: string
+  readonly amount: Buffer
+}
+
+/** The same unit may be said twice, and the last counts; two different ones are a mistake. */
+const mayFollow = (before: Time | 'keep' | null, unit: string): boolean =>
+  before === null || (before !== 'keep' && before.unit === unit)
+
 function set(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const key = required(args, 0)
   const bytes = required(args, 1)
-  let time: { unit: string; amount: Buffer } | 'keep' | null = null
+  let time: Time | 'keep' | null = null
   let condition: 'NX' | 'XX' | null = null
   let answersOld = false
   for (let index = 2; index < args.length; index++) {
@@ -38,7 +47,7 @@ function set(keyspace: Keyspace, args: readonly Buffer[]): Reply {
     if ((option === 'NX' || option === 'XX') && (condition ?? option) === option) condition = option
     else if (option === 'GET') answersOld = true
     else if (option === 'KEEPTTL' && (time === null || time === 'keep')) time = 'keep'
-    else if (timeUnits.has(option) && time === null && amount !== undefined) {
+    else if (timeUnits.has(option) && mayFollow(time, option) && amount !== undefined) {
       time = { unit: option, amount }
       index += 1
     } else throw syntaxError()
@@ -54,23 +63,29 @@ function set(keyspace: Keyspace, args: readonly Buffer[]): Reply {
 
 function getAndExpire(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const key = required(args, 0)
-  const option = word(args[1])
-  const takesAmount = timeUnits.has(option)
-  const rightLength = args.length === 1 || (option === 'PERSIST' && args.length === 2)
-  if (!rightLength && !(takesAmount && args.length === 3)) throw syntaxError()
+  let time: Time | 'keep' | null = null
+  for (let index = 1; index < args.length; index++) {
+    const unit = word(args[index])
+    const amount = args[index + 1]
+    if (unit === 'PERSIST' && (time === null || time === 'keep')) time = 'keep'
+    else if (timeUnits.has(unit) && mayFollow(time, unit) && amount !== undefined) {
+      time = { unit, amount }
+      index += 1
+    } else throw syntaxError()
+  }
   const bytes = stringOf(keyspace, key)
   const entry = keyspace.find(key)
   if (bytes === undefined || entry === undefined) return null
-  if (takesAmount) {
-    const at = momentOf(option, required(args, 2), keyspace.now(), 'getex')
+  if (time === 'keep') {
+    if (entry.expiresAt !== null) keyspace.changed(key)
+    entry.expiresAt = null
+  } else if (time !== null) {
+    const at = momentOf(time.unit, time.amount, keyspace.now(), 'getex')
     if (at <= keyspace.now()) keyspace.remove(key)
     else {
       entry.expiresAt = at
       keyspace.changed(key)
     }
-  } else if (option === 'PERSIST' && entry.expiresAt !== null) {
-    entry.expiresAt = null
-    keyspace.changed(key)
   }
   return bytes
 }
