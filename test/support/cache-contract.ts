@@ -358,7 +358,7 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
       const [here, there] = [open(), open()]
       expect(here.peek('k')).toBeUndefined()
       await here.set('k', 'value')
-      expect(here.peek('k')).toBe('value')
+      await eventually(() => here.peek('k') === 'value')
       await there.set('k', 'other')
       await eventually(() => here.peek('k') === undefined)
     })

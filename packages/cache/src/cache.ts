@@ -2,6 +2,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from './codec.ts'
 import type { Core } from './core.ts'
+import type { Direct, DirectCalls } from './direct/calls.ts'
+import type { Channel } from './direct/channel.ts'
+import { openDirect } from './direct/direct.ts'
+import type { DirectOptions } from './direct/settings.ts'
 import { ageMs, isEarly } from './entry.ts'
 import { CacheError } from './errors.ts'
 import type { CacheCounters, CacheEvent, CacheEvents } from './events.ts'
@@ -20,7 +24,12 @@ import {
 } from './options.ts'
 import { type Found, Reads, type Source } from './read.ts'
 import { Space, type SpaceTerms } from './space.ts'
+import type { Store } from './store.ts'
+import { startWarmUp, type WarmUp, type WarmUpOptions } from './warm-up.ts'
 import { type Stored, Writes } from './write.ts'
+import type { WriteBehindOptions } from './write-behind/settings.ts'
+import { openWriteBehind, type WriteBehind } from './write-behind/write-behind.ts'
+import { openWriteThrough, type WriteThrough, type WriteThroughOptions } from './write-through.ts'
 
 /** A value and where it came from, so that a page can say "approximate stock". */
 export interface WithMeta<T> {
@@ -46,14 +55,17 @@ export class Cache {
   readonly #writes: Writes
   readonly #prefix: string
   readonly #entry: EntrySettings
+  readonly #directOptions: DirectOptions | undefined
+  #direct: DirectCalls | undefined
 
-  constructor(core: Core, space: Space) {
+  constructor(core: Core, space: Space, direct?: DirectOptions) {
     this.#core = core
     this.#space = space
     this.#writes = new Writes(core, space)
     this.#reads = new Reads(core, space, this.#writes)
     this.#prefix = space.keys.valueKey('')
     this.#entry = space.terms.entry
+    this.#directOptions = direct
   }
 
   /** The value, or undefined if there is none. Waits for the engine at most its deadline, and never fails because of it. */
@@ -172,7 +184,51 @@ export class Cache {
       codec: options.codec ?? terms.codec,
       schema: options.schema ?? terms.schema,
     }
-    return new Cache(this.#core, new Space(child))
+    return new Cache(this.#core, new Space(this.#core, child), this.#directOptions)
+  }
+
+  /**
+   * The calls that have no source behind them: sessions, counters, limiters, streams, transactions and scripts, on keys
+   * that share the hash tag `{tag}`. They wait longer than reads, are done once, and are never swallowed.
+   */
+  on(tag: string): Direct {
+    return this.#calls.on(tag)
+  }
+
+  /** Messages to whoever listens just now, in any process; they may be lost. */
+  channel(name: string): Channel {
+    return this.#calls.channel(name)
+  }
+
+  /** Writes that go to the store first and to the cache then, by the store's version. */
+  writeThrough<T>(store: Store<T>, options: WriteThroughOptions = {}): WriteThrough<T> {
+    const parts = { core: this.#core, space: this.#space, reads: this.#reads, writes: this.#writes }
+    return openWriteThrough({ ...parts, name: (key) => this.#name(key), settings: this.#entry }, store, options)
+  }
+
+  /**
+   * Writes that the engine takes at once and the store gets a moment later. One for each namespace. Look at its `ready`:
+   * it says whether the engine keeps what it is given. Closed with the cache.
+   */
+  writeBehind<T>(store: Store<T>, options: WriteBehindOptions = {}): WriteBehind<T> {
+    this.#core.assertOpen()
+    const { keys, codec } = this.#space.terms
+    const { engine, clock } = this.#core
+    const prefix = keys.stateKey(`w/${keys.path}/`)
+    const behind = openWriteBehind({ engine, store, prefix, codec, clock, options })
+    this.#core.closesWithMe(() => behind.close())
+    return behind
+  }
+
+  /**
+   * Keeps a list of what is hot in the engine, and after a cold start refills the hottest keys first, through this
+   * loader and so many a second. `run()` it once at the start of a process; it runs by itself when an engine comes back
+   * without its data.
+   */
+  warmUp<T>(loader: Loader<T>, options: WarmUpOptions = {}): WarmUp {
+    this.#core.assertOpen()
+    const load = (key: string): Promise<T> => this.getOrSet(key, loader)
+    return startWarmUp(this.#core, this.#space.keys, load, options)
   }
 
   /** The keys that are read most in this process, the hottest first. */
@@ -208,6 +264,14 @@ export class Cache {
   /** Ends connections and timers. Loads under way are given up; calls from then on are refused with CLOSED. */
   close(): Promise<void> {
     return this.#core.close()
+  }
+
+  get #calls(): DirectCalls {
+    const { engine, clock } = this.#core
+    const options = this.#directOptions
+    const prefix = this.#space.keys.directKey('')
+    this.#direct ??= openDirect({ engine, clock, prefix, ...(options === undefined ? {} : { options }) })
+    return this.#direct
   }
 
   #name(key: string): string {

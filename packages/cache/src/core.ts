@@ -14,6 +14,7 @@ import { LocalTier } from './local-tier.ts'
 import { lockMs } from './lookup.ts'
 import type { CacheSettings } from './options.ts'
 import { Pending } from './pending.ts'
+import { Pins } from './pins.ts'
 import type { ReadFlight } from './read.ts'
 import { Recently } from './recently.ts'
 import { readOrLock } from './scripts.ts'
@@ -23,8 +24,8 @@ import { newVersion } from './versions.ts'
 /** The link of what did not come from an engine. */
 export const noLink: Link = { node: 'none', live: false }
 
-/** The part of the engine's deadline that is left for another copy when the primary does not answer. */
-const copyShare = 0.4
+/** The part of the engine's deadline that is left for a replica when the primary does not answer. */
+const replicaShare = 0.4
 
 export interface CoreTerms {
   readonly engine: Engine
@@ -51,6 +52,9 @@ export class Core {
   readonly wrote: Recently
   readonly gets: Batch<Buffer | null>
   readonly locks: Batch<Buffer | number, number>
+  /** What has to be ended before the engine is closed. */
+  readonly #parts = new Set<() => Promise<void>>()
+  readonly #pins: Pins | undefined
   readonly #closing = new AbortController()
 
   constructor({ engine, clock, settings, namespace }: CoreTerms) {
@@ -91,6 +95,9 @@ export class Core {
     setMaxListeners(0, this.#closing.signal)
     this.hot.on('hot', (key) => this.events.emit('hot', { ...key, hot: true }))
     this.hot.on('cooled', (key) => this.events.emit('hot', { ...key, hot: false }))
+    if (this.local !== null) {
+      this.#pins = new Pins({ hot: this.hot, local: this.local, clock, pinMs: settings.hot.pinMs })
+    }
     engine.on('breaker', (node, state, because) => this.events.emit('breaker', { node, state, because }))
     engine.on('moved', (because) => this.events.emit('moved', { because }))
     engine.on('trouble', (error) => this.events.emit('trouble', { error }))
@@ -109,27 +116,34 @@ export class Core {
     return this.clock.monotonic() + this.settings.engineDeadlineMs
   }
 
-  /** When a read that turns to another copy after the primary must have its answer from that one. */
-  copyDeadlineAt(): number {
-    return this.clock.monotonic() + this.settings.engineDeadlineMs * copyShare
+  /** When a read that turns to a replica after the primary must have its answer. */
+  replicaDeadlineAt(): number {
+    return this.clock.monotonic() + this.settings.engineDeadlineMs * replicaShare
   }
 
-  hasCopies(): boolean {
+  hasReplicas(): boolean {
     return this.engine.nodes().some(({ role, breaker }) => role === 'replica' && breaker !== 'open')
   }
 
   #primaryMs(): number {
-    return this.settings.engineDeadlineMs * (this.hasCopies() ? 1 - copyShare : 1)
+    return this.settings.engineDeadlineMs * (this.hasReplicas() ? 1 - replicaShare : 1)
   }
 
   assertOpen(): void {
     if (this.closed) throw new CacheError('CLOSED', 'the cache was closed')
   }
 
+  /** Ends a part of the cache before its engine. */
+  closesWithMe(close: () => Promise<void>): void {
+    this.#parts.add(close)
+  }
+
   async close(): Promise<void> {
     if (this.closed) return
+    await Promise.allSettled(Array.from(this.#parts, (close) => close()))
     this.#closing.abort()
     this.pending.close()
+    this.#pins?.close()
     this.hot.close()
     await this.coherence.close()
     this.local?.clear()

@@ -22,12 +22,12 @@ export function createCache(options: CacheOptions): Cache {
   const engine = engineOf(options, keys)
   const core = new Core({ engine, clock, settings, namespace })
   const codec = options.codec ?? jsonCodec
-  const space = new Space({
+  const space = new Space(core, {
     ...{ keys, above: [], clock, codec, entry: settings.entry, schema: options.schema },
     ...{ compressAbove: settings.compressAbove, maxValueBytes: settings.maxValueBytes },
     codecs: [codec, ...(options.codecs ?? [jsonCodec, v8Codec])],
   })
-  return new Cache(core, space)
+  return new Cache(core, space, options.direct)
 }
 
 function engineOf({ url, engine, clock = systemClock, zone, tls }: CacheOptions, keys: KeySpace): Engine {

@@ -1,6 +1,7 @@
 /** What the engine knows of a key, and the lock of its load. Decides nothing: the read does. */
 import type { Reading } from './coherence.ts'
-import type { Core } from './core.ts'
+import { copyMs } from './copies.ts'
+import { type Core, noLink } from './core.ts'
 import type { Answer, ReadFrom } from './engine/engine.ts'
 import type { Script } from './engine/script.ts'
 import { freshness } from './entry.ts'
@@ -83,12 +84,32 @@ export class Lookup {
     })
   }
 
-  /** Reads from another copy. */
-  async readCopy(name: string, key: string, from: ReadFrom, deadlineAt: number, reading: Reading): Promise<Seen> {
+  /** Reads from another copy than the primary's. */
+  async readReplica(name: string, key: string, from: ReadFrom, deadlineAt: number, reading: Reading): Promise<Seen> {
     const commands = [['GET', name]]
     const answer = await this.#core.engine.send({ commands, key: name, deadlineAt, kind: 'read', bytes: true, from })
     const [reply] = answer.replies
     return new Promise((saw, failed) => this.#see(name, key, reply, answer, reading, { saw, failed }))
+  }
+
+  /** Reads one of several copies of a key, and writes it anew if it has ended. Undefined: ask for the key itself. */
+  async readSpread(name: string, key: string, copies: number, reading: Reading): Promise<Seen | undefined> {
+    const { engine } = this.#core
+    const spread = this.#space.copies
+    const copy = spread.pick(name, copies)
+    if (copy === undefined) return undefined
+    const ask = { deadlineAt: this.#core.deadlineAt(), kind: 'read', bytes: true } as const
+    const answer = await engine.send({ ...ask, commands: [['GET', copy]], key: copy })
+    let reply = answer.replies[0]
+    if (!Buffer.isBuffer(reply)) {
+      const { replies } = await engine.send({ ...ask, commands: [['GET', name]], key: name })
+      reply = replies[0]
+      if (Buffer.isBuffer(reply)) spread.write(copy, reply)
+    }
+    // Of a change only the node of the key itself would tell.
+    const told = { ...answer, link: noLink }
+    const seen = await new Promise<Seen>((saw, failed) => this.#see(name, key, reply, told, reading, { saw, failed }))
+    return seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh' ? seen : undefined
   }
 
   /** Takes the lock of an entry that is there. Null: somebody else has it. */
@@ -159,7 +180,8 @@ export class Lookup {
     const keep = (value: unknown): void => {
       const { coherence, local } = this.#core
       const { link, role } = answer
-      const held = this.#space.hold(envelope, { value, tags, link, bytes: length }, coherence.trustMs(link))
+      const trustMs = link === noLink ? copyMs : coherence.trustMs(link)
+      const held = this.#space.hold(envelope, { value, tags, link, bytes: length }, trustMs)
       if (local !== null && !reading.barred && (role === 'primary' || link.live)) local.set(name, held, length)
       seer.saw({ kind: 'entry', held, role })
     }

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from './clock.ts'
 import type { Codec } from './codec.ts'
+import type { DirectOptions } from './direct/settings.ts'
 import { type Bytes, bytesOf, countOf, type Duration, durationMs, ratioOf } from './duration.ts'
 import type { Engine, ReadFrom } from './engine/engine.ts'
 import { CacheError } from './errors.ts'
@@ -121,6 +122,8 @@ export interface CacheOptions extends EntryOptions {
   readonly tls?: ConnectionOptions
   /** How many keys count as the hottest, and what makes one hot; see `HotOptions`. */
   readonly hot?: HotOptions
+  /** For calls without a source: `cache.on()` and `cache.channel()`. */
+  readonly direct?: DirectOptions
   /** Time and chance; for tests. */
   readonly clock?: Clock
 }
@@ -271,6 +274,7 @@ const known: ReadonlySet<string> = new Set<keyof CacheOptions>([
     'zone',
     'tls',
     'hot',
+    'direct',
     'clock',
     'ttl',
     'jitter',

@@ -108,7 +108,7 @@ export class Reads {
     const flight = new ReadFlight(request, coherence.begin(request.name))
     flights.takeOff(flight)
     this.#beSoon(flight)
-    if (this.#isPlain(request)) this.#flyPlain(flight)
+    if (this.#isPlain(request.name, request.settings)) this.#flyPlain(flight)
     else void this.#fly(flight)
     return flight.answer
   }
@@ -141,9 +141,7 @@ export class Reads {
         const isFresh = freshness(seen.held, clock.now()) === 'fresh'
         resolve(isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined)
       }
-      if (!this.lookup.isInDoubt(name) && !this.#wantsCopy(name, settings)) {
-        return this.lookup.read(name, key, reading, { saw, failed })
-      }
+      if (this.#isPlain(name, settings)) return this.lookup.read(name, key, reading, { saw, failed })
       this.#getSlowly(name, key, settings, reading).then(saw, failed)
     })
   }
@@ -151,18 +149,26 @@ export class Reads {
   async #getSlowly(name: string, key: string, settings: EntrySettings, reading: Reading): Promise<Seen> {
     const held = await this.lookup.held(name)
     if (held !== undefined) return { kind: 'entry', held, role: 'primary' }
-    if (this.#wantsCopy(name, settings)) {
-      return this.lookup.readCopy(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
+    const spread = await this.lookup.readSpread(name, key, this.#copies(name, settings), reading)
+    if (spread !== undefined) return spread
+    if (this.#wantsReplica(name, settings)) {
+      return this.lookup.readReplica(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
     }
     return new Promise((saw, failed) => this.lookup.read(name, key, reading, { saw, failed }))
   }
 
-  #wantsCopy(name: string, { readFrom }: EntrySettings): boolean {
+  /** Whether another copy than the primary's is to be read. */
+  #wantsReplica(name: string, { readFrom }: EntrySettings): boolean {
     return readFrom !== 'primary' && !this.#core.wrote.holds(name)
   }
 
-  #isPlain({ name, settings }: Request): boolean {
-    return !this.lookup.isInDoubt(name) && !this.#wantsCopy(name, settings)
+  #isPlain(name: string, settings: EntrySettings): boolean {
+    return !this.lookup.isInDoubt(name) && !this.#wantsReplica(name, settings) && this.#copies(name, settings) === 1
+  }
+
+  /** In how many copies the key is kept. */
+  #copies(name: string, { copies }: EntrySettings): number {
+    return this.#space.copies.countFor(name, copies)
   }
 
   /** With a stale value, callers are answered at the soft deadline, whatever the flight still does. */
@@ -281,8 +287,10 @@ export class Reads {
 
   async #see({ request, reading }: ReadFlight): Promise<Seen> {
     const { name, key, settings } = request
-    if (this.#wantsCopy(name, settings)) {
-      const seen = await this.lookup.readCopy(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
+    const spread = await this.lookup.readSpread(name, key, this.#copies(name, settings), reading)
+    if (spread !== undefined) return spread
+    if (this.#wantsReplica(name, settings)) {
+      const seen = await this.lookup.readReplica(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
       if (seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh') return seen
     }
     return new Promise((saw, failed) => this.lookup.readOrLock(name, key, reading, { saw, failed }))
@@ -293,10 +301,10 @@ export class Reads {
     const { local, clock, events, coherence } = this.#core
     if (!isAway(error)) throw error
     events.counters.engineErrors++
-    if (this.#core.hasCopies()) {
+    if (this.#core.hasReplicas()) {
       const reading = coherence.begin(name)
-      const deadlineAt = this.#core.copyDeadlineAt()
-      const seen = await this.lookup.readCopy(name, key, 'replica', deadlineAt, reading).catch(() => undefined)
+      const deadlineAt = this.#core.replicaDeadlineAt()
+      const seen = await this.lookup.readReplica(name, key, 'replica', deadlineAt, reading).catch(() => undefined)
       coherence.end(name, reading)
       if (seen?.kind === 'entry' && freshness(seen.held, clock.now()) === 'fresh') {
         return found(seen.held, 'replica', true)

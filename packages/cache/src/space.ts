@@ -5,6 +5,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from './clock.ts'
 import type { Codec } from './codec.ts'
+import { Copies } from './copies.ts'
+import type { Core } from './core.ts'
 import type { Link } from './engine/engine.ts'
 import type { Lifetime } from './entry.ts'
 import { type Envelope, writeEnvelope } from './envelope.ts'
@@ -54,12 +56,14 @@ export interface SpaceTerms {
 
 export class Space {
   readonly terms: SpaceTerms
+  readonly copies: Copies
   readonly keys: KeySpace
   /** From the root's to our own. */
   readonly clearKeys: readonly string[]
 
-  constructor(terms: SpaceTerms) {
+  constructor(core: Core, terms: SpaceTerms) {
     this.terms = terms
+    this.copies = new Copies(core, terms.keys)
     this.keys = terms.keys
     this.clearKeys = [...terms.above, terms.keys].map((keys) => keys.tagKey(''))
   }

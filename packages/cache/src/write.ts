@@ -54,6 +54,7 @@ export class Writes {
       })
       const { link } = await this.#send(name, ['SET', name, bytes, ...keep(life, clock.now())])
       pending.settle(name)
+      await this.#endCopies(name)
       if (!reading.barred) {
         const facts = { value, tags: tags as readonly HeldTag[], link, bytes: bytes.length }
         local?.set(name, this.#space.hold({ ...life, version }, facts, coherence.trustMs(link)), bytes.length)
@@ -80,6 +81,7 @@ export class Writes {
         const keys = group.map((index) => names[index] as string)
         try {
           await this.#send(keys[0] as string, ['UNLINK', ...keys])
+          await Promise.all(keys.map((key) => this.#endCopies(key)))
           for (const key of keys) {
             pending.settle(key)
             // A read that began before the engine heard of it may have brought the old value since.
@@ -128,6 +130,12 @@ export class Writes {
     refreshes.forget(name)
     coherence.changedHere(name)
     wrote.note(name, ownWritesMs)
+  }
+
+  #endCopies(name: string): Promise<void> | undefined {
+    const { copies, terms } = this.#space
+    const count = copies.countFor(name, terms.entry.copies)
+    return count === 1 ? undefined : copies.delete(name, count)
   }
 
   async #bump(keys: readonly string[], confirm: boolean): Promise<Stored> {

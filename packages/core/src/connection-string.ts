@@ -125,7 +125,8 @@ function parseQuery(text: string, start: number): Pick<ConnectionString, 'zone' 
   if (start >= text.length) return found
   let from = start + 1
   for (const part of text.slice(from).split('&')) {
-    const [key, value] = [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]
+    const split = part.indexOf('=')
+    const [key, value] = split === -1 ? ['', ''] : [part.slice(0, split), part.slice(split + 1)]
     if (key !== 'zone' && key !== 'feed') throw refuse(from, 'unknown query key: known are zone= and feed=')
     if (found[key] !== null) throw refuse(from, `${key}= is there twice`)
     if (value === '' || value.includes('#')) throw refuse(from, `${key}= needs a value, with %23 for #`)
