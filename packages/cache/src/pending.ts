@@ -136,6 +136,7 @@ export class Pending {
   }
 
   #done(set: Set<string>, key: string): false {
+    this.#terms.engine.tell?.([key])
     set.delete(key)
     this.#told++
     return false

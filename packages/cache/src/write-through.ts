@@ -192,6 +192,7 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
           ...{ key: name, deadlineAt: core.deadlineAt(), kind: 'write', idempotent: true },
         })
         .finally(() => coherence.end(name, reading))
+      core.engine.tell?.([name])
       pending.settle(name)
       if (replies[0] === 1 && good !== undefined && !reading.barred) {
         const held = { value, tags: good, link, bytes: bytes.length }

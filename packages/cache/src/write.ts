@@ -29,7 +29,7 @@ export class Writes {
   }
 
   async set(name: string, value: unknown, settings: EntrySettings, confirm: boolean): Promise<Stored> {
-    const { clock, local, coherence, flights, wrote, pending, events } = this.#core
+    const { engine, clock, local, coherence, flights, wrote, pending, events } = this.#core
     const terms = writable(settings)
     const isAbsent = value === undefined
     if (isAbsent)
@@ -53,6 +53,7 @@ export class Writes {
         tagNames: this.#space.tagNames(settings.tags),
       })
       const { link } = await this.#send(name, ['SET', name, bytes, ...keep(life, clock.now())])
+      engine.tell?.([name])
       pending.settle(name)
       await this.#endCopies(name)
       if (!reading.barred) {
@@ -81,6 +82,7 @@ export class Writes {
         const keys = group.map((index) => names[index] as string)
         try {
           await this.#send(keys[0] as string, ['UNLINK', ...keys])
+          engine.tell?.(keys)
           await Promise.all(keys.map((key) => this.#endCopies(key)))
           for (const key of keys) {
             pending.settle(key)
@@ -119,7 +121,9 @@ export class Writes {
       commands: [{ script: fillEntry, keys: [name], args }],
       ...{ key: name, deadlineAt: this.#core.deadlineAt(), kind: 'write', bytes: true },
     })
-    return answer.replies[0] === 1 ? answer : undefined
+    if (answer.replies[0] !== 1) return undefined
+    engine.tell?.([name])
+    return answer
   }
 
   /** What this process holds or does about a key is out of date. */
@@ -139,9 +143,10 @@ export class Writes {
   }
 
   async #bump(keys: readonly string[], confirm: boolean): Promise<Stored> {
-    const { coherence } = this.#core
+    const { coherence, engine } = this.#core
     try {
       await coherence.tags.bump(keys, this.#core.deadlineAt())
+      engine.tell?.(keys)
       return 'stored'
     } catch (error) {
       return this.postpone(error, confirm, keys, 'tags')

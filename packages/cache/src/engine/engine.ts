@@ -124,6 +124,11 @@ export interface Engine {
   nodes(): readonly NodeState[]
   /** Primaries as keys of their slots: one `key` for each, to send a command to every primary. */
   primaryKeys(): readonly string[]
+  /**
+   * Only where the engine itself tells nobody of changes (`withMessages`): call it with the keys of each own change after
+   * it was made, and never before.
+   */
+  tell?(keys: readonly string[]): void
   /** Asks a controller's or another's word at once: the layout may have changed. Never needed, only faster. */
   hint(because: string): void
   on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void
