@@ -5,13 +5,18 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../../packages/cache/src/clock.ts'
 import { jsonCodec } from '../../../packages/cache/src/codecs.ts'
-import type { Engine } from '../../../packages/cache/src/engine/engine.ts'
+import type { Command, Engine } from '../../../packages/cache/src/engine/engine.ts'
 import { openEngine, type Target } from '../../../packages/cache/src/engine/open-engine.ts'
 import { Router } from '../../../packages/cache/src/engine/router.ts'
 import type { Address, Layout, Topology } from '../../../packages/cache/src/engine/topology.ts'
 import type { CacheError } from '../../../packages/cache/src/errors.ts'
+import { memoryEngine } from '../../../packages/cache/src/testing/index.ts'
+import { acceptance, acceptKeys, acceptScript } from '../../../packages/cache/src/write-behind/accept-script.ts'
+import { claimKeys, claimOf, claimScript, meetScript } from '../../../packages/cache/src/write-behind/claim-script.ts'
 import type { WriteBehindEvents } from '../../../packages/cache/src/write-behind/events.ts'
+import { Partitions } from '../../../packages/cache/src/write-behind/partitions.ts'
 import type { WriteBehindOptions } from '../../../packages/cache/src/write-behind/settings.ts'
+import { settleCommand, type Verdict } from '../../../packages/cache/src/write-behind/settle-script.ts'
 import { openWriteBehind, type WriteBehind } from '../../../packages/cache/src/write-behind/write-behind.ts'
 import type { EngineNode, StartedEngine } from '../../support/cache-engines.ts'
 import { startCluster, startReplicated, startStandalone } from '../../support/cache-engines.ts'
@@ -362,6 +367,105 @@ test('refuses to start on an engine that would evict the queue, and does lose it
   await Promise.all(Array.from({ length: 2000 }, (_, index) => behind.set(`k${index}`, value)))
   await eventually(() => told.lost.length > 0, { what: 'the loss is told' })
   await postgres.pool.query(`DROP TABLE IF EXISTS ${table}`)
+})
+
+/** Versions by the order in which they came, and moments as such: the rest is the same on every engine. */
+function plain(): (reply: unknown) => unknown {
+  const versions = new Map<string, string>()
+  const word = (text: string): string => {
+    const number = /^[0-9]{13,16}$/.test(text) ? Number(text) : 0
+    if (number > 1e14) versions.set(text, versions.get(text) ?? `version ${versions.size}`)
+    return versions.get(text) ?? (number > 1e12 || /^5\d{4}$/.test(text) ? 'a moment' : text)
+  }
+  const walk = (reply: unknown): unknown => (Array.isArray(reply) ? reply.flat().map(walk) : word(String(reply)))
+  return walk
+}
+
+/** Everything that the scripts can be asked, and what they leave behind. */
+async function playScripts(engine: Engine): Promise<unknown[]> {
+  const partition = new Partitions('contract:', 1).of('')
+  const { state, queue, later, parked } = partition
+  const walk = plain()
+  const told: unknown[] = []
+  const ask = async (...commands: Command[]): Promise<unknown> => {
+    const deadlineAt = systemClock.monotonic() + 2000
+    const { replies } = await engine.send({ commands, key: state, deadlineAt, kind: 'write', patient: true })
+    told.push(replies.map(walk))
+    const [entry, ...hashes] = ['a', 'b', 'c', 'd'].map((key) => partition.entry(key))
+    const fields = ['version', 'value', 'deleted', 'operation', 'place', 'tries', 'error', 'codec']
+    const left = await engine.send({
+      commands: [
+        ['HMGET', state, 'life', 'last', 'unsaved', 'owner', 'token', 'until'],
+        ...[entry ?? '', ...hashes].map((name) => ['HMGET', name, ...fields]),
+        ...[queue, later, parked].map((name) => ['ZRANGE', name, '0', '-1', 'WITHSCORES']),
+        ['ZCARD', partition.operations],
+      ],
+      key: state,
+      deadlineAt,
+      kind: 'read',
+    })
+    told.push(left.replies.map(walk))
+    return replies[0]
+  }
+  const accept = async (key: string, value: string | null, operation: string): Promise<number> => {
+    const args = [key, operation, value === null ? '1' : '0', value ?? '', '1', '3', 'a life', '60000']
+    return acceptance(await ask({ script: acceptScript, keys: acceptKeys(partition, key), args })).version
+  }
+  const settle = (keepMs: number, ...verdicts: Verdict[]): Promise<unknown> =>
+    ask(settleCommand(partition, verdicts, keepMs))
+  const claim = (...args: string[]): Promise<unknown> =>
+    ask({ script: claimScript, keys: claimKeys(partition), args: [...args, '60000', 'another life'] })
+
+  const token = claimOf(await claim('acquire', 'me', '')).token
+  await claim('acquire', 'you', '')
+  await claim('renew', 'me', token)
+  await claim('renew', 'you', token)
+  const first = await accept('a', 'one', 'op-1')
+  await accept('a', 'one', 'op-1')
+  const second = await accept('a', 'two', 'op-2')
+  await accept('a', 'one', 'op-1')
+  await settle(0, { key: 'a', version: first, kind: 'stored' })
+  await settle(5000, { key: 'a', version: second, kind: 'stored' })
+  await settle(5000, { key: 'a', version: second, kind: 'stored' })
+  const third = await accept('a', null, 'op-3')
+  await settle(0, { key: 'a', version: third, kind: 'failed', againInMs: 100 })
+  await settle(0, { key: 'a', version: third, kind: 'parked', error: 'no' })
+  await settle(0, { key: 'a', version: third, kind: 'failed', againInMs: 100 })
+  await settle(0, { key: 'a', version: third, kind: 'replay' })
+  await settle(0, { key: 'a', version: third, kind: 'discard' })
+  await settle(0, { key: 'a', version: third, kind: 'parked', error: 'no' })
+  await accept('a', 'four', 'op-4')
+  const b = await accept('b', 'one', 'op-1')
+  await settle(0, { key: 'b', version: b, kind: 'behind', storeVersion: b + 1000 })
+  await accept('c', 'one', 'op-1')
+  await accept('d', 'one', 'full')
+  const c = await accept('c', 'two', 'op-2')
+  await settle(0, { key: 'c', version: c, kind: 'parked', error: 'no' })
+  await settle(0, { key: 'c', version: c, kind: 'discard' })
+  await ask(['DEL', partition.entry('b')])
+  await settle(0, { key: 'b', version: 0, kind: 'vanished' }, { key: 'a', version: 0, kind: 'vanished' })
+  await settle(0, { key: 'b', version: 0, kind: 'vanished' })
+  await ask(['DEL', queue])
+  await claim('renew', 'me', token)
+  await claim('release', 'you', token)
+  await claim('release', 'me', token)
+  await claim('acquire', 'you', '')
+  const meet = (id: string, verb: string) => ({
+    script: meetScript,
+    keys: [state + ':members'],
+    args: [id, '1000', verb],
+  })
+  await ask(meet('me', 'stay'), meet('you', 'stay'), meet('me', 'leave'))
+  return told
+}
+
+test('the scripts do in the engine what their other form does in memory', async () => {
+  const { engine } = await open(await aTable())
+  const memory = memoryEngine()
+  const [real, remembered] = [await playScripts(engine), await playScripts(memory)]
+  await memory.close()
+  expect(real).toEqual(remembered)
+  expect(real.length).toBeGreaterThan(50)
 })
 
 test('works on a Cluster, where each partition is on the node of its slot', async () => {
