@@ -16,8 +16,10 @@ export interface ConnectionTerms {
   readonly db?: number | undefined
   /** What `CLIENT LIST` calls it. */
   readonly name?: string | undefined
-  /** Prefixes of keys whose changes are told; empty for none. */
+  /** Prefixes of keys whose changes are told once `listen` was said; empty for none. */
   readonly track: readonly string[]
+  /** Whether changes are told from the beginning. */
+  readonly listen?: boolean
   /** Whether a replica in a Cluster may answer reads here. */
   readonly readonly?: boolean
   /** In which the connection must be open, greeting included. */
@@ -93,7 +95,7 @@ export class Connection {
     const stop = clock.after(this.#terms.withinMs, () => this.#client.destroy())
     try {
       await this.#client.connect()
-      if (protocol === 'tracking') await this.#track()
+      if (protocol === 'tracking') await this.listen(this.#terms.listen === true)
       if (!this.#client.isReady) throw new Error('the connection was lost while it was opened')
       this.#open = true
     } catch (error) {
@@ -107,6 +109,15 @@ export class Connection {
   /** The reply, or its rejection with an error that `asReplyError` knows, or with the loss of the connection. */
   send(args: readonly Argument[], bytes: boolean): Promise<unknown> {
     return bytes ? this.#bytesClient.sendCommand(args) : this.#client.sendCommand(args)
+  }
+
+  /** Whether changes are told. Done when the node has confirmed it: what it answers afterwards, it would tell of. */
+  async listen(on: boolean): Promise<void> {
+    // The library has turned on another kind of tracking, which remembers every key that is read.
+    const commands = [['CLIENT', 'TRACKING', 'OFF']]
+    const prefixes = this.#terms.track.flatMap((prefix) => ['PREFIX', prefix])
+    if (on) commands.push(['CLIENT', 'TRACKING', 'ON', 'BCAST', ...prefixes, 'NOLOOP'])
+    await Promise.all(commands.map((command) => this.#client.sendCommand(command)))
   }
 
   /** For a connection that does nothing else. */
@@ -130,15 +141,6 @@ export class Connection {
     this.#hear.lost(error ?? new Error('the connection was closed'))
     // Only this takes it off the library's list of clients.
     this.#client.destroy()
-  }
-
-  async #track(): Promise<void> {
-    const prefixes = this.#terms.track.flatMap((prefix) => ['PREFIX', prefix])
-    // The library has turned on another kind of tracking, which remembers every key that is read.
-    await Promise.all([
-      this.#client.sendCommand(['CLIENT', 'TRACKING', 'OFF']),
-      this.#client.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', ...prefixes, 'NOLOOP']),
-    ])
   }
 
   #collect(key: Buffer | string | null): void {

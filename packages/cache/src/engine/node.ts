@@ -93,6 +93,10 @@ export class EngineNode {
   #connection: Connection | undefined
   /** The connection that is being opened. */
   #attempt: Connection | undefined
+  /** The node was not yet told to tell of changes: nothing may be read before. */
+  #isDeaf = false
+  /** Counts how often the role has changed: what was said for an earlier role says nothing of this one. */
+  #roles = 0
   #closed = false
   #stopRetry: (() => void) | undefined
   #failures = 0
@@ -144,12 +148,33 @@ export class EngineNode {
     this.#connect()
   }
 
-  /** The layout says so. A replica in a Cluster answers reads only where it was told that it may. */
+  /**
+   * The layout says so. Only those that take writes tell of changes: a replica would tell us of our own, because to it
+   * they come from its primary. A replica in a Cluster answers reads only where it was told that it may.
+   */
   become(role: Role): void {
     if (this.role === role) return
     this.role = role
     const connection = this.#connection
-    if (connection !== undefined && this.#terms.cluster) this.#tell(connection, [allowedReads(role)])
+    if (connection === undefined) return
+    if (this.#terms.cluster) this.#tell(connection, [role === 'replica' ? 'READONLY' : 'READWRITE'])
+    if (this.#protocol !== 'tracking') return
+    this.#endLink(`it is a ${role}`)
+    this.ready = false
+    this.#isDeaf = true
+    const change = ++this.#roles
+    connection.listen(role === 'primary').then(
+      () => {
+        if (this.#connection !== connection || this.#roles !== change) return
+        this.#isDeaf = false
+        if (role === 'primary') this.#beginLink()
+        this.ready = this.#breaker.state === 'closed'
+        this.#turned(`it is a ${role}`)
+      },
+      (error: Error) => {
+        if (this.#connection === connection) this.#drop(error)
+      },
+    )
   }
 
   /** What came over the link must be compared before it is used again, although the connection lives. */
@@ -277,7 +302,8 @@ export class EngineNode {
     }
     const protocol = this.#protocol
     const readonly = this.#terms.cluster && this.role === 'replica'
-    const connection: Connection = new Connection({ ...this.#terms, address: this.address, readonly }, protocol, {
+    const terms = { ...this.#terms, address: this.address, readonly, listen: this.role === 'primary' }
+    const connection: Connection = new Connection(terms, protocol, {
       lost: (error) => {
         if (this.#connection === connection) this.#drop(error)
       },
@@ -331,11 +357,15 @@ export class EngineNode {
     this.#heardSeen = this.heard
     this.#quietSince = this.#clock.monotonic()
     this.#pingSentAt = undefined
-    // It was opened for another role than it has by now.
-    if (this.role !== role && this.#terms.cluster) this.#tell(connection, [allowedReads(this.role)])
-    if (this.#protocol === 'tracking') this.#beginLink()
+    this.#isDeaf = false
+    if (this.#protocol === 'tracking' && role === 'primary') this.#beginLink()
     this.#setBreaker(closedBreaker)
     this.ready = true
+    const meanwhile = this.role
+    if (meanwhile !== role) {
+      this.role = role
+      this.become(meanwhile)
+    }
     this.#askZone()
     this.#turned(`${this.name} is connected`)
   }
@@ -400,7 +430,7 @@ export class EngineNode {
     this.heard++
     if (this.#breaker.state !== 'closed' && this.#connection?.isOpen === true) {
       this.#setBreaker(closedBreaker)
-      this.ready = true
+      this.ready = !this.#isDeaf
       this.#turned(`${this.name} answers`)
     }
   }
@@ -556,8 +586,6 @@ function argumentsOf(command: Command, inFull: boolean): readonly Argument[] {
   const start = inFull ? ['EVAL', script.lua] : ['EVALSHA', script.sha]
   return [...start, `${keys.length}`, ...keys, ...args]
 }
-
-const allowedReads = (role: Role): string => (role === 'replica' ? 'READONLY' : 'READWRITE')
 
 export function nameOfAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`

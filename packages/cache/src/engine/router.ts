@@ -561,10 +561,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     return Array.from(this.#places, (place) => this.#placed[place - 1]?.primary ?? null)
   }
 
-  /**
-   * Nodes that had keys which another one has by now: what they told of is told by somebody else. Their replicas too,
-   * which may get all their data anew without a word about each key.
-   */
+  /** Nodes that had keys which another one has by now: what they told of is told by somebody else. */
   #formerOwners(before: readonly Placed[], owners: readonly (EngineNode | null)[]): Set<EngineNode> {
     const former = new Set<EngineNode>()
     if (this.#terms.clustered) {
@@ -573,9 +570,6 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     } else {
       const [old] = before
       if (old !== undefined && old.primary !== null && this.#placed[0]?.primary !== old.primary) former.add(old.primary)
-    }
-    for (const { primary, replicas } of before) {
-      if (primary !== null && former.has(primary)) for (const replica of replicas) former.add(replica)
     }
     return former
   }
