@@ -129,54 +129,56 @@ export function readableCodecs(codec: Codec, others: readonly Codec[]): readonly
   return [...byId.values()]
 }
 
-/** After this many pieces the rest is taken to be like them. */
 const piecesLooked = 500
+/** Of one object or list. */
+const sampled = 32
 const objectBytes = 32
 const slotBytes = 8
 const mapEntryBytes = 32
 
 /**
  * About how much memory a living value takes: for the bound of the local tier, where nothing was encoded that could be
- * measured. Looks at some pieces only, knows nothing of what they share with other values, and never throws.
+ * measured. Looks at some hundred pieces and takes the others to be like them. Never throws.
  */
 export function sizeOf(value: unknown): number {
-  const seen = new Set<object>()
-  const pieces: unknown[] = [value]
-  let looked = 0
-  let unseen = 0
-  let bytes = 0
   try {
-    for (; looked < piecesLooked && pieces.length > 0; looked++) {
-      const piece = pieces.pop()
-      bytes += ownBytes(piece)
-      if (typeof piece !== 'object' || piece === null || ArrayBuffer.isView(piece) || seen.has(piece)) continue
-      seen.add(piece)
-      for (const inside of insides(piece)) {
-        if (looked + pieces.length < piecesLooked) pieces.push(inside)
-        else {
-          unseen += countOf(piece)
-          break
-        }
-      }
-    }
+    return Math.round(measure(value, piecesLooked, new Set()))
   } catch {
-    // A getter or a trap of the value's own: what was seen until here is the estimate.
+    // A getter or a trap of the value's own.
+    return objectBytes
   }
-  const average = looked === 0 ? 0 : bytes / looked
-  return Math.round(bytes + (unseen + pieces.length) * average)
 }
 
-function ownBytes(piece: unknown): number {
-  switch (typeof piece) {
-    case 'string':
-      return 16 + piece.length * (isWide(piece) ? 2 : 1)
-    case 'object':
-      if (piece === null) return slotBytes
-      if (ArrayBuffer.isView(piece) || piece instanceof ArrayBuffer) return objectBytes * 3 + piece.byteLength
-      return objectBytes + countOf(piece) * (piece instanceof Map || piece instanceof Set ? mapEntryBytes : slotBytes)
-    default:
-      return slotBytes * 2
+/** `looks`: at how many pieces; each piece inside gets its share of them. */
+function measure(piece: unknown, looks: number, seen: Set<object>): number {
+  if (typeof piece === 'string') return objectBytes / 2 + piece.length * (isWide(piece) ? 2 : 1)
+  if (typeof piece !== 'object' || piece === null) return slotBytes
+  if (seen.has(piece)) return 0
+  seen.add(piece)
+  if (ArrayBuffer.isView(piece) || piece instanceof ArrayBuffer) return objectBytes * 3 + piece.byteLength
+  const own = objectBytes + slotBytes * 2
+  const entries = entriesOf(piece)
+  const count = 'size' in entries ? entries.size : entries.length
+  if (count === 0) return own
+  const slots = count * ('size' in entries ? mapEntryBytes : slotBytes)
+  const sample = Math.min(count, sampled, Math.floor(looks) - 1)
+  if (sample < 1) return own + slots
+  const share = (looks - 1) / sample
+  let bytes = 0
+  let looked = 0
+  for (const inside of entries) {
+    if (looked === sample) break
+    looked++
+    if (piece instanceof Map) {
+      const [key, item] = inside as [unknown, unknown]
+      bytes += measure(key, share / 2, seen) + measure(item, share / 2, seen)
+    } else bytes += measure(inside, share, seen)
   }
+  return own + slots + (bytes / sample) * count
+}
+
+function entriesOf(piece: object): readonly unknown[] | ReadonlySet<unknown> | ReadonlyMap<unknown, unknown> {
+  return Array.isArray(piece) || piece instanceof Map || piece instanceof Set ? piece : Object.values(piece)
 }
 
 /** A string with one letter above U+00FF takes two bytes for each of its letters. Looks at a few. */
@@ -184,19 +186,4 @@ function isWide(text: string): boolean {
   const step = Math.max(1, Math.floor(text.length / 16))
   for (let index = 0; index < text.length; index += step) if (text.charCodeAt(index) > 0xff) return true
   return false
-}
-
-function countOf(piece: object): number {
-  if (Array.isArray(piece)) return piece.length
-  return piece instanceof Map || piece instanceof Set ? piece.size : Object.keys(piece).length
-}
-
-function* insides(piece: object): Iterable<unknown> {
-  if (piece instanceof Map) {
-    for (const [key, inside] of piece) {
-      yield key
-      yield inside
-    }
-  } else if (piece instanceof Set || Array.isArray(piece)) yield* piece
-  else for (const key in piece) yield (piece as Record<string, unknown>)[key]
 }
