@@ -30,7 +30,10 @@ export const jsonCodec: Codec = {
   id: 1,
   name: 'json',
   encode(value) {
-    const refused = refusedAlone(value) ?? refusedByJson(value) ?? refusedByJsonAlone(value)
+    // Nearly all values are plain, and that is seen at once.
+    const refused = isUsual(value)
+      ? undefined
+      : (refusedAlone(value) ?? refusedByJson(value) ?? refusedByJsonAlone(value))
     if (refused !== undefined) throw unencodable('json', '', refused)
     try {
       const text = JSON.stringify(value)
@@ -151,22 +154,25 @@ function className(value: object): string {
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'class without a name'
 }
 
-/** Whether nothing in it is in doubt, quickly. What is in doubt is looked at again, slowly. */
-function surelyHeld(value: object): boolean {
-  if (Array.isArray(value)) {
-    for (const item of value) if (!isSure(item)) return false
-    return true
-  }
-  if (value instanceof Date) return true
-  if (Object.getPrototypeOf(value) !== Object.prototype) return false
-  for (const key in value) if (!isSure((value as Record<string, unknown>)[key])) return false
-  return true
+function isUsual(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value === 'string' || typeof value === 'boolean'
+  return Object.getPrototypeOf(value) === Object.prototype || Array.isArray(value)
 }
 
+/** Whether nothing in it is in doubt, quickly. What is in doubt is looked at again, slowly. */
 function isSure(value: unknown): boolean {
   switch (typeof value) {
     case 'object':
-      return value === null || surelyHeld(value)
+      if (value === null) return true
+      if (Object.getPrototypeOf(value) === Object.prototype) {
+        for (const key in value) if (!isSure((value as Record<string, unknown>)[key])) return false
+        return true
+      }
+      if (Array.isArray(value)) {
+        for (let index = 0; index < value.length; index++) if (!isSure(value[index])) return false
+        return true
+      }
+      return value instanceof Date
     case 'number':
       return Number.isFinite(value)
     case 'function':
