@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import { Cache } from './cache.ts'
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { jsonCodec, v8Codec } from './codecs.ts'
 import { Core } from './core.ts'
 import type { Engine } from './engine/engine.ts'
+import { withMessages } from './engine/messages.ts'
 import { openEngine } from './engine/open-engine.ts'
 import { CacheError } from './errors.ts'
+import { followFeed, hintedBy } from './hints.ts'
 import { KeySpace } from './keys.ts'
 import { type CacheOptions, cacheSettings } from './options.ts'
 import { Space } from './space.ts'
@@ -30,21 +33,42 @@ export function createCache(options: CacheOptions): Cache {
   return new Cache(core, space, options.direct)
 }
 
-function engineOf({ url, engine, clock = systemClock, zone, tls }: CacheOptions, keys: KeySpace): Engine {
+function engineOf(options: CacheOptions, keys: KeySpace): Engine {
+  const { url, engine, coherence, clock = systemClock } = options
   if ((url === undefined) === (engine === undefined)) {
     throw new CacheError('INVALID', 'say where the engine is: either url or engine, and not both', { what: 'url' })
   }
-  if (engine !== undefined) return engine
-  const { user, password, masterName, ...where } = parseUrl(url as string)
-  return openEngine(
+  if (engine === undefined) {
+    const opened = openByUrl(url as string, options, keys)
+    return coherence === 'messages' ? told(opened, keys, clock) : opened
+  }
+  // Over a connection of the application's own nobody tells of changes, unless the processes tell each other.
+  const isUntold = engine.tracks === false && engine.tell === undefined
+  return isUntold && coherence !== 'none' ? told(engine, keys, clock) : engine
+}
+
+function told(engine: Engine, keys: KeySpace, clock: Clock): Engine {
+  const sender = randomBytes(9).toString('base64url')
+  return withMessages(engine, { channel: keys.stateKey('changes'), clock, sender })
+}
+
+function openByUrl(
+  url: string,
+  { clock = systemClock, zone, tls, coherence, hints }: CacheOptions,
+  keys: KeySpace,
+): Engine {
+  const { user, password, masterName, feed, ...where } = parseUrl(url)
+  const engine = openEngine(
     {
       ...{ topology: where.topology, addresses: where.addresses, db: where.db },
       ...{ user: user ?? undefined, password: password ?? undefined, masterName: masterName ?? undefined },
       zone: zone ?? where.zone ?? undefined,
       // Certificates of one's own are for URLs that want TLS; they do not turn it on.
       tls: where.tls && tls !== undefined ? tls : where.tls,
-      track: keys.trackedPrefixes,
+      track: (coherence ?? 'tracking') === 'tracking' ? keys.trackedPrefixes : [],
     },
     { clock },
   )
+  const hear = hints ?? (feed === null ? undefined : followFeed(feed, clock))
+  return hear === undefined ? engine : hintedBy(engine, hear)
 }

@@ -7,6 +7,7 @@ import type { DirectOptions } from './direct/settings.ts'
 import { type Bytes, bytesOf, countOf, type Duration, durationMs, ratioOf } from './duration.ts'
 import type { Engine, ReadFrom } from './engine/engine.ts'
 import { CacheError } from './errors.ts'
+import type { Hints } from './hints.ts'
 import type { LoadLimits } from './loads.ts'
 
 /** How an entry lives. Said for a cache, for a namespace or for one call; the nearest word counts. */
@@ -120,6 +121,17 @@ export interface CacheOptions extends EntryOptions {
   readonly zone?: string
   /** TLS settings, for `…s://` URLs that need more than the system's certificates. */
   readonly tls?: ConnectionOptions
+  /**
+   * How this process hears of what others change. `tracking`: the engine tells it (RESP 3). `messages`: the processes
+   * tell each other over Pub/Sub, for engines and proxies that cannot track. `none`: nobody does, and the local tier
+   * believes an entry for a second. Default `tracking`; over an application's own connection `messages`.
+   */
+  readonly coherence?: 'tracking' | 'messages' | 'none'
+  /**
+   * Somebody who knows sooner than any timeout that keys have moved, such as a controller. Is handed what to call then,
+   * and answers how to stop. Never needed. Default: `feed=` of the URL, if it has one.
+   */
+  readonly hints?: Hints
   /** How many keys count as the hottest, and what makes one hot; see `HotOptions`. */
   readonly hot?: HotOptions
   /** For calls without a source: `cache.on()` and `cache.channel()`. */
@@ -273,6 +285,8 @@ const known: ReadonlySet<string> = new Set<keyof CacheOptions>([
     'schema',
     'zone',
     'tls',
+    'coherence',
+    'hints',
     'hot',
     'direct',
     'clock',
@@ -299,7 +313,10 @@ export function cacheSettings(options: CacheOptions): CacheSettings {
   if (unknown !== undefined) {
     throw new CacheError('INVALID', `there is no option ${JSON.stringify(unknown)}`, { what: unknown })
   }
-  const { local, loads = {}, compressAbove, hot = {} } = options
+  const { local, loads = {}, compressAbove, hot = {}, coherence } = options
+  if (coherence !== undefined && !['tracking', 'messages', 'none'].includes(coherence)) {
+    throw new CacheError('INVALID', 'coherence is one of tracking, messages, none', { what: 'coherence' })
+  }
   return {
     entry: entrySettings(entryDefaults, options),
     local:

@@ -103,6 +103,8 @@ export interface NodeState {
 }
 
 export interface Engine {
+  /** False where the engine can tell nobody of changes, as over an application's own connection. */
+  readonly tracks?: boolean
   /**
    * The replies, or a `CacheError`: UNAVAILABLE (nothing was done), INDETERMINATE (a write whose fate is unknown),
    * REFUSED (a lone command's error reply, `cause` a ReplyError), DENIED, CLOSED.

@@ -70,6 +70,7 @@ export function engineOverForeign(client: Foreign, ports: ForeignPorts): Engine 
 }
 
 class ForeignEngine implements Engine {
+  readonly tracks = false
   readonly #client: Foreign
   readonly #clock: Clock
   /** Whether the connection is ours to close: a lane's is, the application's is not. */
