@@ -6,6 +6,7 @@
  * well have been the value.
  */
 import type { Clock } from '../clock.ts'
+import { countOf } from '../duration.ts'
 import type { Engine } from '../engine/engine.ts'
 import { CacheError } from '../errors.ts'
 import { askPartitions } from './ask.ts'
@@ -44,8 +45,9 @@ export class DeadLetters {
 
   /** The longest parked first, at most `limit` (default 100). */
   async list({ limit = 100 }: { readonly limit?: number } = {}): Promise<readonly DeadLetter[]> {
+    const most = countOf(limit, 'limit', 1, 100_000)
     const all = this.#ports.partitions.all
-    const command = (partition: Partition) => ['ZRANGE', partition.parked, '0', `${limit - 1}`, 'WITHSCORES']
+    const command = (partition: Partition) => ['ZRANGE', partition.parked, '0', `${most - 1}`, 'WITHSCORES']
     const answers = await this.#ask(
       'read',
       all.map((partition) => ({ partition, commands: [command(partition)] })),
@@ -53,7 +55,7 @@ export class DeadLetters {
     const found = all.flatMap((partition, index) =>
       scored(answers[index]?.[0]).map(({ member, score }) => ({ partition, key: member, parkedAt: score })),
     )
-    const oldest = found.sort((a, b) => a.parkedAt - b.parkedAt).slice(0, limit)
+    const oldest = found.sort((a, b) => a.parkedAt - b.parkedAt).slice(0, most)
     const fields = ['version', 'deleted', 'tries', 'error']
     const entries = await this.#ask(
       'read',

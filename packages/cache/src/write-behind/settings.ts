@@ -6,7 +6,7 @@ export interface WriteBehindOptions {
   /**
    * How many copies besides the primary must have a write before it is acknowledged, and how long they are waited for.
    * Default `{ copies: 1, within: '1s' }`. More copies survive more deaths at once; each costs the time to the slowest
-   * of them. `false` needs `lossy: true`.
+   * of them. `false` needs `lossy: true`, and is its default.
    */
   readonly durable?: { readonly copies?: number; readonly within?: Duration } | false
   /** Start even if the engine may lose what it is given. Default false. For data that may be lost, and for trying out. */
@@ -71,6 +71,14 @@ export interface WriteBehindSettings {
   readonly maxValueBytes: number
 }
 
+/** What a timer of Node can hold; a longer one would end at once. */
+const longestMs = 2 ** 31 - 1
+
+/** How long `flush` and `close` may take. */
+export function withinMsOf(value: unknown): number {
+  return ratioOf(value, 'withinMs', 0, longestMs)
+}
+
 /** Every option, so that a misspelt one is refused and not ignored. */
 const known: Record<keyof WriteBehindOptions, true> = {
   durable: true,
@@ -97,9 +105,10 @@ const known: Record<keyof WriteBehindOptions, true> = {
 export function writeBehindSettings(options: WriteBehindOptions = {}): WriteBehindSettings {
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name))
   if (unknown !== undefined) throw invalid(`there is no option ${JSON.stringify(unknown)}`, unknown)
-  const { durable = {}, lossy = false, permanent = () => false } = options
+  const { lossy = false, permanent = () => false } = options
+  const { durable = lossy ? false : {} } = options
   const ms = (value: Duration | undefined, otherwise: Duration, what: string, least = 1): number =>
-    ratioOf(durationMs(value ?? otherwise, what), `${what} in ms`, least, Number.MAX_SAFE_INTEGER)
+    ratioOf(durationMs(value ?? otherwise, what), `${what} in ms`, least, longestMs)
   if (durable === false && !lossy) {
     throw invalid('durable: false loses writes when a node dies: set durable.copies, or say lossy: true', 'durable')
   }

@@ -23,7 +23,7 @@ import { newId } from './ids.ts'
 import { Leases } from './leases.ts'
 import { Losses } from './losses.ts'
 import { type Partition, Partitions } from './partitions.ts'
-import { type WriteBehindOptions, type WriteBehindSettings, writeBehindSettings } from './settings.ts'
+import { type WriteBehindOptions, type WriteBehindSettings, withinMsOf, writeBehindSettings } from './settings.ts'
 import { Sink } from './sink.ts'
 import { scored } from './taking.ts'
 import { type Write, Writer } from './writer.ts'
@@ -220,7 +220,7 @@ class EngineWriteBehind<T> implements WriteBehind<T> {
 
   async flush({ withinMs = 30_000 }: { readonly withinMs?: number } = {}): Promise<{ readonly parked: number }> {
     const { clock } = this.#ports
-    const endsAt = clock.monotonic() + withinMs
+    const endsAt = clock.monotonic() + withinMsOf(withinMs)
     const startedAt = (await this.#look(() => [['TIME']])).map(([time]) => engineMs(time))
     for (;;) {
       this.#ended.signal.throwIfAborted()
@@ -241,8 +241,8 @@ class EngineWriteBehind<T> implements WriteBehind<T> {
     }
   }
 
-  close({ withinMs = 5000 }: { readonly withinMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(withinMs)
+  async close({ withinMs = 5000 }: { readonly withinMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(withinMsOf(withinMs))
     return this.#closing
   }
 

@@ -483,6 +483,8 @@ test('refuses to start on an engine that would forget', async () => {
   expect(error).toMatchObject({ code: 'INVALID' })
   expect((error as CacheError).message).toContain('allkeys-lru')
   await expect(behind.ready).rejects.toBe(error)
+  // Nobody waits for copies there, unless they are asked for.
+  world.server.acknowledge(0)
   const lossy = await open(world, { lossy: true })
   await lossy.behind.set('k', 1)
 })
@@ -492,6 +494,7 @@ test('refuses other options than it has, and partitions that others do not have'
   const wrong = { durable: false, bach: 3 } as WriteBehindOptions
   await expect(open(world, wrong)).rejects.toMatchObject({ code: 'INVALID', message: 'there is no option "bach"' })
   await expect(open(world, { durable: false })).rejects.toThrow('lossy: true')
+  await expect(open(world, { deadline: '30d' })).rejects.toThrow('deadline in ms')
   await open(world, { partitions: 4 })
   const other = await open(world, { partitions: 8 })
   await expect(other.behind.ready).rejects.toThrow('partitions is 8 here and 4 in the engine')
@@ -505,6 +508,9 @@ test('refuses what cannot be a key, a value or an operation', async () => {
   expect(await refusal(behind.set('k', 'x'.repeat(100)))).toMatchObject({ code: 'TOO_LARGE', facts: { bytes: 102 } })
   expect(await refusal(behind.set('k', () => 1))).toMatchObject({ code: 'UNENCODABLE' })
   expect(await refusal(behind.set('k', 1, { operation: 'two\nlines' }))).toMatchObject({ code: 'INVALID' })
+  expect(await refusal(behind.deadLetters.list({ limit: 0 }))).toMatchObject({ code: 'INVALID' })
+  expect(await refusal(behind.flush({ withinMs: Number.NaN }))).toMatchObject({ code: 'INVALID' })
+  expect(await refusal(behind.close({ withinMs: -1 }))).toMatchObject({ code: 'INVALID' })
   expect(await refusal(behind.deadLetters.replay(['nonsense']))).toMatchObject({ code: 'INVALID' })
 })
 
