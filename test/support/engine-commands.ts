@@ -1,5 +1,5 @@
 /** Random commands of each family, for comparing engines: few keys and small values, so that they meet. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 export type Sequence = readonly (readonly string[])[]
 

@@ -51,9 +51,9 @@ const appendTwice = (mark: string) =>
     name: 'append-twice',
     // The mark makes it a script that no engine has seen.
     lua: `-- ${mark}\nredis.call('APPEND', KEYS[1], ARGV[1])\nreturn redis.call('APPEND', KEYS[1], ARGV[1])`,
-    inMemory(world, [key = ''], [text]) {
-      world.call('APPEND', key, text as Buffer)
-      return world.call('APPEND', key, text as Buffer)
+    inMemory(world, [key = ''], [text = '']) {
+      world.call('APPEND', key, text)
+      return world.call('APPEND', key, text)
     },
   })
 
@@ -172,7 +172,7 @@ export function describeEngine(name: string, open: () => Promise<OpenedEngines>)
       for (const group of groups) {
         const [first = 0] = group
         const values = await reply(
-          engine.send(read(['MGET', ...group.map((index) => keys[index] as string)], { key: keys[first] as string })),
+          engine.send(read(['MGET', ...group.map((index) => keys[index] ?? '')], { key: keys[first] ?? null })),
         )
         expect(values).toEqual(group.map(String))
       }
@@ -285,8 +285,7 @@ export function describeEngine(name: string, open: () => Promise<OpenedEngines>)
           for (const stop of stops) stop()
         }
       }
-      const byCommand = (...command: string[]) =>
-        told((key) => engine.send(call([[command[0] as string, key, ...command.slice(1)]])))
+      const byCommand = (word: string, ...args: string[]) => told((key) => engine.send(call([[word, key, ...args]])))
 
       test('others of SET, DEL, EXPIRE, PERSIST and of what is in a transaction, and never the writer', async () => {
         const others = { writer: false, other: true }

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../packages/cache/src/clock.ts'
 import { type Engine, ReplyError } from '../../../packages/cache/src/engine/engine.ts'
@@ -72,7 +72,7 @@ describe('the engine in memory answers what a real one does', () => {
         ])
         expect(inMemory).toEqual(fromReal)
       }),
-      { seed, numRuns: Number(process.env.RUNS ?? 150) },
+      { seed, numRuns: Number(process.env['RUNS'] ?? 150) },
     )
   })
 })

@@ -109,8 +109,8 @@ export class Faults {
   }
 
   /**
-   * The next `times` calls are done, but their answer is lost. A read or an idempotent write is sent again; any other
-   * write ends INDETERMINATE.
+   * What is asked is done, but the next `times` answers are lost. A read or an idempotent write is sent again, which
+   * may lose the next answer; any other write ends INDETERMINATE.
    */
   loseReply(times = 1): void {
     this.#parts.wire.lostReplies += times

@@ -68,13 +68,21 @@ export interface KeyspaceOptions {
 export class Keyspace {
   readonly #options: KeyspaceOptions
   readonly #entries = new Map<Bytes, Entry>()
+  #now: number
 
   constructor(options: KeyspaceOptions) {
     this.#options = options
+    this.#now = Math.floor(options.now())
   }
 
+  /** The same through one command or script, as the engine has it: what expires does so between them. */
   now(): number {
-    return Math.floor(this.#options.now())
+    return this.#now
+  }
+
+  /** Time goes on. */
+  tick(): void {
+    this.#now = Math.floor(this.#options.now())
   }
 
   find(key: Buffer): Entry | undefined {

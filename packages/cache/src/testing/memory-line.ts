@@ -56,6 +56,8 @@ export class MemoryLine implements NodeListener {
   readonly #patient = new Set<Job>()
   /** Answered, and the answer is under way. */
   readonly #underWay = new Set<Job>()
+  /** Refused for lack of memory, and tried again in a moment. */
+  readonly #pausing = new Set<Job>()
   /** Changes to be told at the end of this turn; null: all keys. */
   #news: string[] | null = []
   #newsIsDue = false
@@ -89,7 +91,7 @@ export class MemoryLine implements NodeListener {
   }
 
   get pending(): number {
-    return this.#jobs.length + this.#patient.size + this.#underWay.size
+    return this.#all().length
   }
 
   send(call: Call): Promise<Answer> {
@@ -206,7 +208,15 @@ export class MemoryLine implements NodeListener {
   }
 
   #perform(job: Job, session: MemorySession): void {
-    const blocked = session.run()
+    let blocked: Blocked | undefined
+    try {
+      blocked = session.run()
+    } catch (error) {
+      this.#jobs.shift()
+      const message = error instanceof Error ? error.message : String(error)
+      this.#settle(job, new CacheError('INVALID', message, {}, error))
+      return
+    }
     this.#node.lookAgain()
     if (blocked === undefined) {
       this.#jobs.shift()
@@ -256,7 +266,9 @@ export class MemoryLine implements NodeListener {
     const left = job.call.deadlineAt - this.#clock.monotonic()
     if (left <= 0) return this.#settle(job, new CacheError('UNAVAILABLE', reply.message, {}, reply))
     job.isSent = false
+    this.#pausing.add(job)
     this.#after(Math.min(left, 10), () => {
+      this.#pausing.delete(job)
       if (!job.isSettled) this.#enter(job)
     })
   }
@@ -327,12 +339,13 @@ export class MemoryLine implements NodeListener {
   }
 
   #all(): Job[] {
-    return [...this.#jobs, ...this.#underWay, ...this.#patient]
+    return [...this.#jobs, ...this.#underWay, ...this.#pausing, ...this.#patient]
   }
 
   #forgetJobs(): void {
     this.#jobs.length = 0
     this.#underWay.clear()
+    this.#pausing.clear()
   }
 
   #stop(): void {

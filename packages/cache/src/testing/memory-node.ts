@@ -1,7 +1,7 @@
 import { ReplyError } from '../engine/engine.ts'
 import { slotOf } from '../engine/slots.ts'
 import { globOf } from './memory-keys.ts'
-import { Blocked, type CommandTable, noKeys, required } from './memory-keyspace.ts'
+import { Blocked, type CommandTable, type Keyspace, noKeys, required } from './memory-keyspace.ts'
 import { parseCount } from './memory-numbers.ts'
 import { MemoryStore } from './memory-store.ts'
 import { Fields, type Reply, text } from './reply.ts'
@@ -80,7 +80,8 @@ export class MemoryNode {
   }
 
   lookAgain(): void {
-    for (const look of this.#waiting) look()
+    this.store.keyspace.tick()
+    for (const look of Array.from(this.#waiting)) look()
   }
 
   die(): void {
@@ -130,18 +131,20 @@ function objectionTo(keys: readonly Buffer[], slots: readonly [number, number] |
   return new ReplyError(`MOVED ${slot}: the call's key is of another node than its command's`)
 }
 
+type MemoryAnswer = (args: readonly Buffer[], keyspace: Keyspace) => Reply | Blocked
+
 function commandsAboutItself(options: MemoryNodeOptions, size: () => number): CommandTable {
-  const answer = (arity: number, run: (args: readonly Buffer[]) => Reply | Blocked) => ({
+  const answer = (arity: number, run: MemoryAnswer) => ({
     arity,
     keys: noKeys,
-    run: (_keyspace: unknown, args: readonly Buffer[]) => run(args),
+    run: (keyspace: Keyspace, args: readonly Buffer[]) => run(args, keyspace),
   })
   return {
     PING: answer(-1, ([message]) => message ?? 'PONG'),
     ECHO: answer(2, (args) => required(args, 0)),
-    TIME: answer(1, () => {
-      const now = options.now()
-      return [text(String(Math.floor(now / 1000))), text(String(Math.floor((now % 1000) * 1000)))]
+    TIME: answer(1, (_args, keyspace) => {
+      const now = keyspace.now()
+      return [text(String(Math.floor(now / 1000))), text(String((now % 1000) * 1000))]
     }),
     ROLE: answer(1, () => {
       const copies = Array.from({ length: options.replicas() }, (_, index) => [

@@ -28,6 +28,9 @@ export class MemorySession {
   run(): Blocked | undefined {
     for (;;) {
       const command = this.#commands[this.replies.length]
+      if (command === undefined && this.#queued !== null) {
+        throw new Error('a transaction ends within the call in which it begins: EXEC or DISCARD is missing')
+      }
       if (command === undefined) return undefined
       const reply = this.#answer(command)
       if (reply instanceof Blocked) return reply

@@ -48,9 +48,14 @@ export class MemoryStore {
 
   /** Error replies are values here, so that those behind it in a transaction still run. */
   run(command: readonly Argument[]): Reply | Blocked {
+    this.keyspace.tick()
+    return this.#run(command)
+  }
+
+  #run(command: readonly Argument[]): Reply | Blocked {
     const found = this.#find(command)
     if (found instanceof ReplyError) return found
-    const args = command.slice(1).map((argument) => Buffer.from(argument))
+    const args = command.slice(1).map(bytesOf)
     const objection = this.#options.objection(found.keys(args))
     if (objection !== undefined) return objection
     if (found.grows === true && this.#options.isFull()) {
@@ -68,18 +73,17 @@ export class MemoryStore {
   runScript(script: Script, keys: readonly string[], args: readonly Argument[]): Reply {
     const objection = this.#options.objection(keys.map((key) => Buffer.from(key)))
     if (objection !== undefined) return objection
-    const now = this.keyspace.now()
+    this.keyspace.tick()
     const world = {
-      nowMs: () => now,
+      nowMs: () => this.keyspace.now(),
       call: (...command: Argument[]): unknown => {
-        const reply = this.run(command)
+        const reply = this.#run(command)
         if (reply instanceof ReplyError) throw reply
         return forScript(reply instanceof Blocked ? reply.otherwise() : reply)
       },
     }
     try {
-      const bytes = args.map((argument) => Buffer.from(argument))
-      return fromScript(script.inMemory(world, keys, bytes))
+      return fromScript(script.inMemory(world, keys, args.map(bytesOf)))
     } catch (error) {
       if (error instanceof ReplyError) return error
       return new ReplyError(`ERR script ${script.name}: ${String(error)}`, { cause: error })
@@ -98,4 +102,11 @@ export class MemoryStore {
     const fits = found.arity < 0 ? command.length >= -found.arity : command.length === found.arity
     return fits ? found : new ReplyError(`ERR wrong number of arguments for '${name.toLowerCase()}' command`)
   }
+}
+
+function bytesOf(argument: Argument): Buffer {
+  if (typeof argument !== 'string' && !Buffer.isBuffer(argument)) {
+    throw new TypeError('a command is made of strings and Buffers')
+  }
+  return Buffer.from(argument)
 }
