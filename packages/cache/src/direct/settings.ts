@@ -20,7 +20,7 @@ export interface DirectOptions {
   readonly maxWaiting?: number
   /**
    * How long an operation id is remembered in the engine. Default 60 s. Longer than a caller tries again; each write that
-   * must not be done twice costs about 150 bytes for that long.
+   * must not be done twice costs about 180 bytes for that long.
    */
   readonly rememberFor?: Duration
   /** Whether a call waits for a node that is away instead of failing at once. Default true. */
