@@ -373,7 +373,7 @@ function plain(): (reply: unknown) => unknown {
   const word = (text: string): string => {
     const number = /^[0-9]{13,16}$/.test(text) ? Number(text) : 0
     if (number > 1e14) versions.set(text, versions.get(text) ?? `version ${versions.size}`)
-    return versions.get(text) ?? (number > 1e12 || /^5\d{4}$/.test(text) ? 'a moment' : text)
+    return versions.get(text) ?? (number > 1e12 || /^(5\d{4}|60000)$/.test(text) ? 'a moment' : text)
   }
   const walk = (reply: unknown): unknown => (Array.isArray(reply) ? reply.flat().map(walk) : word(String(reply)))
   return walk

@@ -22,7 +22,7 @@ export type Verdict = { readonly key: string; readonly version: number } & (
 /** `done`, or why not: a newer write came, or it is not where the verdict wants it. */
 export type Settled = 'done' | 'newer' | 'elsewhere'
 
-export const settleScript = defineScript({
+const settleScript = defineScript({
   name: 'write-behind-settle',
   lua: `
 local state, queue, later, parked = unpack(KEYS)
