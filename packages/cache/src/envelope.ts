@@ -54,6 +54,7 @@ export interface Envelope extends EnvelopeHead {
   readonly payload: Buffer
 }
 
+/** "HF". */
 const magic = 0x4648
 const layout = 1
 /** A tag without its name. */
@@ -68,28 +69,31 @@ export function writeEnvelope(head: EnvelopeHead, payload: Buffer): Buffer {
   for (const { name } of tags) length += tagBytes + Buffer.byteLength(name)
   if (length > longestHead || tags.length > mostTags) throw tooManyTags(tags.length, length)
   const bytes = Buffer.allocUnsafe(length + payload.length)
-  bytes.writeUInt16LE(magic, 0)
+  // One view for all the numbers costs half of what as many calls of Buffer's own do.
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length)
+  view.setUint16(0, magic, true)
   bytes[2] = layout
   bytes[3] = kinds.indexOf(head.kind)
-  bytes.writeUInt16LE(length, 4)
+  view.setUint16(4, length, true)
   bytes[6] = head.codec
   bytes[7] = head.compression
-  bytes.writeDoubleLE(head.version, 8)
-  bytes.writeDoubleLE(head.sourceVersion ?? Number.NaN, 16)
-  bytes.writeDoubleLE(head.createdAt, 24)
-  bytes.writeDoubleLE(head.freshUntil, 32)
-  bytes.writeDoubleLE(head.staleUntil, 40)
-  bytes.writeFloatLE(head.loadMs, 48)
+  view.setFloat64(8, head.version, true)
+  view.setFloat64(16, head.sourceVersion ?? Number.NaN, true)
+  view.setFloat64(24, head.createdAt, true)
+  view.setFloat64(32, head.freshUntil, true)
+  view.setFloat64(40, head.staleUntil, true)
+  view.setFloat32(48, head.loadMs, true)
   bytes[52] = head.copies
   bytes[53] = tags.length
-  bytes.writeUInt16LE(0, 54)
-  bytes.writeDoubleLE(head.lockToken, 56)
-  bytes.writeDoubleLE(head.lockUntil, 64)
+  view.setUint16(54, 0, true)
+  view.setFloat64(56, head.lockToken, true)
+  view.setFloat64(64, head.lockUntil, true)
   let at: number = envelopeAt.tags
   for (const { name, version } of tags) {
     const nameEnd = writeName(bytes, name, at + 2)
-    bytes.writeUInt16LE(nameEnd - at - 2, at)
-    at = bytes.writeDoubleLE(version, nameEnd)
+    view.setUint16(at, nameEnd - at - 2, true)
+    view.setFloat64(nameEnd, version, true)
+    at = nameEnd + 8
   }
   bytes.set(payload, length)
   return bytes
@@ -97,25 +101,27 @@ export function writeEnvelope(head: EnvelopeHead, payload: Buffer): Buffer {
 
 /** Undefined for what is not ours to read: foreign, cut short, of another layout, or with numbers that cannot be. Never throws. */
 export function openEnvelope(bytes: Buffer): Envelope | undefined {
-  if (bytes.length < envelopeAt.tags || bytes.readUInt16LE(0) !== magic || bytes[2] !== layout) return undefined
+  if (bytes.length < envelopeAt.tags || bytes[0] !== (magic & 0xff) || bytes[1] !== magic >> 8 || bytes[2] !== layout)
+    return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const kind = kinds[bytes[3] as number]
-  const headEnd = bytes.readUInt16LE(4)
+  const headEnd = view.getUint16(4, true)
   if (kind === undefined || headEnd < envelopeAt.tags || headEnd > bytes.length) return undefined
-  const version = bytes.readDoubleLE(8)
-  const sourceVersion = bytes.readDoubleLE(16)
-  const createdAt = bytes.readDoubleLE(24)
-  const freshUntil = bytes.readDoubleLE(32)
-  const staleUntil = bytes.readDoubleLE(40)
-  const loadMs = bytes.readFloatLE(48)
-  const lockToken = bytes.readDoubleLE(56)
-  const lockUntil = bytes.readDoubleLE(64)
+  const version = view.getFloat64(8, true)
+  const sourceVersion = view.getFloat64(16, true)
+  const createdAt = view.getFloat64(24, true)
+  const freshUntil = view.getFloat64(32, true)
+  const staleUntil = view.getFloat64(40, true)
+  const loadMs = view.getFloat32(48, true)
+  const lockToken = view.getFloat64(56, true)
+  const lockUntil = view.getFloat64(64, true)
   if (!(Number.isSafeInteger(version) && version > 0)) return undefined
   if (!Number.isNaN(sourceVersion) && !Number.isSafeInteger(sourceVersion)) return undefined
   if (!Number.isFinite(createdAt) || Number.isNaN(freshUntil) || Number.isNaN(staleUntil)) return undefined
   if (!(Number.isFinite(loadMs) && loadMs >= 0)) return undefined
   if (!(Number.isSafeInteger(lockToken) && lockToken >= 0) || Number.isNaN(lockUntil)) return undefined
   const tagCount = bytes[53] as number
-  const tags = tagCount === 0 ? noTags : readTags(bytes, tagCount, headEnd)
+  const tags = tagCount === 0 ? noTags : readTags(bytes, view, tagCount, headEnd)
   if (tags === undefined) return undefined
   return {
     kind,
@@ -140,14 +146,14 @@ export function isNewerLayout(bytes: Buffer): boolean {
   return bytes.length > 2 && bytes.readUInt16LE(0) === magic && (bytes[2] as number) > layout
 }
 
-function readTags(bytes: Buffer, count: number, end: number): readonly EnvelopeTag[] | undefined {
+function readTags(bytes: Buffer, view: DataView, count: number, end: number): readonly EnvelopeTag[] | undefined {
   const tags: EnvelopeTag[] = []
   let at: number = envelopeAt.tags
   for (let left = count; left > 0; left--) {
     if (at + tagBytes > end) return undefined
-    const nameEnd = at + 2 + bytes.readUInt16LE(at)
+    const nameEnd = at + 2 + view.getUint16(at, true)
     if (nameEnd + 8 > end) return undefined
-    const version = bytes.readDoubleLE(nameEnd)
+    const version = view.getFloat64(nameEnd, true)
     if (!(Number.isSafeInteger(version) && version > 0)) return undefined
     tags.push({ name: readName(bytes, at + 2, nameEnd), version })
     at = nameEnd + 8
