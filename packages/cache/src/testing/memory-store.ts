@@ -71,12 +71,16 @@ export class MemoryStore {
 
   /** Nothing else happens in between, and time stands still, as for a script in Lua. */
   runScript(script: Script, keys: readonly string[], args: readonly Argument[]): Reply {
-    const objection = this.#options.objection(keys.map((key) => Buffer.from(key)))
-    if (objection !== undefined) return objection
+    const notHere = this.#options.objection(keys.map((key) => Buffer.from(key)))
+    if (notHere !== undefined) return notHere
     this.keyspace.tick()
     const world = {
       nowMs: () => this.keyspace.now(),
       call: (...command: Argument[]): unknown => {
+        const objection = this.objectionTo(command)
+        if (objection?.message.startsWith('ERR wrong number')) {
+          throw new ReplyError('ERR Wrong number of args calling Redis command from script')
+        }
         const reply = this.#run(command)
         if (reply instanceof ReplyError) throw reply
         return forScript(reply instanceof Blocked ? reply.otherwise() : reply)
