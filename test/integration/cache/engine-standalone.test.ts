@@ -266,6 +266,22 @@ test('scripts are sent by their digest and loaded where they are missing', async
   expect(both.replies).toEqual([10, 0])
 })
 
+test('an error says the command and the node, and nothing of keys and values', async () => {
+  const { addresses } = later(await startStandalone())
+  const engine = open({ addresses })
+  const secret = 'a-cached-value'
+  await write(engine, ['SET', 'k', secret])
+  for (const command of [
+    ['UNHEARD', secret],
+    ['INCR', 'k'],
+    ['SET', 'k', secret, secret],
+  ]) {
+    const error = await write(engine, command).catch((refusal: unknown) => refusal)
+    expect(error).toMatchObject({ code: 'REFUSED', facts: { command: command[0] } })
+    expect(`${String(error)} ${String((error as Error).cause)}`).not.toContain(secret)
+  }
+})
+
 test('a lane waits without anybody behind it', async () => {
   const { addresses } = later(await startStandalone())
   const engine = open({ addresses })

@@ -160,13 +160,19 @@ export class Connection {
 /** What the engine said, if this is a reply and not the connection. */
 export function asReplyError(error: unknown): ReplyError | undefined {
   if (error instanceof ReplyError) return error
-  return error instanceof ErrorReply ? new ReplyError(error.message) : undefined
+  return error instanceof ErrorReply ? replyError(error) : undefined
 }
 
 /** Error replies inside lists, as EXEC has them. */
 export function withReplyErrors(reply: unknown): unknown {
   if (Array.isArray(reply)) return reply.map(withReplyErrors)
-  return reply instanceof ErrorReply ? new ReplyError(reply.message) : reply
+  return reply instanceof ErrorReply ? replyError(reply) : reply
+}
+
+/** In the engine's words, without the arguments that it repeats for a command it does not know. */
+function replyError({ message }: ErrorReply): ReplyError {
+  const repeats = message.indexOf(', with args beginning with')
+  return new ReplyError(repeats === -1 ? message : message.slice(0, repeats))
 }
 
 /** Whether the command surely never left this process. */

@@ -16,6 +16,7 @@ import {
 } from './connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Argument, Command, Link, NodeState, ReplyError } from './engine.ts'
+import { deniedBy } from './failures.ts'
 import type { Flight } from './flight.ts'
 import { nameOf } from './replies.ts'
 import type { Address } from './topology.ts'
@@ -589,16 +590,6 @@ function argumentsOf(command: Command, inFull: boolean): readonly Argument[] {
 
 export function nameOfAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-export function deniedBy(node: string, refusal: ReplyError): CacheError {
-  const { message } = refusal
-  return new CacheError(
-    'DENIED',
-    `${node} does not let us in: ${message}. Mend the user, its password or its ACL`,
-    { node },
-    refusal,
-  )
 }
 
 function codeOf(error: unknown): string {

@@ -22,10 +22,21 @@ import {
   ReplyError,
   type Subscription,
 } from './engine.ts'
+import {
+  closedError,
+  deniedBy,
+  describe,
+  indeterminate,
+  notAllowed,
+  outOfTime,
+  refusedError,
+  unavailable,
+} from './failures.ts'
 import { Flight, type FlightEnd } from './flight.ts'
-import { deniedBy, EngineNode, type NodeHearing, type NodeTerms, nameOfAddress, type Role } from './node.ts'
-import { judge, nameOf, nothingDone } from './replies.ts'
-import { keyInside, slotCount, slotOf } from './slots.ts'
+import { EngineNode, type NodeHearing, type NodeTerms, type Role } from './node.ts'
+import { Placement } from './placement.ts'
+import { judge, nothingDone } from './replies.ts'
+import { slotOf } from './slots.ts'
 import { type Listening, Subscriber } from './subscriber.ts'
 import type { Address, Ask, Layout, Topology } from './topology.ts'
 
@@ -45,12 +56,6 @@ export interface RouterPorts {
   readonly topology: (ports: { readonly ask: Ask; readonly trouble: (error: Error) => void }) => Topology
 }
 
-interface Placed {
-  readonly primary: EngineNode | null
-  readonly replicas: readonly EngineNode[]
-  readonly slots: readonly (readonly [from: number, to: number])[]
-}
-
 type Listeners = { readonly [E in keyof EngineEvents]: Set<EngineEvents[E]> }
 
 const retryBackoff = { fromMs: 2, toMs: 128 }
@@ -68,14 +73,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   readonly #deadlines: Deadlines
   readonly #topology: Topology
   readonly #parent: Router | undefined
-  readonly #nodes = new Map<string, EngineNode>()
+  readonly #placement: Placement
   readonly #lanes = new Map<string, Router>()
   readonly #listeners: Listeners
   readonly #startedAt: number
-  #layout: Layout | undefined
-  #placed: readonly Placed[] = []
-  /** Slot to place in `#placed`, plus one; 0 for a slot that nobody has. */
-  readonly #places: Uint16Array
   /** Calls that wait for a node or for word of one. */
   #parked = new Set<Flight>()
   /** Calls that pause before their next try. */
@@ -83,10 +84,8 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   /** What nodes refuse us, in their words: the same from all of them is one trouble. */
   readonly #refusals = new Set<string>()
   #subscriber: Subscriber | undefined
-  #primaryKeys: readonly string[] | undefined
   #stopPulse: (() => void) | undefined
   #pulseDueAt = 0
-  #turn = 0
   #wakes = false
   #closed = false
 
@@ -96,7 +95,11 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#parent = parent
     this.#deadlines = parent === undefined ? new Deadlines(ports.clock) : parent.#deadlines
     this.#listeners = parent === undefined ? noListeners() : parent.#listeners
-    this.#places = new Uint16Array(terms.clustered ? slotCount : 1)
+    this.#placement = new Placement({
+      clustered: terms.clustered,
+      zone: terms.zone,
+      makeNode: (address, role) => this.#makeNode(address, role),
+    })
     this.#startedAt = ports.clock.monotonic()
     this.#topology = ports.topology({
       ask: (address, commands, withinMs) => this.#ask(address, commands, withinMs),
@@ -150,28 +153,17 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#subscriber ??= new Subscriber({
       clock: this.#clock,
       terms: { ...this.#terms.node, track: [] },
-      candidates: () => this.#livingNodes(),
+      candidates: () => this.#placement.living(),
     })
     return this.#subscriber.subscribe(channels, hear)
   }
 
   nodes(): readonly NodeState[] {
-    const states = new Map<string, NodeState>()
-    for (const { primary, replicas } of this.#placed) {
-      for (const node of primary === null ? replicas : [primary, ...replicas]) {
-        states.set(node.name, node.state(node.role))
-      }
-    }
-    for (const node of this.#nodes.values()) {
-      if (!states.has(node.name)) states.set(node.name, node.state('unknown'))
-    }
-    return [...states.values()]
+    return this.#placement.states()
   }
 
   primaryKeys(): readonly string[] {
-    if (!this.#terms.clustered) return ['0']
-    this.#primaryKeys ??= this.#placed.flatMap(({ slots }) => keyInside(slots) ?? [])
-    return this.#primaryKeys
+    return this.#placement.primaryKeys
   }
 
   hint(because: string): void {
@@ -196,7 +188,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     for (const flight of [...this.#parked, ...this.#pausing.keys()]) this.#reject(flight, closedError())
     this.#parked.clear()
     this.#pausing.clear()
-    for (const node of this.#nodes.values()) node.close('the engine was closed')
+    for (const node of this.#placement.nodes) node.close('the engine was closed')
     if (this.#parent === undefined) this.#deadlines.close()
   }
 
@@ -240,7 +232,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     if (call.kind === 'write' && !notSent) {
       flight.uncertain = true
       if (call.idempotent !== true) {
-        this.#reject(flight, this.#indeterminate(flight))
+        this.#reject(flight, indeterminate(flight))
         return
       }
     }
@@ -263,7 +255,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
         node.stalled(`it did not answer ${describe(call)} or anything else within ${Math.round(waitedMs)} ms`)
       }
     }
-    this.#reject(flight, this.#outOfTime(flight))
+    this.#reject(flight, outOfTime(flight))
   }
 
   // What a node tells.
@@ -307,28 +299,15 @@ export class Router implements Engine, FlightEnd, NodeHearing {
 
   #dispatch(flight: Flight): void {
     const { call } = flight
-    const place = this.#placeOf(flight)
+    const place = this.#placement.placeOf(flight.slot)
     if (place === undefined) {
       this.#unplaced(flight)
       return
     }
     const from = call.from
-    const node = from === undefined || from === 'primary' ? place.primary : this.#choose(place, from)
+    const node = from === undefined || from === 'primary' ? place.primary : this.#placement.choose(place, from)
     if (node?.ready === true) this.#write(flight, node, false)
     else this.#notReady(flight, node)
-  }
-
-  #placeOf(flight: Flight): Placed | undefined {
-    const { slot } = flight
-    if (slot !== -1) return this.#placed[(this.#places[slot] ?? 0) - 1]
-    const count = this.#placed.length
-    if (count <= 1) return this.#placed[0]
-    // Any primary will do: the next one that can.
-    for (let tries = 0; tries < count; tries++) {
-      const place = this.#placed[this.#turn++ % count]
-      if (place?.primary?.ready === true) return place
-    }
-    return this.#placed[this.#turn % count]
   }
 
   #write(flight: Flight, node: EngineNode, asking: boolean): void {
@@ -341,47 +320,18 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     node.write(flight, asking)
   }
 
-  #choose(place: Placed, from: 'replica' | 'nearest' | 'zone'): EngineNode | null {
-    const { primary, replicas } = place
-    const candidates = from === 'replica' || primary === null ? replicas : [primary, ...replicas]
-    let best: EngineNode | null = null
-    const start = this.#turn++
-    for (let at = 0; at < candidates.length; at++) {
-      const node = candidates[(start + at) % candidates.length] as EngineNode
-      if (!node.ready) {
-        node.open()
-        if (best === null || (!best.ready && best.breaker.state !== 'closed')) best = node
-      } else if (best === null || !best.ready || this.#isBetter(node, best, from)) best = node
-    }
-    return best
-  }
-
-  #isBetter(node: EngineNode, than: EngineNode, from: 'replica' | 'nearest' | 'zone'): boolean {
-    if (from === 'replica') return false
-    const { zone } = this.#terms
-    if (from === 'zone' && zone !== undefined && (node.zone === zone) !== (than.zone === zone))
-      return node.zone === zone
-    // One that was never measured is tried: otherwise it would never be.
-    return (node.latencyMs ?? 0) < (than.latencyMs ?? 0)
-  }
-
   #unplaced(flight: Flight): void {
-    const waitsUntil = this.#startedAt + firstLayoutMs
-    if (this.#layout === undefined) this.#topology.suspect('nobody has told yet where the keys are')
-    else this.#topology.suspect(`slot ${flight.slot} has no node`)
-    const { denied, name } = [...this.#nodes.values()].find((node) => node.denied !== undefined) ?? {}
-    if (this.#layout === undefined && denied !== undefined && name !== undefined) {
-      this.#reject(flight, deniedBy(name, denied))
-      return
+    const { layout, nodes } = this.#placement
+    const because = layout === undefined ? 'nobody has told yet where the keys are' : `slot ${flight.slot} has no node`
+    this.#topology.suspect(because)
+    const denied = layout === undefined ? [...nodes].find((node) => node.denied !== undefined) : undefined
+    const isEarly = layout === undefined && this.#clock.monotonic() < this.#startedAt + firstLayoutMs
+    if (denied?.denied !== undefined) this.#reject(flight, deniedBy(denied.name, denied.denied))
+    else if (flight.call.patient === true || isEarly) this.#park(flight)
+    else {
+      flight.last ??= new Error(because)
+      this.#reject(flight, unavailable(flight))
     }
-    if (flight.call.patient === true || (this.#layout === undefined && this.#clock.monotonic() < waitsUntil)) {
-      this.#park(flight)
-      return
-    }
-    flight.last ??= new Error(
-      this.#layout === undefined ? 'nobody has told yet where the keys are' : `slot ${flight.slot} has no node`,
-    )
-    this.#reject(flight, this.#unavailable(flight))
   }
 
   #notReady(flight: Flight, node: EngineNode | null): void {
@@ -389,7 +339,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     if (node === null) {
       flight.last ??= new Error('there is no such copy just now')
       if (patient) this.#park(flight)
-      else this.#reject(flight, this.#unavailable(flight))
+      else this.#reject(flight, unavailable(flight))
       return
     }
     node.open()
@@ -397,14 +347,14 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     else if (node.breaker.state === 'closed' || patient) this.#park(flight)
     else {
       flight.last = new Error(`${node.name} is left alone: ${node.breaker.because}`, { cause: flight.last })
-      this.#reject(flight, this.#unavailable(flight))
+      this.#reject(flight, unavailable(flight))
     }
   }
 
   #park(flight: Flight): void {
     if (this.#parked.size + this.#pausing.size >= this.#terms.node.maxPending) {
       flight.last = new Error(`${this.#terms.node.maxPending} calls wait already`)
-      this.#reject(flight, this.#unavailable(flight))
+      this.#reject(flight, unavailable(flight))
       return
     }
     this.#parked.add(flight)
@@ -439,7 +389,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     }
     if (!undone && call.kind === 'write' && call.idempotent !== true) {
       flight.uncertain = true
-      this.#reject(flight, this.#indeterminate(flight))
+      this.#reject(flight, indeterminate(flight))
       return
     }
     if (verdict.kind === 'no-script') {
@@ -459,7 +409,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     const copies = flight.call.from
     // Only the primary's word counts for a copy: another one is found by the layout.
     if (flight.redirects > redirectsAtOnce || (copies !== undefined && copies !== 'primary')) this.#later(flight)
-    else this.#writeTo(flight, this.#nodeAt(to, 'primary'), asking)
+    else this.#writeTo(flight, this.#placement.nodeAt(to, 'primary'), asking)
   }
 
   #writeTo(flight: Flight, node: EngineNode, asking: boolean): void {
@@ -473,7 +423,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   /** Tries again after a pause; if the deadline comes first, so be it. */
   #later(flight: Flight): void {
     if (this.#parked.size + this.#pausing.size >= this.#terms.node.maxPending) {
-      this.#reject(flight, this.#outOfTime(flight))
+      this.#reject(flight, outOfTime(flight))
       return
     }
     const cancel = this.#clock.after(pauseMs(flight.tries++, retryBackoff, this.#clock.random()), () => {
@@ -495,112 +445,29 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     flight.reject(error)
   }
 
-  #outOfTime(flight: Flight): CacheError {
-    if (flight.uncertain) return this.#indeterminate(flight)
-    flight.last ??= new Error('its deadline has passed')
-    return this.#unavailable(flight)
-  }
-
-  #unavailable(flight: Flight): CacheError {
-    if (flight.uncertain) return this.#indeterminate(flight)
-    const node = flight.node?.name ?? 'the engine'
-    const what = describe(flight.call)
-    const because = flight.last?.message ?? 'no reason is known'
-    return new CacheError('UNAVAILABLE', `${node} did not do ${what}: ${because}`, { node, command: what }, flight.last)
-  }
-
-  #indeterminate(flight: Flight): CacheError {
-    const node = flight.node?.name ?? 'the engine'
-    const what = describe(flight.call)
-    const because = flight.last?.message ?? 'nobody answered in time'
-    const message = `${node} may or may not have done ${what}: ${because}. Look, or ask again with the same operation id`
-    return new CacheError('INDETERMINATE', message, { node, command: what }, flight.last)
-  }
-
   // Which nodes there are.
 
   #follow(layout: Layout, because: string): void {
     if (this.#closed) return
-    const before = this.#placed
-    const wanted = new Set<string>()
-    const placedAt = (address: Address, role: Role): EngineNode => {
-      wanted.add(nameOfAddress(address))
-      const node = this.#nodeAt(address, role)
-      node.become(role)
-      return node
-    }
-    const owners = this.#terms.clustered ? this.#owners() : []
-    this.#layout = layout
-    this.#placed = layout.shards.map(({ primary, replicas, slots }) => ({
-      primary: primary === null ? null : placedAt(primary, 'primary'),
-      replicas: replicas.map((address) => placedAt(address, 'replica')),
-      slots,
-    }))
-    this.#primaryKeys = undefined
-    if (this.#terms.clustered) {
-      this.#places.fill(0)
-      for (const [at, { slots }] of this.#placed.entries()) {
-        for (const [from, to] of slots) this.#places.fill(at + 1, from, to + 1)
-      }
-    }
-    for (const node of this.#formerOwners(before, owners)) node.renewLink(because)
-    for (const [name, node] of this.#nodes) {
-      if (wanted.has(name)) continue
-      this.#nodes.delete(name)
-      node.close(`it is not part of the layout any more: ${because}`)
-    }
+    this.#placement.follow(layout, because)
     // Changes are told only over connections that are there.
-    if (this.#terms.node.track.length > 0) for (const { primary } of this.#placed) primary?.open()
+    if (this.#terms.node.track.length > 0) for (const { primary } of this.#placement.places) primary?.open()
     this.#subscriber?.look(because)
     if (this.#parent === undefined) for (const listener of this.#listeners.moved) listener(because)
     this.#wake()
   }
 
-  /** Who has each slot. */
-  #owners(): readonly (EngineNode | null)[] {
-    return Array.from(this.#places, (place) => this.#placed[place - 1]?.primary ?? null)
-  }
-
-  /** Nodes that had keys which another one has by now: what they told of is told by somebody else. */
-  #formerOwners(before: readonly Placed[], owners: readonly (EngineNode | null)[]): Set<EngineNode> {
-    const former = new Set<EngineNode>()
-    if (this.#terms.clustered) {
-      const after = this.#owners()
-      for (const [slot, owner] of owners.entries()) if (owner !== null && after[slot] !== owner) former.add(owner)
-    } else {
-      const [old] = before
-      if (old !== undefined && old.primary !== null && this.#placed[0]?.primary !== old.primary) former.add(old.primary)
-    }
-    return former
-  }
-
-  #nodeAt(address: Address, role: Role): EngineNode {
-    const name = nameOfAddress(address)
-    const known = this.#nodes.get(name)
-    if (known !== undefined) return known
+  #makeNode(address: Address, role: Role): EngineNode {
     const { clustered: cluster, checkRole } = this.#terms
     const terms = { ...this.#terms.node, cluster, checkRole, blocking: this.#parent !== undefined }
-    const node = new EngineNode(address, role, terms, { clock: this.#clock, deadlines: this.#deadlines, hear: this })
-    this.#nodes.set(name, node)
-    return node
-  }
-
-  /** Those that can be reached, primaries first. */
-  #livingNodes(): readonly Address[] {
-    const nodes = this.#placed.flatMap(({ primary, replicas }) =>
-      primary === null ? replicas : [primary, ...replicas],
-    )
-    return nodes
-      .filter((node) => node.breaker.state === 'closed')
-      .toSorted((a, b) => Number(a.role === 'replica') - Number(b.role === 'replica'))
-      .map((node) => node.address)
+    return new EngineNode(address, role, terms, { clock: this.#clock, deadlines: this.#deadlines, hear: this })
   }
 
   /** Over the connection that is there or will be needed; it goes when the layout does not have the node. */
   #ask(address: Address, commands: Parameters<Ask>[1], withinMs: number): Promise<readonly unknown[]> {
     if (this.#closed) return Promise.reject(closedError())
     // As a replica: whether it takes writes is what it will be asked.
-    return askWithin(this.#nodeAt(address, 'replica'), commands, { withinMs, clock: this.#clock })
+    return askWithin(this.#placement.nodeAt(address, 'replica'), commands, { withinMs, clock: this.#clock })
   }
 
   /** The topology as a lane sees it: the same, and not the lane's to close. */
@@ -628,12 +495,12 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   }
 
   #pulse(now: number, stalled: boolean): void {
-    for (const node of this.#nodes.values()) node.pulse(now, stalled)
-    for (const { primary } of this.#placed) {
+    for (const node of this.#placement.nodes) node.pulse(now, stalled)
+    for (const { primary } of this.#placement.places) {
       if (primary !== null && primary.breaker.state !== 'closed') this.#topology.suspect(`${primary.name} is away`)
     }
     // Those who wait for the first layout do so only for a while.
-    if (this.#layout === undefined && now - this.#startedAt >= firstLayoutMs) this.#wake()
+    if (this.#placement.layout === undefined && now - this.#startedAt >= firstLayoutMs) this.#wake()
   }
 }
 
@@ -648,29 +515,6 @@ function firstThatMatters(replies: readonly unknown[], flight: Flight): ReplyErr
     const { kind } = judge(reply, node.address)
     return kind !== 'final' && kind !== 'denied'
   })
-}
-
-/** The command's word, never its arguments. */
-function describe({ commands }: Call): string {
-  const [first] = commands
-  if (first === undefined) return 'nothing'
-  const word = 'script' in first ? `the script ${first.script.name}` : nameOf(first)
-  return commands.length === 1 ? word : `${word} and ${commands.length - 1} more`
-}
-
-function closedError(): CacheError {
-  return new CacheError('CLOSED', 'the engine was closed')
-}
-
-function refusedError(node: string, call: Call, refusal: ReplyError): CacheError {
-  const command = describe(call)
-  return new CacheError('REFUSED', `${node} refused ${command}: ${refusal.message}`, { node, command }, refusal)
-}
-
-function notAllowed(node: string, call: Call, refusal: ReplyError): CacheError {
-  const command = describe(call)
-  const message = `${node} does not allow ${command}: ${refusal.message}. Mend the user, its password or its ACL`
-  return new CacheError('DENIED', message, { node, command }, refusal)
 }
 
 function noListeners(): Listeners {
