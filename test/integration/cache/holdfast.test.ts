@@ -1,0 +1,123 @@
+/** The two halves together: an application over a deployment that Holdfast keeps up. */
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { Cache } from '../../../packages/cache/src/cache.ts'
+import { createCache } from '../../../packages/cache/src/create-cache.ts'
+import { TestDeployment } from '../../support/deployment.ts'
+import { eventually } from '../../support/eventually.ts'
+
+let deployment: TestDeployment
+
+beforeAll(async () => {
+  deployment = await TestDeployment.up()
+})
+afterAll(() => deployment.close())
+
+/** The URL as `holdfast url` prints it. */
+function connect(): Cache {
+  const hosts = deployment.status().nodes.map(({ host, port }) => `${host}:${port}`)
+  const url = `holdfast+cluster://app:${encodeURIComponent(deployment.password)}@${hosts.join(',')}`
+  const cache = createCache({ url, namespace: 'shop', ttl: '1m' })
+  onTestFinished(() => cache.close())
+  return cache
+}
+
+/** Pages, stock and counters, some hundred a second, until stopped. */
+class Application {
+  readonly errors: unknown[] = []
+  pages = 0
+  counted = 0
+  #stopped = false
+  readonly #cache: Cache
+  readonly #lanes: Promise<void>[]
+
+  constructor(cache: Cache) {
+    this.#cache = cache
+    this.#lanes = [
+      this.#lane((turn) => this.#page(`page:${turn % 200}`)),
+      this.#lane((turn) => this.#page(`page:${(turn * 7) % 500}`)),
+      this.#lane((turn) => this.#cache.set(`stock:${turn % 100}`, turn)),
+      this.#lane((turn) => this.#count(turn)),
+      this.#lane((turn) => this.#count(turn + 5)),
+    ]
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all(this.#lanes)
+  }
+
+  async #lane(work: (turn: number) => Promise<unknown>): Promise<void> {
+    for (let turn = 0; !this.#stopped; turn++) {
+      await work(turn).catch((error: unknown) => this.errors.push(error))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+
+  async #page(key: string): Promise<void> {
+    await this.#cache.getOrSet(key, async () => ({ key, price: 42 }))
+    this.pages++
+  }
+
+  async #count(turn: number): Promise<void> {
+    await this.#cache.on(`{visitor:${turn % 12}}`).increment('visits')
+    this.counted++
+  }
+
+  async total(): Promise<number> {
+    const visits = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => this.#cache.on(`{visitor:${index}}`).get('visits')),
+    )
+    return visits.reduce((sum, text) => sum + Number(text ?? 0), 0)
+  }
+}
+
+test('no error reaches an application when a primary is killed, when one freezes, and when two die at once', async () => {
+  const cache = connect()
+  const application = new Application(cache)
+  onTestFinished(() => application.stop())
+  await eventually(() => application.pages > 100 && application.counted > 100)
+
+  deployment.kill(deployment.primaryOf('shard-1').id)
+  await eventually(() => deployment.status().ready !== 'yes', { what: 'the death is seen' })
+  await deployment.ready()
+  expect(application.errors).toEqual([])
+
+  process.kill(deployment.pidOf(deployment.primaryOf('shard-2').id), 'SIGSTOP')
+  await eventually(() => deployment.status().ready !== 'yes', { what: 'the freeze is seen' })
+  await deployment.ready()
+  expect(application.errors).toEqual([])
+
+  deployment.kill(deployment.primaryOf('shard-1').id, deployment.primaryOf('shard-3').id)
+  await eventually(() => deployment.status().ready !== 'yes', { what: 'both deaths are seen' })
+  await deployment.ready()
+  await application.stop()
+  expect(application.errors).toEqual([])
+  // Every visit was counted once: none lost, and none twice by trying again.
+  expect(await application.total()).toBe(application.counted)
+})
+
+test('the rights of the user "app" are enough for all that the cache does', async () => {
+  const [cache, other] = [connect(), connect()]
+  const troubles: Error[] = []
+  cache.listen('trouble', ({ error }) => troubles.push(error))
+  await cache.set('k', 1, { tags: ['t'] })
+  expect(await other.get('k')).toBe(1)
+  await cache.invalidateTags(['t'])
+  await eventually(async () => (await other.get('k')) === undefined)
+  expect(
+    await cache.on('{a}').transaction([
+      ['SET', cache.on('{a}').key('x'), '1'],
+      ['GET', cache.on('{a}').key('x')],
+    ]),
+  ).toEqual(['OK', '1'])
+  const heard: string[] = []
+  const listening = await cache.channel('news').listen({ message: (text) => heard.push(text), gap: () => {} })
+  await eventually(async () => {
+    await other.channel('news').publish('hello')
+    return heard.includes('hello')
+  })
+  await listening.close()
+  await cache.clear()
+  expect(await cache.get('k')).toBeUndefined()
+  expect(troubles).toEqual([])
+})
