@@ -6,6 +6,7 @@ import { keyCommands } from './memory-keys.ts'
 import { Blocked, type CommandTable, Keyspace, type KeyspaceOptions, type MemoryCommand } from './memory-keyspace.ts'
 import { listCommands, setCommands } from './memory-lists-and-sets.ts'
 import { sortedSetCommands } from './memory-sorted-sets.ts'
+import { streamReadCommands } from './memory-stream-reads.ts'
 import { streamCommands } from './memory-streams.ts'
 import { stringCommands } from './memory-strings.ts'
 import { forScript, fromScript, type Reply } from './reply.ts'
@@ -18,6 +19,7 @@ const commandsOnValues: CommandTable = {
   ...setCommands,
   ...sortedSetCommands,
   ...streamCommands,
+  ...streamReadCommands,
   ...consumerGroupCommands,
 }
 

@@ -4,7 +4,7 @@ import type { StreamId } from './memory-keyspace.ts'
 export const lowestId: StreamId = { ms: 0, seq: 0 }
 
 /** The engine counts to 2^64; whole numbers are exact here up to 2^53, which is far beyond any clock. */
-export const highestId: StreamId = { ms: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER }
+const highestId: StreamId = { ms: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER }
 
 export function compareIds(one: StreamId, other: StreamId): number {
   return one.ms - other.ms || one.seq - other.seq

@@ -16,7 +16,7 @@ function keepTime(keyspace: Keyspace, key: Buffer, bytes: Buffer): void {
 }
 
 /** The moment that EX, PX, EXAT or PXAT means, in ms of wall time. */
-export function momentOf(unit: string, amount: Buffer, now: number, command: string): number {
+function momentOf(unit: string, amount: Buffer, now: number, command: string): number {
   const value = parseCount(amount)
   const ms = unit === 'EX' || unit === 'EXAT' ? value * 1000 : value
   const at = unit === 'EX' || unit === 'PX' ? now + ms : ms
