@@ -14,7 +14,7 @@ import {
 } from './memory-keyspace.ts'
 import { parseCount } from './memory-numbers.ts'
 import { compareIds, formatId, lowestId, parseId, parseRange } from './memory-stream-ids.ts'
-import { entryReply, findEntry, newStream, placeOf, streamOf } from './memory-streams.ts'
+import { entryReply, findEntry, newStream, streamOf } from './memory-streams.ts'
 import { type Reply, text } from './reply.ts'
 
 const nameOf = (bytes: Buffer): string => bytes.toString('latin1')
