@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Cache } from './cache.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { jsonCodec, v8Codec } from './codecs.ts'
+import { jsonCodec } from './codecs.ts'
 import { Core } from './core.ts'
 import type { Engine } from './engine/engine.ts'
 import { withMessages } from './engine/messages.ts'
@@ -12,6 +12,7 @@ import { KeySpace } from './keys.ts'
 import { type CacheOptions, cacheSettings } from './options.ts'
 import { Space } from './space.ts'
 import { parseUrl } from './url.ts'
+import { readableCodecs } from './value.ts'
 
 /**
  * Makes a cache. Connects when it is first used, and never waits for a connection longer than the deadline of a call:
@@ -28,7 +29,7 @@ export function createCache(options: CacheOptions): Cache {
   const space = new Space(core, {
     ...{ keys, above: [], clock, codec, entry: settings.entry, schema: options.schema },
     ...{ compressAbove: settings.compressAbove, maxValueBytes: settings.maxValueBytes },
-    codecs: [codec, ...(options.codecs ?? [jsonCodec, v8Codec])],
+    codecs: readableCodecs(codec, options.codecs ?? [jsonCodec]),
   })
   return new Cache(core, space, options.direct)
 }

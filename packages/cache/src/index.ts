@@ -4,7 +4,17 @@ export { type Clock, systemClock } from './clock.ts'
 export type { Codec } from './codec.ts'
 export { jsonCodec, v8Codec } from './codecs.ts'
 export { createCache } from './create-cache.ts'
-export type { Direct } from './direct/calls.ts'
+export type {
+  CommandOptions,
+  Direct,
+  DirectCallOptions,
+  DirectWriteOptions,
+  IncrementOptions,
+  ScriptOptions,
+  SetOptions,
+  Told,
+  TransactionOptions,
+} from './direct/calls.ts'
 export type { Channel, ChannelHearer } from './direct/channel.ts'
 export type { ScriptDefinition } from './direct/operations.ts'
 export type { DirectOptions, DurableOptions } from './direct/settings.ts'
@@ -12,6 +22,7 @@ export { type StreamEntry, streamEntries } from './direct/stream.ts'
 export type { Bytes, Duration } from './duration.ts'
 export type {
   Answer,
+  Argument,
   Call,
   Command,
   Engine,
@@ -42,6 +53,8 @@ export type { Store, StoreContext, StoreWrite, Versioned } from './store.ts'
 export { type EngineUrl, parseUrl } from './url.ts'
 export type { WarmUp, WarmUpOptions } from './warm-up.ts'
 export type { Stored } from './write.ts'
+export type { DeadLetter } from './write-behind/dead-letters.ts'
+export type { Loss, WriteBehindEvents } from './write-behind/events.ts'
 export type { WriteBehindOptions } from './write-behind/settings.ts'
 export type { WriteBehind, WriteBehindStats } from './write-behind/write-behind.ts'
 export type { WriteThrough, WriteThroughOptions } from './write-through.ts'

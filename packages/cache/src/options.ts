@@ -109,7 +109,7 @@ export interface CacheOptions extends EntryOptions {
   readonly loads?: LoadOptions
   /** How values become bytes. Default `jsonCodec`. What other codecs wrote is still read if they are in `codecs`. */
   readonly codec?: Codec
-  /** Codecs for reading, beside `codec`. Default JSON and v8. */
+  /** Codecs for reading, beside `codec`. Default JSON. v8 only where nobody else can write to the engine: see its warning. */
   readonly codecs?: readonly Codec[]
   /** Size above which a value is compressed. Default 8 KiB; `false` for never. */
   readonly compressAbove?: Bytes | false
@@ -251,10 +251,16 @@ function positive(ms: number, what: string): number {
 
 function checkTags(tags: readonly string[]): readonly string[] {
   const wrong = !Array.isArray(tags) || tags.length > mostTags
-  if (wrong || tags.some((tag) => typeof tag !== 'string' || tag === '' || Buffer.byteLength(tag) > 255)) {
+  if (wrong || tags.some((tag) => !isTag(tag))) {
     throw new CacheError('INVALID', `tags are up to ${mostTags} strings of 1 to 255 bytes`, { what: 'tags' })
   }
   return [...new Set(tags)]
+}
+
+/** Half a surrogate pair has no bytes in UTF-8: two such tags would be one in the engine. */
+function isTag(tag: unknown): boolean {
+  const isText = typeof tag === 'string' && tag !== '' && Buffer.byteLength(tag) <= 255
+  return isText && Buffer.from(tag).toString() === tag
 }
 
 /** `CacheOptions` with everything said but where the engine is. */
