@@ -36,6 +36,7 @@ import { Flight, type FlightEnd } from './flight.ts'
 import { EngineNode, type NodeHearing, type NodeTerms, type Role } from './node.ts'
 import { Placement } from './placement.ts'
 import { judge, nothingDone } from './replies.ts'
+import { whyNotShared } from './shared-connection.ts'
 import { slotOf } from './slots.ts'
 import { type Listening, Subscriber } from './subscriber.ts'
 import type { Address, Ask, Layout, Topology } from './topology.ts'
@@ -114,6 +115,11 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(closedError())
+        return
+      }
+      const invalid = whyNotShared(call.commands)
+      if (invalid !== undefined) {
+        reject(invalid)
         return
       }
       const slot = this.#terms.clustered && call.key !== null ? slotOf(call.key) : -1
