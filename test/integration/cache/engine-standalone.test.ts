@@ -282,6 +282,19 @@ test('an error says the command and the node, and nothing of keys and values', a
   }
 })
 
+test('speaks TLS, as a user, to a database with a number', async () => {
+  const { addresses, ca } = later(await startStandalone({ tls: true, users: ['user app on >secret ~* &* +@all'] }))
+  const terms = { addresses, user: 'app', password: 'secret', tls: { ca: ca ?? '' }, track: ['k'] }
+  const [first, second] = [open({ ...terms, db: 1 }), open(terms)]
+  await write(first, ['SET', 'k', 'of 1'])
+  expect(await get(first)).toBe('of 1')
+  expect(await get(second)).toBe(null)
+  const { link } = await send(first, ['GET', 'k'])
+  expect(link.live).toBe(true)
+  // The certificate is not one that the system trusts.
+  expect((await refusalOf(get(open({ ...terms, tls: true })))).code).toBe('UNAVAILABLE')
+})
+
 test('a lane waits without anybody behind it', async () => {
   const { addresses } = later(await startStandalone())
   const engine = open({ addresses })
