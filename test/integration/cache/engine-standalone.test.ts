@@ -206,7 +206,15 @@ test('a node that was demoted is asked again until it takes writes', async () =>
   const { nodes } = later(await startReplicated())
   const [primary, replica] = nodes
   const engine = open({ addresses: [primary?.address ?? { host: '', port: 0 }] })
-  await write(engine, ['SET', 'k', '1'])
+  await engine.lane('durable').send({
+    commands: [
+      ['SET', 'k', '1'],
+      ['WAIT', '1', '2000'],
+    ],
+    key: 'k',
+    kind: 'write',
+    deadlineAt: clock.monotonic() + 3000,
+  })
   await replica?.command('REPLICAOF', 'NO', 'ONE')
   await primary?.command('REPLICAOF', '127.0.0.1', `${replica?.address.port}`)
   expect((await refusalOf(write(engine, ['SET', 'k', '2'], { withinMs: 100 }))).code).toBe('UNAVAILABLE')
