@@ -108,10 +108,10 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
 
     test('a process whose load fails lets the next one try', async () => {
       const [here, there] = [open(), open()]
-      const failing = here.getOrSet('k', async () => {
-        await soon(30)
-        throw new Error('down')
-      })
+      const load = door<never>()
+      const failing = here.getOrSet('k', load.loader)
+      await load.begun
+      load.fail(new Error('down'))
       const other = there.getOrSet('k', () => 'from there')
       await expect(failing).rejects.toThrow('down')
       expect(await other).toBe('from there')
@@ -154,11 +154,11 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
 
     test('a delete during a load bars what is loaded', async () => {
       const [here, there] = [open(), open()]
-      let finish: (value: string) => void = () => {}
-      const loading = here.getOrSet('k', () => new Promise<string>((resolve) => (finish = resolve)))
-      await eventually(async () => (await place.command(engineKey('k'), 'EXISTS', engineKey('k'))) === 1)
+      const load = door<string>()
+      const loading = here.getOrSet('k', load.loader)
+      await load.begun
       await there.delete('k')
-      finish('from before the delete')
+      load.finish('from before the delete')
       expect(await loading).toBe('from before the delete')
       // Nobody who comes later gets it: neither here nor there.
       await eventually(async () => (await here.getOrSet('k', () => 'after')) === 'after')
@@ -167,11 +167,11 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
 
     test('a set during a load wins', async () => {
       const [here, there] = [open(), open()]
-      let finish: (value: string) => void = () => {}
-      const loading = here.getOrSet('k', () => new Promise<string>((resolve) => (finish = resolve)))
-      await eventually(async () => (await place.command(engineKey('k'), 'EXISTS', engineKey('k'))) === 1)
+      const load = door<string>()
+      const loading = here.getOrSet('k', load.loader)
+      await load.begun
       await there.set('k', 'set')
-      finish('loaded')
+      load.finish('loaded')
       await loading
       await eventually(async () => (await here.get('k')) === 'set')
       expect(await there.get('k')).toBe('set')
@@ -179,12 +179,12 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
 
     test('who deletes does not get what was being loaded', async () => {
       const cache = open()
-      let finish: (value: string) => void = () => {}
-      const loading = cache.getOrSet('k', () => new Promise<string>((resolve) => (finish = resolve)))
-      await eventually(() => finish.length === 1)
+      const load = door<string>()
+      const loading = cache.getOrSet('k', load.loader)
+      await load.begun
       await cache.delete('k')
       expect(await cache.getOrSet('k', () => 'after')).toBe('after')
-      finish('before')
+      load.finish('before')
       expect(await loading).toBe('before')
       expect(await cache.getOrSet('k', never)).toBe('after')
     })
@@ -205,12 +205,11 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
 
     test('what was loaded before its tag was invalidated is not served after', async () => {
       const [here, there] = [open(), open()]
-      let finish: (value: string) => void = () => {}
-      const load = (): Promise<string> => new Promise((resolve) => (finish = resolve))
-      const loading = here.getOrSet('k', load, { tags: ['users'] })
-      await eventually(() => finish.length === 1)
+      const load = door<string>()
+      const loading = here.getOrSet('k', load.loader, { tags: ['users'] })
+      await load.begun
       await there.invalidateTags(['users'])
-      finish('old')
+      load.finish('old')
       await loading
       await eventually(async () => (await here.getOrSet('k', () => 'new', { tags: ['users'] })) === 'new')
     })
@@ -279,10 +278,10 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
       const cache = open({ ttl: 30, jitter: 0, staleIfError: '1m', softDeadline: 20, earlyRefresh: 0 })
       await cache.getOrSet('k', () => 'old')
       await eventually(async () => (await cache.get('k')) === undefined)
-      let finish: (value: string) => void = () => {}
-      const load = (): Promise<string> => new Promise((resolve) => (finish = resolve))
-      expect(await cache.getOrSet('k', load, { meta: true })).toMatchObject({ value: 'old', stale: true })
-      finish('new')
+      const load = door<string>()
+      expect(await cache.getOrSet('k', load.loader, { meta: true })).toMatchObject({ value: 'old', stale: true })
+      await load.begun
+      load.finish('new')
       await eventually(async () => (await cache.getOrSet('k', () => 'new')) === 'new')
     })
 
@@ -343,14 +342,13 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
     test('a caller who gives up does not end the load of the others', async () => {
       const cache = open()
       const controller = new AbortController()
-      let finish: (value: string) => void = () => {}
-      const load = (): Promise<string> => new Promise((resolve) => (finish = resolve))
-      const impatient = cache.getOrSet('k', load, { signal: controller.signal })
-      const patient = cache.getOrSet('k', load)
-      await eventually(() => finish.length === 1)
+      const load = door<string>()
+      const impatient = cache.getOrSet('k', load.loader, { signal: controller.signal })
+      const patient = cache.getOrSet('k', load.loader)
+      await load.begun
       controller.abort()
       await expect(impatient).rejects.toMatchObject({ code: 'ABORTED' })
-      finish('there')
+      load.finish('there')
       expect(await patient).toBe('there')
     })
 
@@ -473,6 +471,27 @@ export function describeCache(name: string, start: () => Promise<CachePlace>): v
       await cache.close()
     })
   })
+}
+
+/** A loader that the test lets go on when it wants. */
+function door<T>() {
+  let begin: () => void = () => {}
+  let finish: (value: T) => void = () => {}
+  let fail: (error: unknown) => void = () => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const loaded = new Promise<T>((resolve, reject) => {
+    finish = resolve
+    fail = reject
+  })
+  // A test may fail before anybody waits for it.
+  loaded.catch(() => {})
+  const loader = (): Promise<T> => {
+    begin()
+    return loaded
+  }
+  return { loader, begun, finish: (value: T) => finish(value), fail: (error: unknown) => fail(error) }
 }
 
 const never = (): never => {

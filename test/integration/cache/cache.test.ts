@@ -1,5 +1,7 @@
+import { Redis } from 'ioredis'
 import { systemClock } from '../../../packages/cache/src/clock.ts'
 import { createCache } from '../../../packages/cache/src/create-cache.ts'
+import { engineOver } from '../../../packages/cache/src/engine/adapters/ioredis.ts'
 import { openEngine, type Target } from '../../../packages/cache/src/engine/open-engine.ts'
 import { type CachePlace, describeCache } from '../../support/cache-contract.ts'
 import type { StartedEngine } from '../../support/cache-engines.ts'
@@ -8,13 +10,13 @@ import { startCluster, startSentinel, startStandalone } from '../../support/cach
 /** Caches that connect by URL, and an engine of somebody else beside them. */
 async function over(
   started: Promise<StartedEngine>,
-  where: (engine: StartedEngine) => { url: string; target: Omit<Target, 'track'> },
+  where: (engine: StartedEngine) => { url: string; target: Omit<Target, 'track'>; coherence?: 'messages' },
 ): Promise<CachePlace> {
   const engine = await started
-  const { url, target } = where(engine)
+  const { url, target, coherence } = where(engine)
   const other = openEngine({ ...target, track: [] }, { clock: systemClock })
   return {
-    open: (options) => createCache({ url, ...options }),
+    open: (options) => createCache({ url, ...(coherence === undefined ? {} : { coherence }), ...options }),
     async command(key, ...command) {
       const deadlineAt = systemClock.monotonic() + 5000
       const { replies } = await other.send({ commands: [command], key, deadlineAt, kind: 'write', patient: true })
@@ -51,5 +53,36 @@ describeCache('a cache over Sentinels', async () => {
   return over(Promise.resolve(engine), () => ({
     url: `holdfast+sentinel://${hosts(addresses)}/${masterName}`,
     target: { topology: 'sentinel', addresses, masterName },
+  }))
+})
+
+describeCache("a cache over the application's own ioredis connection", async () => {
+  const clients: Redis[] = []
+  const engine = await startStandalone()
+  const [address] = engine.addresses
+  const place = await over(Promise.resolve(engine), () => ({
+    url: '',
+    target: { topology: 'standalone', addresses: engine.addresses },
+  }))
+  return {
+    ...place,
+    open(options) {
+      const client = new Redis({ ...address, enableOfflineQueue: false, autoResendUnfulfilledCommands: false })
+      clients.push(client)
+      return createCache({ ...options, engine: engineOver(client, { clock: systemClock }) })
+    },
+    async close() {
+      for (const client of clients) client.disconnect()
+      await place.close()
+    },
+  }
+})
+
+describeCache('a cache whose processes tell each other', async () => {
+  const engine = await startCluster({ replicasPerShard: 0 })
+  return over(Promise.resolve(engine), ({ addresses }) => ({
+    url: `holdfast+cluster://${hosts(addresses)}`,
+    target: { topology: 'cluster', addresses },
+    coherence: 'messages',
   }))
 })
