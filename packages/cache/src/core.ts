@@ -69,7 +69,11 @@ export class Core {
     this.wrote = new Recently(clock)
     const deadlineMs = (): number => this.#primaryMs()
     this.coherence = new Coherence({
-      ...{ engine, clock, deadlineMs, local: this.local, events: this.events },
+      engine,
+      clock,
+      deadlineMs,
+      local: this.local,
+      events: this.events,
       onChanged: (key) => (key === null ? this.flights.forgetAll() : this.flights.forget(key)),
     })
     this.pending = new Pending({
@@ -80,11 +84,17 @@ export class Core {
       tags: this.coherence.tags,
     })
     this.gets = new Batch({
-      ...{ engine, clock, deadlineMs, kind: 'read' },
+      engine,
+      clock,
+      deadlineMs,
+      kind: 'read',
       command: (keys) => ({ command: keys.length === 1 ? ['GET', ...keys] : ['MGET', ...keys], note: undefined }),
     })
     this.locks = new Batch({
-      ...{ engine, clock, deadlineMs, kind: 'write' },
+      engine,
+      clock,
+      deadlineMs,
+      kind: 'write',
       command: (keys) => {
         const token = newVersion(clock)
         const args = [loadingEntry(token), String(lockMs)]

@@ -27,8 +27,14 @@ export function createCache(options: CacheOptions): Cache {
   const core = new Core({ engine, clock, settings, namespace })
   const codec = options.codec ?? jsonCodec
   const space = new Space(core, {
-    ...{ keys, above: [], clock, codec, entry: settings.entry, schema: options.schema },
-    ...{ compressAbove: settings.compressAbove, maxValueBytes: settings.maxValueBytes },
+    keys,
+    above: [],
+    clock,
+    codec,
+    entry: settings.entry,
+    schema: options.schema,
+    compressAbove: settings.compressAbove,
+    maxValueBytes: settings.maxValueBytes,
     codecs: readableCodecs(codec, options.codecs ?? [jsonCodec]),
   })
   return new Cache(core, space, options.direct)
@@ -61,8 +67,12 @@ function openByUrl(
   const { user, password, masterName, feed, ...where } = parseUrl(url)
   const engine = openEngine(
     {
-      ...{ topology: where.topology, addresses: where.addresses, db: where.db },
-      ...{ user: user ?? undefined, password: password ?? undefined, masterName: masterName ?? undefined },
+      topology: where.topology,
+      addresses: where.addresses,
+      db: where.db,
+      user: user ?? undefined,
+      password: password ?? undefined,
+      masterName: masterName ?? undefined,
       zone: zone ?? where.zone ?? undefined,
       // Certificates of one's own are for URLs that want TLS; they do not turn it on.
       tls: where.tls && tls !== undefined ? tls : where.tls,
