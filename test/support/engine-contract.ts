@@ -89,6 +89,11 @@ export function describeEngine(name: string, open: () => Promise<OpenedEngines>)
       const [hash, zset, stream] = [freshKey(), freshKey(), freshKey()]
       await engine.send(call([['HSET', hash, 'field', 'value']]))
       expect(await reply(engine.send(read(['HGETALL', hash])))).toEqual({ field: 'value' })
+      await engine.send(call([['HSET', hash, '__proto__', 'polluted']]))
+      const fields = (await reply(engine.send(read(['HGETALL', hash])))) as object
+      expect(Object.keys(fields)).toEqual(['field', '__proto__'])
+      expect(Object.getPrototypeOf(fields)).toBe(Object.prototype)
+      await engine.send(call([['HDEL', hash, '__proto__']]))
       expect(await reply(engine.send(read(['HGETALL', hash], { bytes: true })))).toEqual({
         field: Buffer.from('value'),
       })

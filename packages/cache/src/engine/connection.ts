@@ -56,12 +56,15 @@ interface Client {
 const newClient = RedisClient.factory({ RESP: 3 })
 let newOldClient: ((options: object) => unknown) | undefined
 
-const stringsAsBytes = { [RESP_TYPES.BLOB_STRING]: Buffer }
+/** The library's objects lose a field called `__proto__`, or take it for their prototype; a Map does not. */
+const mapsAsMaps = { [RESP_TYPES.MAP]: Map }
+const stringsAsBytes = { ...mapsAsMaps, [RESP_TYPES.BLOB_STRING]: Buffer }
 
 export class Connection {
   readonly #terms: ConnectionTerms
   readonly #hear: ConnectionHearing
   readonly #client: Client
+  readonly #textClient: Client
   readonly #bytesClient: Client
   #open = false
   #changed: string[] | null | undefined
@@ -71,8 +74,10 @@ export class Connection {
   constructor(terms: ConnectionTerms, protocol: Protocol, hear: ConnectionHearing) {
     this.#terms = terms
     this.#hear = hear
-    this.#client = makeClient(terms, protocol)
-    this.#bytesClient = this.#client.withTypeMapping(stringsAsBytes)
+    const client = makeClient(terms, protocol)
+    this.#client = client
+    this.#textClient = client.withTypeMapping(mapsAsMaps)
+    this.#bytesClient = client.withTypeMapping(stringsAsBytes)
     let cause: Error | undefined
     // Every failure reaches the caller of a command; the listener keeps it from being thrown a second time.
     this.#client.on('error', (error) => {
@@ -108,7 +113,7 @@ export class Connection {
 
   /** The reply, or its rejection with an error that `asReplyError` knows, or with the loss of the connection. */
   send(args: readonly Argument[], bytes: boolean): Promise<unknown> {
-    return bytes ? this.#bytesClient.sendCommand(args) : this.#client.sendCommand(args)
+    return bytes ? this.#bytesClient.sendCommand(args) : this.#textClient.sendCommand(args)
   }
 
   /** Whether changes are told. Done when the node has confirmed it: what it answers afterwards, it would tell of. */
@@ -163,11 +168,15 @@ export function asReplyError(error: unknown): ReplyError | undefined {
   return error instanceof ErrorReply ? replyError(error) : undefined
 }
 
-/** Error replies inside lists, as EXEC has them. */
-export function withReplyErrors(reply: unknown): unknown {
-  if (Array.isArray(reply)) return reply.map(withReplyErrors)
+/** A reply as callers get it: error replies in lists are values of ours, as EXEC has them, and maps are plain objects. */
+export function plainReply(reply: unknown): unknown {
+  if (typeof reply !== 'object' || Buffer.isBuffer(reply)) return reply
+  if (Array.isArray(reply)) return reply.some(isNested) ? reply.map(plainReply) : reply
+  if (reply instanceof Map) return Object.fromEntries(Array.from(reply, ([key, value]) => [key, plainReply(value)]))
   return reply instanceof ErrorReply ? replyError(reply) : reply
 }
+
+const isNested = (value: unknown): boolean => typeof value === 'object' && value !== null && !Buffer.isBuffer(value)
 
 /** In the engine's words, without the arguments that it repeats for a command it does not know. */
 function replyError({ message }: ErrorReply): ReplyError {

@@ -6,14 +6,7 @@ import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
 import { pauseMs } from './backoff.ts'
 import { type Breaker, closedBreaker, isProbeDue, isProbeFailed, probe, trip } from './breaker.ts'
-import {
-  asReplyError,
-  Connection,
-  type ConnectionTerms,
-  type Protocol,
-  wasNotSent,
-  withReplyErrors,
-} from './connection.ts'
+import { asReplyError, Connection, type ConnectionTerms, type Protocol, plainReply, wasNotSent } from './connection.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Argument, Command, Link, NodeState, ReplyError } from './engine.ts'
 import { deniedBy } from './failures.ts'
@@ -204,7 +197,7 @@ export class EngineNode {
       (reply) => {
         this.#heardReply()
         if (sampledAt !== undefined) this.#measured(sampledAt)
-        end.answered(flight, [reply])
+        end.answered(flight, [plainReply(reply)])
       },
       (error: unknown) => {
         const refusal = asReplyError(error)
@@ -234,7 +227,7 @@ export class EngineNode {
         try {
           const reply = await connection.send(command, false)
           this.#heardReply()
-          return reply
+          return plainReply(reply)
         } catch (error) {
           const refusal = asReplyError(error)
           if (refusal === undefined) {
@@ -543,7 +536,7 @@ export class EngineNode {
       connection.send(args, bytes).then(
         (reply) => {
           this.#heardReply()
-          if (at >= 0) replies[at] = Array.isArray(reply) ? withReplyErrors(reply) : reply
+          if (at >= 0) replies[at] = plainReply(reply)
           settle()
         },
         (error: unknown) => {
