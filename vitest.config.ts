@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/support/fetch-engine.ts'],
+          globalSetup: ['test/support/fetch-programs.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -2,12 +2,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, chownSync, constants, readdirSync, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { chmodSync, chownSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Pool } from 'pg'
 import { freePorts } from './engines.ts'
 import { eventually } from './eventually.ts'
+import type { PostgresPrograms } from './fetch-postgres.ts'
+import { findPostgres, ordinaryUser } from './fetch-postgres.ts'
 import { diesWithUs, freshFolder, killLater } from './living.ts'
 
 export interface Postgres {
@@ -20,9 +22,10 @@ export interface Postgres {
   readonly close: () => Promise<void>
 }
 
-export async function startPostgres(): Promise<Postgres> {
-  const programs = findPrograms()
+export async function startPostgres(found?: PostgresPrograms): Promise<Postgres> {
+  const programs = found ?? (await findPostgres())
   const owner = ordinaryUser()
+  const env = { ...process.env, ...programs.env }
   const { folder, remove } = freshFolder('postgres')
   const data = join(folder, 'data')
   const said: string[] = []
@@ -47,12 +50,13 @@ export async function startPostgres(): Promise<Postgres> {
       chmodSync(folder, 0o700)
     }
     const layout = ['-D', data, '-U', 'test', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-    await promisify(execFile)(programs.initdb, layout, { cwd: folder, ...owner })
+    await promisify(execFile)(programs.initdb, layout, { cwd: folder, env, ...owner })
     const port = await freePorts(1)
     const launch = async (): Promise<void> => {
       const [program, ...before] = diesWithUs(programs.postgres)
       const started = spawn(program, [...before, '-D', data, ...settingsFor(port)], {
         cwd: folder,
+        env,
         ...owner,
         stdio: ['ignore', 'ignore', 'pipe'],
       })
@@ -94,52 +98,3 @@ const settingsFor = (port: number): string[] =>
     'max_connections=60',
     'autovacuum=off',
   ].flatMap((setting) => ['-c', setting])
-
-/** Debian keeps the server's programs beside the PATH, a folder for each version. */
-function findPrograms(): { readonly initdb: string; readonly postgres: string } {
-  const versions = '/usr/lib/postgresql'
-  const packaged = readable(versions)
-    .sort((a, b) => Number(b) - Number(a))
-    .map((version) => join(versions, version, 'bin'))
-  const folders = [...packaged, ...(process.env['PATH'] ?? '').split(delimiter)]
-  for (const folder of folders) {
-    const programs = { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') }
-    if (Object.values(programs).every(isProgram)) return programs
-  }
-  throw new Error(
-    `no PostgreSQL here: neither ${versions}/*/bin nor the PATH has initdb and postgres. Run "apt-get install -y postgresql".`,
-  )
-}
-
-function readable(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-interface User {
-  readonly uid: number
-  readonly gid: number
-}
-
-/** PostgreSQL refuses to run as root: then it runs as its package's user, else as nobody. */
-function ordinaryUser(): User | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  for (const name of ['postgres', 'nobody']) {
-    const [, , uid, gid] = lines.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
-  }
-  throw new Error('PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody to run it as')
-}
