@@ -91,21 +91,22 @@ async function build() {
   const panel = ['src', 'index.html', 'vite.config.ts', 'tsconfig.json'].map((name) => `packages/panel/${name}`)
   const cache = ['packages/cache/src', 'packages/cache/tsconfig.json']
   const control = ['packages/control/src', 'packages/control/tsconfig.json']
-  const main = 'packages/control/dist/main.js'
-  await ifChanged('types', [...shared, ...cache, ...panel, ...control], main, () => {
+  const results = ['packages/control/dist/main.js', 'packages/cache/dist/index.js']
+  await ifChanged('types', [...shared, ...cache, ...panel, ...control], results, () => {
     // What tsc remembers of its last build does not tell it that the result is gone.
-    const again = existsSync(inRoot(main)) ? [] : ['--force']
+    const again = results.every((result) => existsSync(inRoot(result))) ? [] : ['--force']
     return long('building', program('tsc'), ['-b', ...again])
   })
-  await ifChanged('panel', [...shared, ...panel], 'packages/control/public/index.html', () =>
+  await ifChanged('panel', [...shared, ...panel], ['packages/control/public/index.html'], () =>
     long('building the panel', program('vite'), ['build', '--logLevel', 'warn'], { cwd: inRoot('packages/panel') }),
   )
 }
 
-/** Does the work unless its result is there and no source has changed since it was last begun. */
-async function ifChanged(what, sources, result, work) {
+/** Does the work unless its results are there and no source has changed since it was last begun. */
+async function ifChanged(what, sources, results, work) {
   const stamp = inRoot('node_modules', `.holdfast-built-${what}`)
-  const builtAt = existsSync(inRoot(result)) && existsSync(stamp) ? statSync(stamp).mtimeMs : 0
+  const isBuilt = [stamp, ...results.map((result) => inRoot(result))].every((file) => existsSync(file))
+  const builtAt = isBuilt ? statSync(stamp).mtimeMs : 0
   if (sources.every((source) => changedAt(inRoot(source)) < builtAt)) return
   const begunAt = new Date()
   await work()
