@@ -129,7 +129,7 @@ async function testHere(args) {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-tests-'))
   // Root's tests become an ordinary user on their way, who must get through.
   chmodSync(directory, 0o711)
-  const { HOLDFAST_TEST_HOME = join(tmpdir(), 'holdfast-test-engines') } = process.env
+  const HOLDFAST_TEST_HOME = process.env.HOLDFAST_TEST_HOME || join(tmpdir(), 'holdfast-test-engines')
   try {
     await run('the tests', program('vitest'), ['run', ...args], { env: { TMPDIR: directory, HOLDFAST_TEST_HOME } })
   } finally {
