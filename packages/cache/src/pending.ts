@@ -22,10 +22,11 @@ const toldAtOnce = 256
 
 export class Pending {
   readonly #terms: PendingTerms
-  /** Keys whose entries are to be deleted. */
-  readonly #keys = new Set<string>()
-  /** Tags that are to get another number. */
-  readonly #tags = new Set<string>()
+  /** Keys whose entries are to be deleted, each with the number of its last change: a later one is told on its own. */
+  readonly #keys = new Map<string, number>()
+  /** Tags that are to get another number, in the same way. */
+  readonly #tags = new Map<string, number>()
+  #changes = 0
   #cancelRetry: (() => void) | undefined
   #retryMs: number = retryMs.first
   #telling = false
@@ -51,19 +52,21 @@ export class Pending {
 
   /** What the engine has under this key is to be deleted. `clearKey`: the tag of everything, for the day there is no room. */
   addKey(key: string, clearKey: string): void {
-    if (this.#keys.size >= mostKeys) {
+    if (this.#keys.size >= mostKeys && !this.#keys.has(key)) {
       this.#keys.clear()
       this.addTag(clearKey, clearKey)
       return
     }
-    this.#keys.add(key)
+    this.#keys.set(key, ++this.#changes)
     this.#added(key)
   }
 
   addTag(key: string, clearKey: string): void {
-    if (this.#tags.size >= mostKeys) this.#tags.clear()
-    this.#tags.add(this.#tags.size >= mostKeys ? clearKey : key)
-    this.#added(key)
+    const isFull = this.#tags.size >= mostKeys && !this.#tags.has(key)
+    if (isFull) this.#tags.clear()
+    const tag = isFull ? clearKey : key
+    this.#tags.set(tag, ++this.#changes)
+    this.#added(tag)
   }
 
   /** The engine has heard of this key since. */
@@ -108,18 +111,16 @@ export class Pending {
     if (this.#telling) return
     this.#telling = true
     const { clock, deadlineMs, tags, events } = this.#terms
-    const tagKeys = [...this.#tags].slice(0, toldAtOnce)
-    const keys = [...this.#keys].slice(0, toldAtOnce)
     const failures = await Promise.all([
-      ...tagKeys.map((key) =>
+      ...first(this.#tags).map(([key, change]) =>
         tags.bump([key], clock.monotonic() + deadlineMs).then(
-          () => this.#done(this.#tags, key),
+          () => this.#done(this.#tags, key, change),
           () => true,
         ),
       ),
-      ...keys.map((key) =>
+      ...first(this.#keys).map(([key, change]) =>
         this.#delete(key).then(
-          () => this.#done(this.#keys, key),
+          () => this.#done(this.#keys, key, change),
           () => true,
         ),
       ),
@@ -135,9 +136,10 @@ export class Pending {
     this.#retryLater()
   }
 
-  #done(set: Set<string>, key: string): false {
+  #done(waiting: Map<string, number>, key: string, change: number): false {
     this.#terms.engine.tell?.([key])
-    set.delete(key)
+    // A change that came while this one was told is not told yet: what others loaded in between may be wrong.
+    if (waiting.get(key) === change) waiting.delete(key)
     this.#told++
     return false
   }
@@ -147,4 +149,8 @@ export class Pending {
     const deadlineAt = clock.monotonic() + deadlineMs
     return engine.send({ commands: [['UNLINK', key]], key, deadlineAt, kind: 'write', idempotent: true })
   }
+}
+
+function first(waiting: ReadonlyMap<string, number>): [key: string, change: number][] {
+  return [...waiting].slice(0, toldAtOnce)
 }
