@@ -39,16 +39,24 @@ async function loadAll<T>(loadMany: ManyLoader<T>, wanted: readonly Wanted<T>[])
   try {
     const signal = allOf(wanted.map((one) => one.signal))
     const loaded = await loadMany(keys, { signal })
-    if (Array.isArray(loaded) && loaded.length !== keys.length) {
-      const facts = { wanted: keys.length, got: loaded.length }
-      throw new CacheError('INVALID', `the loader answered ${facts.got} values for ${facts.wanted} keys`, facts)
-    }
-    wanted.forEach(({ key, resolve }, index) => {
-      resolve((loaded instanceof Map ? loaded.get(key) : (loaded as readonly T[])[index]) as T)
-    })
+    const valueOf = reader(loaded, keys.length)
+    wanted.forEach(({ key, resolve }, index) => resolve(valueOf(key, index) as T))
   } catch (error) {
     for (const { reject } of wanted) reject(error)
   }
+}
+
+/** What was loaded, by key or by place. Anything else would make every key look as if there were no such thing. */
+function reader(loaded: unknown, wanted: number): (key: string, index: number) => unknown {
+  if (loaded instanceof Map) return (key) => loaded.get(key) as unknown
+  if (!Array.isArray(loaded)) {
+    throw new CacheError('INVALID', 'a loader of many answers an array in the order of the keys, or a Map by key')
+  }
+  const got = loaded.length
+  if (got !== wanted) {
+    throw new CacheError('INVALID', `the loader answered ${got} values for ${wanted} keys`, { wanted, got })
+  }
+  return (_, index) => loaded[index] as unknown
 }
 
 /** Aborted when all of them are. */
