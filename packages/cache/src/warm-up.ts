@@ -48,7 +48,7 @@ return 1`,
 })
 
 const listKeptMs = 7 * 86_400_000
-/** An engine that lost more than this part of its keys came back cold. */
+/** A node that came back with no more than this part of its keys came back cold. */
 const coldBelow = 0.1
 const fewestKeys = 100
 
@@ -70,10 +70,11 @@ class HottestFirst implements WarmUp {
   readonly #everyMs: number
   readonly #list: string
   readonly #stopListening: () => void
-  /** How many keys the engine had when it was last looked at. */
-  #size = 0
+  /** How many keys each primary had when it was last looked at. */
+  readonly #sizes = new Map<string, number>()
   #running: Promise<number> | undefined
   #cancel: (() => void) | undefined
+  #endPause: (() => void) | undefined
   #stopped = false
 
   constructor(core: Core, keys: KeySpace, load: (key: string) => Promise<unknown>, options: WarmUpOptions) {
@@ -84,7 +85,9 @@ class HottestFirst implements WarmUp {
     this.#most = countOf(options.most ?? 1000, 'most', 1, 100_000)
     this.#everyMs = Math.max(100, durationMs(options.every ?? '10s', 'every'))
     this.#list = keys.stateKey(`hot/${keys.path}`)
-    this.#stopListening = core.engine.on('linked', ({ node }) => void this.#look(node))
+    this.#stopListening = core.engine.on('linked', ({ node }) => {
+      this.#look(node).catch(() => {})
+    })
     core.closesWithMe(async () => this.stop())
     this.#next()
   }
@@ -112,6 +115,7 @@ class HottestFirst implements WarmUp {
     this.#stopped = true
     this.#stopListening()
     this.#cancel?.()
+    this.#endPause?.()
   }
 
   #next(): void {
@@ -121,39 +125,51 @@ class HottestFirst implements WarmUp {
       // The engine may be away; the next time comes.
       this.publish()
         .then(() => this.#count())
-        .then((size) => {
-          this.#size = size
-        })
+        .then((sizes) => this.#remember(sizes))
         .catch(() => {})
         .finally(() => this.#next())
     })
   }
 
-  /** Whether the engine that is there again still has its keys. */
+  /** Whether the node that is there again still has its keys. A replica that took over has a name without a past. */
   async #look(node: string): Promise<void> {
-    const before = this.#size
+    const before = this.#sizes.get(node) ?? 0
     if (before < fewestKeys || this.#stopped) return
-    try {
-      const size = await this.#count()
-      if (size > before * coldBelow) return
-      this.#size = size
-      this.#core.events.emit('cold', { node })
-      await this.run()
-    } catch {
-      // It went away again; its next link brings us back.
-    }
+    const sizes = await this.#count()
+    const size = sizes.get(node)
+    // It went away again; its next link brings us back.
+    if (size === undefined || size > before * coldBelow) return
+    this.#remember(sizes)
+    this.#core.events.emit('cold', { node })
+    await this.run()
   }
 
-  async #count(): Promise<number> {
+  /** A node that is away just now keeps its number: it is what it will be compared with. */
+  #remember(sizes: ReadonlyMap<string, number>): void {
+    for (const [node, size] of sizes) this.#sizes.set(node, size)
+  }
+
+  async #count(): Promise<ReadonlyMap<string, number>> {
     const { engine } = this.#core
     const deadlineAt = this.#core.deadlineAt()
-    const sizes = await Promise.all(
+    const sizes = new Map<string, number>()
+    await Promise.allSettled(
       engine.primaryKeys().map(async (key) => {
-        const { replies } = await engine.send({ commands: [['DBSIZE']], key, deadlineAt, kind: 'read' })
-        return Number(replies[0])
+        const { replies, link } = await engine.send({ commands: [['DBSIZE']], key, deadlineAt, kind: 'read' })
+        sizes.set(link.node, (sizes.get(link.node) ?? 0) + Number(replies[0]))
       }),
     )
-    return sizes.reduce((sum, size) => sum + size, 0)
+    return sizes
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#core.clock.after(ms, resolve)
+      this.#endPause = () => {
+        cancel()
+        resolve()
+      }
+    })
   }
 
   async #refill(): Promise<number> {
@@ -176,7 +192,7 @@ class HottestFirst implements WarmUp {
     const loads: Promise<void>[] = []
     for (const [index, key] of wanted.entries()) {
       const waitMs = begunAt + index * everyMs - clock.monotonic()
-      if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve))
+      if (waitMs > 0) await this.#pause(waitMs)
       if (this.#stopped || this.#core.closed) break
       const count = (): void => {
         warm++
