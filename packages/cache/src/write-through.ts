@@ -14,12 +14,14 @@ import type { Duration } from './duration.ts'
 import { durationMs } from './duration.ts'
 import { keptMs, lifetime } from './entry.ts'
 import { CacheError } from './errors.ts'
+import { collectLoads } from './load-many.ts'
+import type { Loader } from './loader.ts'
 import { lockMs } from './lookup.ts'
 import { type EntrySettings, writable } from './options.ts'
 import type { Reads } from './read.ts'
 import { claimEntry, doubleBytes, settleWrite } from './scripts.ts'
 import { loadingEntry, type Space } from './space.ts'
-import type { Store } from './store.ts'
+import type { Store, Versioned } from './store.ts'
 import type { HeldTag } from './tags.ts'
 import { newVersion } from './versions.ts'
 import type { Stored, Writes } from './write.ts'
@@ -76,31 +78,34 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
     this.#settings = writable(parts.settings)
   }
 
-  async get(key: string): Promise<T | undefined> {
-    const { reads, core } = this.#parts
-    const name = this.#parts.name(key)
-    core.assertOpen()
-    const found = await reads.getOrLoad({
-      ...{ key, name, settings: this.#settings },
-      loader: async ({ signal }) => {
-        const loaded = await this.#store.load(key, { signal })
-        return loaded === undefined ? undefined : { loaded: loaded.value, version: loaded.version }
-      },
-      isVersioned: true,
-    })
-    return found.value as T | undefined
+  get(key: string): Promise<T | undefined> {
+    return this.#read(key, async ({ signal }) => loadedFrom(await this.#store.load(key, { signal })))
   }
 
   getMany(keys: readonly string[]): Promise<(T | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get(key)))
+    const store = this.#store
+    if (store.loadMany === undefined) return Promise.all(keys.map((key) => this.get(key)))
+    const load = collectLoads<unknown>(async (missing, context) => {
+      const found = await store.loadMany?.(missing, context)
+      return found?.map(loadedFrom) ?? []
+    })
+    return Promise.all(keys.map((key) => this.#read(key, load)))
   }
 
-  set(key: string, value: T): Promise<{ readonly version: number; readonly cache: Stored }> {
+  async #read(key: string, loader: Loader<unknown>): Promise<T | undefined> {
+    const { reads, core } = this.#parts
+    const name = this.#parts.name(key)
+    core.assertOpen()
+    const found = await reads.getOrLoad({ key, name, settings: this.#settings, loader, isVersioned: true })
+    return found.value as T | undefined
+  }
+
+  async set(key: string, value: T): Promise<{ readonly version: number; readonly cache: Stored }> {
     if (value === undefined) throw new CacheError('UNENCODABLE', 'undefined is no value: delete the key')
     return this.#write(key, value)
   }
 
-  delete(key: string): Promise<{ readonly version: number; readonly cache: Stored }> {
+  async delete(key: string): Promise<{ readonly version: number; readonly cache: Stored }> {
     return this.#write(key, undefined)
   }
 
@@ -111,25 +116,29 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
     // What cannot be cached is found out before the store is written.
     const encoded = value === undefined ? undefined : await space.encode(value)
     const token = newVersion(core.clock)
-    const tags = await this.#claim(name, token)
+    const tags = await this.#claim(key, name, token)
     const letGo = this.#parts.reads.lookup.keepLock(name, token)
     writes.forget(name)
     try {
-      const { version } = await this.#save(key, value)
+      const { version } = await this.#save(key, name, value)
       const cache = await this.#settle(name, value, encoded, { token, version, tags })
       return { version, cache }
     } catch (error) {
       // The store may have it or not: whoever reads next asks the store.
-      await writes.delete([name], false).catch(() => {})
+      await this.#takeOut(name)
       throw error
     } finally {
       letGo()
-      writes.forget(name)
     }
   }
 
+  async #takeOut(name: string): Promise<void> {
+    await this.#parts.writes.delete([name], false).catch(() => {})
+    this.#parts.writes.forget(name)
+  }
+
   /** The tags' numbers, as they are before the store is written; undefined if the engine is away. */
-  async #claim(name: string, token: number): Promise<readonly (HeldTag | undefined)[] | undefined> {
+  async #claim(key: string, name: string, token: number): Promise<readonly (HeldTag | undefined)[] | undefined> {
     const { core, space } = this.#parts
     const args = [loadingEntry(token), doubleBytes(token), String(lockMs), this.#strict ? '1' : '0']
     try {
@@ -137,23 +146,42 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
         core.coherence.tags.hold(space.tagKeys(this.#settings.tags)),
         core.engine.send({
           commands: [{ script: claimEntry, keys: [name], args }],
-          ...{ key: name, deadlineAt: core.deadlineAt(), kind: 'write', idempotent: true },
+          key: name,
+          deadlineAt: core.deadlineAt(),
+          kind: 'write',
+          idempotent: true,
         }),
       ])
       return tags
     } catch (error) {
-      if (this.#strict || !(error instanceof CacheError)) throw error
-      return undefined
+      if (!(error instanceof CacheError) || error.code === 'CLOSED') throw error
+      if (!this.#strict) return undefined
+      const what = `${JSON.stringify(key)} could not be taken out of the cache first, so the store was not written`
+      throw new CacheError('UNAVAILABLE', `${what}: ${error.message}`, { key }, error)
     }
   }
 
-  async #save(key: string, value: T | undefined): Promise<{ readonly version: number }> {
+  async #save(key: string, name: string, value: T | undefined): Promise<{ readonly version: number }> {
     const { clock } = this.#parts.core
+    const withinMs = this.#withinMs
     const controller = new AbortController()
-    const cancel = clock.after(this.#withinMs, () => controller.abort())
+    let cancel: () => void = () => {}
+    const tooLong = new Promise<never>((_, reject) => {
+      cancel = clock.after(withinMs, () => {
+        const what = `the store did not write ${JSON.stringify(key)} within ${withinMs} ms, and may still do it`
+        const error = new CacheError('INDETERMINATE', what, { key, withinMs })
+        reject(error)
+        controller.abort(error)
+        // One that does not listen to its signal may finish after others have read and kept what was there before.
+        const finish = (): void => void this.#takeOut(name)
+        saving.then(finish, finish)
+      })
+    })
+    const operation = String(newVersion(clock))
+    const save = async () => this.#store.save({ key, value, operation }, { signal: controller.signal })
+    const saving = save()
     try {
-      const operation = String(newVersion(clock))
-      return await this.#store.save({ key, value, operation }, { signal: controller.signal })
+      return await Promise.race([saving, tooLong])
     } finally {
       cancel()
     }
@@ -170,8 +198,8 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
     try {
       if (!Number.isSafeInteger(version))
         throw new CacheError('INVALID', 'a store answers the version as a safe integer')
-      const good = tags?.every((tag) => tag !== undefined) === true ? (tags as readonly HeldTag[]) : undefined
-      const life = lifetime(this.#settings, { now: clock.now(), loadMs: 0, dice: clock.random })
+      const good = tags?.every((tag) => tag !== undefined) === true ? tags : undefined
+      const life = lifetime(this.#settings, { now: clock.now(), loadMs: 0, dice: () => clock.random() })
       const entryVersion = newVersion(clock)
       const facts = { version: entryVersion, sourceVersion: version, tags: good ?? [] }
       const bytes =
@@ -189,11 +217,17 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
               args: [bytes, doubleBytes(token), doubleBytes(version), ms === null ? '0' : String(ms)],
             },
           ],
-          ...{ key: name, deadlineAt: core.deadlineAt(), kind: 'write', idempotent: true },
+          key: name,
+          deadlineAt: core.deadlineAt(),
+          kind: 'write',
+          idempotent: true,
         })
         .finally(() => coherence.end(name, reading))
       core.engine.tell?.([name])
       pending.settle(name)
+      await writes.endCopies(name)
+      // Until just now the engine answered what was there before, to this process as well.
+      writes.forget(name)
       if (replies[0] === 1 && good !== undefined && !reading.barred) {
         const held = { value, tags: good, link, bytes: bytes.length }
         local?.set(name, space.hold({ ...life, version: entryVersion }, held, coherence.trustMs(link)), bytes.length)
@@ -201,7 +235,12 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
       coherence.filledHere(name)
       return 'stored'
     } catch (error) {
+      writes.forget(name)
       return writes.postpone(error, false, [name])
     }
   }
+}
+
+function loadedFrom<T>(found: Versioned<T> | undefined): { loaded: T; version: number } | undefined {
+  return found === undefined ? undefined : { loaded: found.value, version: found.version }
 }

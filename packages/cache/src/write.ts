@@ -36,7 +36,7 @@ export class Writes {
       throw new CacheError('UNENCODABLE', 'undefined is no value: delete the key, or let a loader answer it')
     const encoded = await this.#space.encode(value)
     const version = newVersion(clock)
-    const life = lifetime(terms, { now: clock.now(), loadMs: 0, dice: clock.random })
+    const life = lifetime(terms, { now: clock.now(), loadMs: 0, dice: () => clock.random() })
     // Whoever reads from now on must not get what was loaded before.
     flights.forget(name)
     coherence.changedHere(name)
@@ -48,14 +48,12 @@ export class Writes {
       if (!tags.every((tag) => tag !== undefined)) {
         throw new CacheError('UNAVAILABLE', 'the engine could not number its tags')
       }
-      const bytes = this.#space.write(encoded, life, {
-        ...{ version, tags: tags as readonly HeldTag[] },
-        tagNames: this.#space.tagNames(settings.tags),
-      })
+      const tagNames = this.#space.tagNames(settings.tags)
+      const bytes = this.#space.write(encoded, life, { version, tags, tagNames })
       const { link } = await this.#send(name, ['SET', name, bytes, ...keep(life, clock.now())])
       engine.tell?.([name])
       pending.settle(name)
-      await this.#endCopies(name)
+      await this.endCopies(name)
       if (!reading.barred) {
         const facts = { value, tags: tags as readonly HeldTag[], link, bytes: bytes.length }
         local?.set(name, this.#space.hold({ ...life, version }, facts, coherence.trustMs(link)), bytes.length)
@@ -83,7 +81,7 @@ export class Writes {
         try {
           await this.#send(keys[0] as string, ['UNLINK', ...keys])
           engine.tell?.(keys)
-          await Promise.all(keys.map((key) => this.#endCopies(key)))
+          await Promise.all(keys.map((key) => this.endCopies(key)))
           for (const key of keys) {
             pending.settle(key)
             // A read that began before the engine heard of it may have brought the old value since.
@@ -119,7 +117,10 @@ export class Writes {
     const args = [bytes, doubleBytes(token), ms === null ? '0' : String(ms)]
     const answer = await engine.send({
       commands: [{ script: fillEntry, keys: [name], args }],
-      ...{ key: name, deadlineAt: this.#core.deadlineAt(), kind: 'write', bytes: true },
+      key: name,
+      deadlineAt: this.#core.deadlineAt(),
+      kind: 'write',
+      bytes: true,
     })
     if (answer.replies[0] !== 1) return undefined
     engine.tell?.([name])
@@ -136,10 +137,11 @@ export class Writes {
     wrote.note(name, ownWritesMs)
   }
 
-  #endCopies(name: string): Promise<void> | undefined {
+  /** Takes away the other copies of a key, where it has any. */
+  async endCopies(name: string): Promise<void> {
     const { copies, terms } = this.#space
     const count = copies.countFor(name, terms.entry.copies)
-    return count === 1 ? undefined : copies.delete(name, count)
+    if (count > 1) await copies.delete(name, count)
   }
 
   async #bump(keys: readonly string[], confirm: boolean): Promise<Stored> {
