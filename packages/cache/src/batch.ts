@@ -8,22 +8,24 @@
 import type { Clock } from './clock.ts'
 import type { Answer, Command, Engine } from './engine/engine.ts'
 
-export interface Asked<R, N> {
-  readonly reply: R
+/** What all replies of one command have in common. */
+export interface Arrival<N> {
   readonly answer: Answer
   /** What the command was made with. */
   readonly note: N
+  /** The wall time of all of them: reading the clock costs as much as reading an entry's head. */
+  readonly now: number
+}
+
+export interface Asked<R> {
+  readonly reply: R
+  readonly answer: Answer
 }
 
 /** Called instead of a promise: on the way of a hit, each promise between costs as much as finding the value. */
 export interface Asker<R, N> {
-  answered(reply: R, answer: Answer, note: N): void
+  answered(reply: R, arrival: Arrival<N>): void
   failed(error: unknown): void
-}
-
-interface Question<R, N> {
-  readonly key: string
-  readonly asker: Asker<R, N>
 }
 
 export interface BatchTerms<N> {
@@ -41,53 +43,60 @@ const mostKeys = 256
 
 export class Batch<R, N = undefined> {
   readonly #terms: BatchTerms<N>
-  #questions: Question<R, N>[] = []
+  #keys: string[] = []
+  /** Who asked for each of the keys. */
+  #askers: Asker<R, N>[] = []
 
   constructor(terms: BatchTerms<N>) {
     this.#terms = terms
   }
 
   ask(key: string, asker: Asker<R, N>): void {
-    if (this.#questions.length === 0) queueMicrotask(() => process.nextTick(() => this.#leave()))
-    this.#questions.push({ key, asker })
+    if (this.#keys.length === 0) queueMicrotask(() => process.nextTick(() => this.#leave()))
+    this.#keys.push(key)
+    this.#askers.push(asker)
   }
 
-  asked(key: string): Promise<Asked<R, N>> {
+  asked(key: string): Promise<Asked<R>> {
     return new Promise((resolve, failed) => {
-      this.ask(key, { answered: (reply, answer, note) => resolve({ reply, answer, note }), failed })
+      this.ask(key, { answered: (reply, { answer }) => resolve({ reply, answer }), failed })
     })
   }
 
   #leave(): void {
-    const questions = this.#questions
-    this.#questions = []
+    const keys = this.#keys
+    const askers = this.#askers
+    this.#keys = []
+    this.#askers = []
     const { engine, clock, deadlineMs } = this.#terms
     const deadlineAt = clock.monotonic() + deadlineMs()
-    const groups = engine.group(questions.map(({ key }) => key))
+    const groups = engine.group(keys)
+    if (groups.length === 1 && keys.length <= mostKeys) return this.#send(keys, askers, deadlineAt)
     for (const group of groups) {
       for (let from = 0; from < group.length; from += mostKeys) {
         const some = group.slice(from, from + mostKeys)
         this.#send(
-          some.map((index) => questions[index] as Question<R, N>),
+          some.map((index) => keys[index] as string),
+          some.map((index) => askers[index] as Asker<R, N>),
           deadlineAt,
         )
       }
     }
   }
 
-  #send(asked: readonly Question<R, N>[], deadlineAt: number): void {
-    const { engine, kind } = this.#terms
-    const keys = asked.map(({ key }) => key)
+  #send(keys: readonly string[], askers: readonly Asker<R, N>[], deadlineAt: number): void {
+    const { engine, clock, kind } = this.#terms
     const { command, note } = this.#terms.command(keys)
     const call = { commands: [command], key: keys[0] as string, deadlineAt, kind, idempotent: true, bytes: true }
     engine.send(call).then(
       (answer) => {
+        const arrival = { answer, note, now: clock.now() }
         const [reply] = answer.replies
         const replies = Array.isArray(reply) ? (reply as R[]) : [reply as R]
-        for (let i = 0; i < asked.length; i++) asked[i]?.asker.answered(replies[i] as R, answer, note)
+        for (let i = 0; i < askers.length; i++) askers[i]?.answered(replies[i] as R, arrival)
       },
       (error: unknown) => {
-        for (const { asker } of asked) asker.failed(error)
+        for (const asker of askers) asker.failed(error)
       },
     )
   }

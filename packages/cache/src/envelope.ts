@@ -59,6 +59,8 @@ const magic = 0x4648
 const layout = 1
 /** A tag without its name. */
 const tagBytes = 10
+/** A tag with a name of one letter, as those of `clear` have: the digit of their depth. */
+const shortTagBytes = 11
 const longestHead = 0xffff
 const mostTags = 0xff
 const noTags: readonly EnvelopeTag[] = []
@@ -139,6 +141,44 @@ export function openEnvelope(bytes: Buffer): Envelope | undefined {
     tags,
     payload: bytes.subarray(headEnd),
   }
+}
+
+/** What an entry must be to be read at a glance. */
+export interface Plain {
+  /** The number of the only codec that will do. */
+  readonly codec: number
+  /** The tags that every entry has, as they are now. */
+  readonly tags: readonly { readonly version: number }[]
+  /** Until when it must be fresh at least. */
+  readonly now: number
+  /** ... and longer by so many times its load. */
+  readonly lookAhead: number
+}
+
+/**
+ * Where the payload begins, if this is an entry as nearly all are: a value, not compressed, fresh for a while, with the
+ * tags that all entries have and no others. 0 for everything else, which `openEnvelope` looks at more closely. Reads the
+ * few bytes that decide, where they lie: half of what it costs to make an object of the whole head.
+ */
+export function plainPayloadAt(bytes: Buffer, { codec, tags, now, lookAhead }: Plain): number {
+  if (bytes.length < envelopeAt.tags || bytes[0] !== 0x48 || bytes[1] !== 0x46 || bytes[2] !== layout) return 0
+  // Kind 0 is a value, compression 0 is none.
+  if (bytes[3] !== 0 || bytes[6] !== codec || bytes[7] !== 0 || bytes[53] !== tags.length) return 0
+  const headEnd = (bytes[4] as number) | ((bytes[5] as number) << 8)
+  if (headEnd > bytes.length || envelopeAt.tags + tags.length * shortTagBytes > headEnd) return 0
+  if (!(now < bytes.readDoubleLE(32) - (lookAhead === 0 ? 0 : bytes.readFloatLE(48) * lookAhead))) return 0
+  let at: number = envelopeAt.tags
+  for (let depth = 0; depth < tags.length; depth++) {
+    const isItsName = bytes[at] === 1 && bytes[at + 1] === 0 && bytes[at + 2] === 0x30 + depth
+    if (!isItsName || bytes.readDoubleLE(at + 3) !== tags[depth]?.version) return 0
+    at += shortTagBytes
+  }
+  return headEnd
+}
+
+/** When an entry was made of which `plainPayloadAt` has said that it is one. */
+export function createdAtOf(bytes: Buffer): number {
+  return bytes.readDoubleLE(24)
 }
 
 /** Whether these bytes are an entry that a later version of this library has written. */

@@ -6,14 +6,14 @@
  * it, too.
  */
 export class Flight<T> {
-  readonly key: string
+  readonly name: string
   readonly answer: Promise<T>
   /** Only the first word counts. */
   resolve!: (value: T) => void
   reject!: (error: unknown) => void
 
-  constructor(key: string) {
-    this.key = key
+  constructor(name: string) {
+    this.name = name
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -21,7 +21,7 @@ export class Flight<T> {
   }
 }
 
-export class Flights<F extends { readonly key: string }> {
+export class Flights<F extends { readonly name: string }> {
   readonly #flights = new Map<string, F>()
 
   get size(): number {
@@ -34,12 +34,12 @@ export class Flights<F extends { readonly key: string }> {
 
   /** From now on until it lands, this is the flight of its key. */
   takeOff(flight: F): void {
-    this.#flights.set(flight.key, flight)
+    this.#flights.set(flight.name, flight)
   }
 
   /** The key is free again, unless a later flight has it. */
   land(flight: F): void {
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+    if (this.#flights.size > 0 && this.#flights.get(flight.name) === flight) this.#flights.delete(flight.name)
   }
 
   /** Whoever comes from now on begins anew: what is under way began before the key was changed. */

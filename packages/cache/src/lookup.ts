@@ -1,11 +1,12 @@
 /** What the engine knows of a key, and the lock of its load. Decides nothing: the read does. */
+import type { Arrival, Asker } from './batch.ts'
 import type { Reading } from './coherence.ts'
 import { copyMs } from './copies.ts'
 import { type Core, noLink } from './core.ts'
 import type { Answer, ReadFrom } from './engine/engine.ts'
 import type { Script } from './engine/script.ts'
 import { freshness } from './entry.ts'
-import { type Envelope, isNewerLayout, openEnvelope } from './envelope.ts'
+import { createdAtOf, type Envelope, isNewerLayout, openEnvelope, plainPayloadAt } from './envelope.ts'
 import { type Held, isCoherent } from './held.ts'
 import { doubleBytes, lockEntry, releaseLock, renewLock } from './scripts.ts'
 import { loadingEntry, type Space } from './space.ts'
@@ -27,13 +28,34 @@ export type Seen =
   | { readonly kind: 'foreign' }
 
 /** Who wants to know; called instead of a promise, as in `Asker`. */
-export interface Seer {
+interface Seer {
+  /** As the engine has it. */
+  readonly name: string
+  /** As the caller says it. */
+  readonly key: string
+  /** Undefined where nothing is held locally: then there is nothing that it could bar. */
+  readonly reading: Reading | undefined
   saw(seen: Seen): void
   failed(error: unknown): void
 }
 
+/** What the engine answers to a question for a key, and what the question was sent with: the token of its lock. */
+type Reply = Buffer | number | null
+type Token = number | undefined
+
+/** Who asks the engine himself. Makes `Lookup.glance` of what is answered. */
+export interface Reader extends Seer, Asker<Reply, Token> {
+  /** See `EntryOptions.earlyRefresh`; 0: what is fresh is good. */
+  readonly earlyRefresh: number
+  /** What nearly all see: a value that is fresh and not due for a refresh. */
+  hit(value: unknown, createdAt: number, role: Answer['role']): void
+}
+
 /** For how long a lock outlives the last sign of life of whoever loads. */
 export const lockMs = 2000
+
+/** In loads before its end: see `isEarly`. */
+const lookAhead = 10
 
 const none = { kind: 'none' } as const
 const dead = { kind: 'dead' } as const
@@ -41,6 +63,7 @@ const dead = { kind: 'dead' } as const
 export class Lookup {
   readonly #core: Core
   readonly #space: Space
+  #clearTags: readonly HeldTag[] | undefined
 
   constructor(core: Core, space: Space) {
     this.#core = core
@@ -66,34 +89,69 @@ export class Lookup {
   }
 
   /** Reads, and takes the lock where nothing is. */
-  readOrLock(name: string, key: string, reading: Reading, seer: Seer): void {
-    this.#core.locks.ask(name, {
-      answered: (reply, answer, token) => {
-        if (reply === 1) seer.saw({ kind: 'ours', token })
-        else this.#see(name, key, reply, answer, reading, seer)
-      },
-      failed: (error) => seer.failed(error),
-    })
+  readOrLock(reader: Reader): void {
+    this.#core.locks.ask(reader.name, reader)
   }
 
   /** Reads without a lock. */
-  read(name: string, key: string, reading: Reading, seer: Seer): void {
-    this.#core.gets.ask(name, {
-      answered: (reply, answer) => this.#see(name, key, reply, answer, reading, seer),
-      failed: (error) => seer.failed(error),
+  read(reader: Reader): void {
+    this.#core.gets.ask(reader.name, reader)
+  }
+
+  /** The same as `readOrLock`, for those who are in no hurry. */
+  async lookOrLock(target: Target): Promise<Seen> {
+    const { locks, clock } = this.#core
+    return new Promise((saw, failed) => {
+      locks.ask(target.name, {
+        answered: (reply, { answer, note }) => this.#see(reply, answer, note, clock.now(), { ...target, saw, failed }),
+        failed,
+      })
     })
   }
 
+  /** The same as `read`, for those who are in no hurry. */
+  async look(target: Target): Promise<Seen> {
+    const { reply, answer } = await this.#core.gets.asked(target.name)
+    return this.#seen(target, reply, answer)
+  }
+
+  /** Sees what was answered: at a glance what nearly all entries are, and all others piece by piece. */
+  glance(reply: Reply, { answer, note, now }: Arrival<Token>, reader: Reader): void {
+    const value = this.#plainValue(reply, now, reader.earlyRefresh)
+    if (value === undefined) this.#see(reply, answer, note, now, reader)
+    else reader.hit(value, createdAtOf(reply as Buffer), answer.role)
+  }
+
+  /** The value of an entry that has nothing special; undefined for all others. */
+  #plainValue(reply: Reply, now: number, earlyRefresh: number): unknown {
+    const { local } = this.#core
+    const { codec, schema, maxValueBytes } = this.#space.terms
+    // What is held locally needs all of the head.
+    if (local !== null || schema !== undefined || !Buffer.isBuffer(reply) || reply.length > maxValueBytes)
+      return undefined
+    const tags = this.#goodClearTags(now)
+    if (tags === undefined) return undefined
+    const payloadAt = plainPayloadAt(reply, { codec: codec.id, tags, now, lookAhead: earlyRefresh * lookAhead })
+    if (payloadAt === 0) return undefined
+    try {
+      return codec.decode(reply.subarray(payloadAt))
+    } catch {
+      // It is looked at once more, to say what is wrong with it.
+      return undefined
+    }
+  }
+
   /** Reads from another copy than the primary's. */
-  async readReplica(name: string, key: string, from: ReadFrom, deadlineAt: number, reading: Reading): Promise<Seen> {
+  async readReplica(target: Target, from: ReadFrom, deadlineAt: number): Promise<Seen> {
+    const { name } = target
     const commands = [['GET', name]]
     const answer = await this.#core.engine.send({ commands, key: name, deadlineAt, kind: 'read', bytes: true, from })
-    const [reply] = answer.replies
-    return new Promise((saw, failed) => this.#see(name, key, reply, answer, reading, { saw, failed }))
+    return this.#seen(target, answer.replies[0], answer)
   }
 
   /** Reads one of several copies of a key, and writes it anew if it has ended. Undefined: ask for the key itself. */
-  async readSpread(name: string, key: string, copies: number, reading: Reading): Promise<Seen | undefined> {
+  async readSpread(target: Target, copies: number): Promise<Seen | undefined> {
+    const { name } = target
     const { engine } = this.#core
     const spread = this.#space.copies
     const copy = spread.pick(name, copies)
@@ -108,7 +166,7 @@ export class Lookup {
     }
     // Of a change only the node of the key itself would tell.
     const told = { ...answer, link: noLink }
-    const seen = await new Promise<Seen>((saw, failed) => this.#see(name, key, reply, told, reading, { saw, failed }))
+    const seen = await this.#seen(target, reply, told)
     return seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh' ? seen : undefined
   }
 
@@ -160,29 +218,37 @@ export class Lookup {
     return replies[0]
   }
 
-  #see(name: string, key: string, reply: unknown, answer: Answer, reading: Reading, seer: Seer): void {
+  #seen(target: Target, reply: unknown, answer: Answer): Promise<Seen> {
+    const now = this.#core.clock.now()
+    return new Promise((saw, failed) => this.#see(reply, answer, undefined, now, { ...target, saw, failed }))
+  }
+
+  #see(reply: unknown, answer: Answer, token: Token, now: number, seer: Seer): void {
+    if (reply === 1 && token !== undefined) return seer.saw({ kind: 'ours', token })
     if (!Buffer.isBuffer(reply)) return seer.saw(none)
     const envelope = openEnvelope(reply)
-    if (envelope === undefined) return seer.saw(this.#foreign(key, reply))
+    if (envelope === undefined) return seer.saw(this.#foreign(seer.key, reply))
     if (envelope.kind === 'loading') return seer.saw({ kind: 'theirs', token: envelope.lockToken })
-    if (freshness(envelope, this.#core.clock.now()) === 'expired') return seer.saw(dead)
+    if (freshness(envelope, now) === 'expired') return seer.saw(dead)
     const { length } = reply
     const tags = this.#knownTags(envelope)
-    if (tags !== undefined) return this.#open({ name, key, envelope, length, tags, answer, reading, seer })
+    if (tags !== undefined) return this.#open({ envelope, length, tags, answer, seer })
     this.#askTags(envelope).then(
-      (asked) => this.#open({ name, key, envelope, length, tags: asked, answer, reading, seer }),
+      (asked) => this.#open({ envelope, length, tags: asked, answer, seer }),
       (error) => seer.failed(error),
     )
   }
 
-  #open({ name, key, envelope, length, tags, answer, reading, seer }: Opening): void {
+  #open({ envelope, length, tags, answer, seer }: Opening): void {
     if (tags === 'dead') return seer.saw(dead)
+    const { name, key, reading } = seer
     const keep = (value: unknown): void => {
       const { coherence, local } = this.#core
       const { link, role } = answer
       const trustMs = link === noLink ? copyMs : coherence.trustMs(link)
       const held = this.#space.hold(envelope, { value, tags, link, bytes: length }, trustMs)
-      if (local !== null && !reading.barred && (role === 'primary' || link.live)) local.set(name, held, length)
+      const mayHold = reading?.barred !== true && (role === 'primary' || link.live)
+      if (local !== null && mayHold) local.set(name, held, length)
       seer.saw({ kind: 'entry', held, role })
     }
     const refuse = (error: unknown): void => {
@@ -212,6 +278,14 @@ export class Lookup {
     events.emit('unusable', { key, because })
   }
 
+  /** The tags that every entry of this space has, if this process knows their numbers. */
+  #goodClearTags(now: number): readonly HeldTag[] | undefined {
+    if (this.#clearTags?.every((tag) => tag.isGood(now)) === true) return this.#clearTags
+    const known = this.#space.clearKeys.map((key) => this.#core.coherence.tags.known(key))
+    this.#clearTags = known.includes(undefined) ? undefined : (known as HeldTag[])
+    return this.#clearTags
+  }
+
   /** The tags of an entry, if this process knows their numbers. `dead`: one of them has another now. */
   #knownTags({ tags }: Envelope): readonly HeldTag[] | 'dead' | undefined {
     const known: HeldTag[] = []
@@ -234,14 +308,14 @@ export class Lookup {
   }
 }
 
+/** What is read, for whom. */
+export type Target = Pick<Seer, 'name' | 'key' | 'reading'>
+
 interface Opening {
-  readonly name: string
-  readonly key: string
   readonly envelope: Envelope
   /** Of the whole entry, in bytes. */
   readonly length: number
   readonly tags: readonly HeldTag[] | 'dead'
   readonly answer: Answer
-  readonly reading: Reading
   readonly seer: Seer
 }

@@ -14,6 +14,7 @@
  *       │ failed
  *   stale value, else the call's fallback, else the error, the same for all who waited
  */
+import type { Arrival } from './batch.ts'
 import type { Reading } from './coherence.ts'
 import { type Core, noLink } from './core.ts'
 import { freshness, isEarly, type Lifetime, lifetime } from './entry.ts'
@@ -21,7 +22,7 @@ import { CacheError } from './errors.ts'
 import { Flight } from './flights.ts'
 import type { Held } from './held.ts'
 import { type Loader, runLoader, unchanged } from './loader.ts'
-import { Lookup, type Seen } from './lookup.ts'
+import { Lookup, type Reader, type Seen, type Target } from './lookup.ts'
 import { type EntryOptions, type EntrySettings, entrySettings, writable } from './options.ts'
 import type { Space } from './space.ts'
 import type { HeldTag } from './tags.ts'
@@ -51,19 +52,87 @@ export interface Request {
   readonly isVersioned?: true
 }
 
-/** A read that everybody who asks for the key has joined. */
-export class ReadFlight extends Flight<Found> {
+/**
+ * A read that everybody who asks for the key has joined. It asks the engine itself and is told itself, and its promise
+ * is of the value and goes to the callers as it is: a closure or a promise more for each read would cost 5 % of it.
+ */
+export class ReadFlight extends Flight<unknown> implements Reader {
   readonly request: Request
-  readonly reading: Reading
+  /** What more there is to say of the value, once it is there. */
+  found: Found | undefined
+  /** How many wait for it. */
+  callers = 0
+  reading: Reading | undefined
   /** What there is if the load takes too long or fails. */
   stale: Held | undefined
   /** Ends the wait for the soft deadline. */
   cancelSoon: (() => void) | undefined
+  readonly #reads: Reads
 
-  constructor(request: Request, reading: Reading) {
+  constructor(request: Request, reading: Reading | undefined, reads: Reads) {
     super(request.name)
     this.request = request
     this.reading = reading
+    this.#reads = reads
+  }
+
+  get key(): string {
+    return this.request.key
+  }
+
+  get earlyRefresh(): number {
+    return this.request.settings.earlyRefresh
+  }
+
+  answered(reply: Buffer | number | null, arrival: Arrival<number | undefined>): void {
+    this.#reads.lookup.glance(reply, arrival, this)
+  }
+
+  hit(value: unknown, createdAt: number, source: 'primary' | 'replica'): void {
+    this.#reads.answer(this, { value, source, createdAt, stale: false })
+  }
+
+  saw(seen: Seen): void {
+    this.#reads.saw(this, seen)
+  }
+
+  failed(error: unknown): void {
+    this.#reads.failed(this, error)
+  }
+}
+
+/** A read of one caller who wants no load. */
+export class PlainRead extends Flight<unknown> implements Reader {
+  readonly key: string
+  readonly allowStale: boolean
+  readonly earlyRefresh = 0
+  /** What more there is to say of the value; undefined if there was none. */
+  found: Found | undefined
+  readonly reading: Reading | undefined
+  readonly #reads: Reads
+
+  constructor({ name, key, reading }: Target, allowStale: boolean, reads: Reads) {
+    super(name)
+    this.key = key
+    this.reading = reading
+    this.allowStale = allowStale
+    this.#reads = reads
+  }
+
+  answered(reply: Buffer | number | null, arrival: Arrival<undefined>): void {
+    this.#reads.lookup.glance(reply, arrival, this)
+  }
+
+  hit(value: unknown, createdAt: number, source: 'primary' | 'replica'): void {
+    this.#reads.end(this, { value, source, createdAt, stale: false })
+  }
+
+  saw(seen: Seen): void {
+    this.#reads.end(this, this.#reads.usable(seen, this.allowStale))
+  }
+
+  failed(error: unknown): void {
+    this.#reads.readInstead(this, error)
   }
 }
 
@@ -102,15 +171,34 @@ export class Reads {
 
   /** One load for all who ask. What is the caller's own, his signal and his fallback, comes after it. */
   getOrLoad(request: Request): Promise<Found> {
-    const { flights, coherence } = this.#core
-    const current = flights.current(request.name)
-    if (current !== undefined) return current.answer
-    const flight = new ReadFlight(request, coherence.begin(request.name))
+    const flight = this.join(request)
+    return flight.answer.then(() => flight.found as Found)
+  }
+
+  /** The same for those who need no more than the value. */
+  join(request: Request): ReadFlight {
+    const { flights } = this.#core
+    const { name, settings } = request
+    const current = flights.current(name)
+    if (current !== undefined) {
+      if (current.found === undefined) current.callers++
+      else this.#count(current.key, current.found)
+      return current
+    }
+    const flight = new ReadFlight(request, this.#begin(name), this)
+    flight.callers = 1
     flights.takeOff(flight)
     this.#beSoon(flight)
-    if (this.#isPlain(request.name, request.settings)) this.#flyPlain(flight)
+    // Nearly always an entry is there, and it is fresh. Everything else goes on step by step.
+    if (this.#isPlain(name, settings)) this.lookup.readOrLock(flight)
     else void this.#fly(flight)
-    return flight.answer
+    return flight
+  }
+
+  /** Without a local tier there is nothing to keep right: who waits for another's load begins when he does. */
+  #begin(name: string): Reading | undefined {
+    const { local, coherence } = this.#core
+    return local === null ? undefined : coherence.begin(name)
   }
 
   /** Renews an entry that is still served: one at a time, and only where nobody else does. */
@@ -118,7 +206,7 @@ export class Reads {
     const { refreshes, backoff, coherence } = this.#core
     const { name } = request
     if (backoff.holds(name) || refreshes.current(name) !== undefined) return
-    const flight = new ReadFlight(request, coherence.begin(name))
+    const flight = new ReadFlight(request, coherence.begin(name), this)
     flight.stale = held
     // Nobody waits for it: a refresh that fails is told of as a failed load, and the entry is served as long as it lasts.
     flight.answer.catch(() => {})
@@ -127,34 +215,52 @@ export class Reads {
   }
 
   /** What there is without loading; undefined for nothing. Never fails because the engine is away. */
-  get(name: string, key: string, settings: EntrySettings, allowStale: boolean): Promise<Found | undefined> {
-    const { coherence, clock } = this.#core
-    const reading = coherence.begin(name)
-    return new Promise((resolve, reject) => {
-      const failed = (error: unknown): void => {
-        coherence.end(name, reading)
-        this.#instead(name, key, error).then(resolve, reject)
-      }
-      const saw = (seen: Seen): void => {
-        coherence.end(name, reading)
-        if (seen.kind !== 'entry') return resolve(undefined)
-        const isFresh = freshness(seen.held, clock.now()) === 'fresh'
-        resolve(isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined)
-      }
-      if (this.#isPlain(name, settings)) return this.lookup.read(name, key, reading, { saw, failed })
-      this.#getSlowly(name, key, settings, reading).then(saw, failed)
-    })
+  get(name: string, key: string, settings: EntrySettings, allowStale: boolean): PlainRead {
+    const read = new PlainRead({ name, key, reading: this.#begin(name) }, allowStale, this)
+    if (this.#isPlain(name, settings)) this.lookup.read(read)
+    else {
+      this.#getSlowly(read, settings).then(
+        (seen) => read.saw(seen),
+        (error: unknown) => read.failed(error),
+      )
+    }
+    return read
   }
 
-  async #getSlowly(name: string, key: string, settings: EntrySettings, reading: Reading): Promise<Seen> {
+  async #getSlowly(target: Target, settings: EntrySettings): Promise<Seen> {
+    const { name } = target
     const held = await this.lookup.held(name)
     if (held !== undefined) return { kind: 'entry', held, role: 'primary' }
-    const spread = await this.lookup.readSpread(name, key, this.#copies(name, settings), reading)
+    const spread = await this.lookup.readSpread(target, this.#copies(name, settings))
     if (spread !== undefined) return spread
     if (this.#wantsReplica(name, settings)) {
-      return this.lookup.readReplica(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
+      return this.lookup.readReplica(target, settings.readFrom, this.#core.deadlineAt())
     }
-    return new Promise((saw, failed) => this.lookup.read(name, key, reading, { saw, failed }))
+    return this.lookup.look(target)
+  }
+
+  /** What somebody gets who wants no load. */
+  usable(seen: Seen, allowStale: boolean): Found | undefined {
+    if (seen.kind !== 'entry') return undefined
+    const isFresh = freshness(seen.held, this.#core.clock.now()) === 'fresh'
+    return isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined
+  }
+
+  end(read: PlainRead, seen: Found | undefined): void {
+    if (read.reading !== undefined) this.#core.coherence.end(read.name, read.reading)
+    read.found = seen
+    this.#count(read.key, seen)
+    read.resolve(seen?.value)
+  }
+
+  readInstead(read: PlainRead, error: unknown): void {
+    this.#instead(read.name, read.key, error).then(
+      (seen) => this.end(read, seen),
+      (reason: unknown) => {
+        if (read.reading !== undefined) this.#core.coherence.end(read.name, read.reading)
+        read.reject(reason)
+      },
+    )
   }
 
   /** Whether another copy than the primary's is to be read. */
@@ -176,7 +282,7 @@ export class Reads {
     const { softDeadlineMs } = flight.request.settings
     if (softDeadlineMs === Number.POSITIVE_INFINITY) return
     flight.cancelSoon = this.#core.clock.after(softDeadlineMs, () => {
-      if (flight.stale !== undefined) flight.resolve(found(flight.stale, 'local', true))
+      if (flight.stale !== undefined) this.#tell(flight, found(flight.stale, 'local', true))
     })
   }
 
@@ -185,7 +291,7 @@ export class Reads {
     flight.cancelSoon?.()
     flights.land(flight)
     refreshes.land(flight)
-    coherence.end(flight.key, flight.reading)
+    if (flight.reading !== undefined) coherence.end(flight.name, flight.reading)
   }
 
   #end(flight: ReadFlight, error: unknown): void {
@@ -193,27 +299,49 @@ export class Reads {
     this.#land(flight)
   }
 
-  #answer(flight: ReadFlight, answer: Found): void {
-    flight.resolve(answer)
+  /** Tells all who wait. Only the first word counts. */
+  #tell(flight: ReadFlight, seen: Found): void {
+    if (flight.found !== undefined) return
+    flight.found = seen
+    for (let caller = 0; caller < flight.callers; caller++) this.#count(flight.key, seen)
+    flight.resolve(seen.value)
+  }
+
+  answer(flight: ReadFlight, seen: Found): void {
+    this.#tell(flight, seen)
     this.#land(flight)
   }
 
-  /** The way of nearly all reads: an entry is there, and it is fresh. Everything else goes on step by step. */
-  #flyPlain(flight: ReadFlight): void {
-    const { name, key, settings } = flight.request
-    const { clock } = this.#core
-    this.lookup.readOrLock(name, key, flight.reading, {
-      saw: (seen) => {
-        if (seen.kind === 'entry') {
-          const now = clock.now()
-          if (freshness(seen.held, now) === 'fresh' && !isEarly(seen.held, now, settings.earlyRefresh, clock.random)) {
-            return this.#answer(flight, found(seen.held, seen.role, false))
-          }
-        }
-        void this.#fly(flight, seen)
-      },
-      failed: (error) => void this.#flyAway(flight, error),
-    })
+  saw(flight: ReadFlight, seen: Seen): void {
+    if (seen.kind === 'entry') {
+      const { clock } = this.#core
+      const now = clock.now()
+      if (freshness(seen.held, now) === 'fresh' && !isEarly(seen.held, now, flight.earlyRefresh, clock.random)) {
+        return this.answer(flight, found(seen.held, seen.role, false))
+      }
+    }
+    void this.#fly(flight, seen)
+  }
+
+  failed(flight: ReadFlight, error: unknown): void {
+    void this.#flyAway(flight, error)
+  }
+
+  #count(key: string, seen: Found | undefined): void {
+    const { events } = this.#core
+    const { counters } = events
+    if (seen === undefined || seen.source === 'loader') {
+      counters.misses++
+      if (events.heard('miss')) events.emit('miss', { key })
+      return
+    }
+    const { source, stale } = seen
+    if (source === 'local') counters.localHits++
+    else if (source === 'primary') counters.engineHits++
+    else if (source === 'replica') counters.replicaHits++
+    else return
+    if (stale) counters.staleHits++
+    if (events.heard('hit')) events.emit('hit', { key, source, stale })
   }
 
   async #fly(flight: ReadFlight, first?: Seen): Promise<void> {
@@ -223,7 +351,7 @@ export class Reads {
     } catch (error) {
       return this.#flyAway(flight, error)
     }
-    if ('source' in seen) this.#answer(flight, seen)
+    if ('source' in seen) this.answer(flight, seen)
     else await this.#load(flight, seen)
   }
 
@@ -231,7 +359,7 @@ export class Reads {
   async #flyAway(flight: ReadFlight, error: unknown): Promise<void> {
     try {
       const instead = await this.#instead(flight.request.name, flight.request.key, error, flight.stale)
-      if (instead !== undefined) this.#answer(flight, instead)
+      if (instead !== undefined) this.answer(flight, instead)
       else await this.#load(flight, { token: null, away: true })
     } catch (reason) {
       this.#end(flight, reason)
@@ -241,7 +369,8 @@ export class Reads {
   /** All that comes before a load: what was found, or what the load begins with. Throws when the engine is away. */
   async #look(flight: ReadFlight, first?: Seen): Promise<Found | Start> {
     const { name, settings } = flight.request
-    const { clock, backoff } = this.#core
+    const { clock, backoff, coherence } = this.#core
+    flight.reading ??= coherence.begin(name)
     if (first === undefined) {
       const held = await this.lookup.held(name)
       if (held !== undefined) return found(held, 'local', false)
@@ -285,15 +414,17 @@ export class Reads {
     }
   }
 
-  async #see({ request, reading }: ReadFlight): Promise<Seen> {
-    const { name, key, settings } = request
-    const spread = await this.lookup.readSpread(name, key, this.#copies(name, settings), reading)
+  async #see(flight: ReadFlight): Promise<Seen> {
+    const { name, key, reading } = flight
+    const { settings } = flight.request
+    const target = { name, key, reading }
+    const spread = await this.lookup.readSpread(target, this.#copies(name, settings))
     if (spread !== undefined) return spread
     if (this.#wantsReplica(name, settings)) {
-      const seen = await this.lookup.readReplica(name, key, settings.readFrom, this.#core.deadlineAt(), reading)
+      const seen = await this.lookup.readReplica(target, settings.readFrom, this.#core.deadlineAt())
       if (seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh') return seen
     }
-    return new Promise((saw, failed) => this.lookup.readOrLock(name, key, reading, { saw, failed }))
+    return this.lookup.lookOrLock(target)
   }
 
   /** The primary cannot be asked: another copy, else what is held, however doubtful. Throws what is not the engine's fault. */
@@ -304,7 +435,7 @@ export class Reads {
     if (this.#core.hasReplicas()) {
       const reading = coherence.begin(name)
       const deadlineAt = this.#core.replicaDeadlineAt()
-      const seen = await this.lookup.readReplica(name, key, 'replica', deadlineAt, reading).catch(() => undefined)
+      const seen = await this.lookup.readReplica({ name, key, reading }, 'replica', deadlineAt).catch(() => undefined)
       coherence.end(name, reading)
       if (seen?.kind === 'entry' && freshness(seen.held, clock.now()) === 'fresh') {
         return found(seen.held, 'replica', true)
@@ -315,8 +446,8 @@ export class Reads {
   }
 
   async #refresh(flight: ReadFlight): Promise<void> {
-    const token = await this.lookup.lock(flight.key)
-    if (token === null) this.#answer(flight, found(flight.stale as Held, 'local', true))
+    const token = await this.lookup.lock(flight.name)
+    if (token === null) this.answer(flight, found(flight.stale as Held, 'local', true))
     else await this.#load(flight, { token, away: false })
   }
 
@@ -353,7 +484,9 @@ export class Reads {
       if (events.heard('load')) events.emit('load', { key, ms: loadMs })
       const { value, sourceVersion } = this.#valueOf(flight.request, loaded, stale)
       const now = clock.now()
-      flight.resolve({ value, source: 'loader', createdAt: now, stale: false })
+      // What is not kept leaves nothing behind that the next caller could wait for.
+      if (value === undefined && kept.negativeTtlMs === 0) this.#land(flight)
+      this.#tell(flight, { value, source: 'loader', createdAt: now, stale: false })
       await this.#fill(flight, kept, { token, tags, away }, { value, sourceVersion, loadMs, now })
     } catch (error) {
       if (token !== null) this.lookup.release(name, token)
@@ -362,7 +495,7 @@ export class Reads {
       events.emit('loadFailed', { key, error, served: canServe ? 'stale' : 'error' })
       if (canServe) {
         backoff.note(name, settings.errorBackoffMs * (0.5 + clock.random()))
-        flight.resolve(found(stale, 'local', true))
+        this.#tell(flight, found(stale, 'local', true))
       } else flight.reject(error)
     } finally {
       letGo()
@@ -415,7 +548,7 @@ export class Reads {
       const bytes = this.#space.write(encoded, life, { version, sourceVersion, tags, tagNames })
       const answer = await this.#writes.fill(name, bytes, token, life)
       if (answer === undefined) throw new CacheError('UNAVAILABLE', 'the key was changed while it was loaded')
-      if (!reading.barred) {
+      if (reading?.barred !== true) {
         const { link } = answer
         const facts = { value, tags, link, bytes: bytes.length }
         local?.set(name, this.#space.hold({ ...life, kind, version }, facts, coherence.trustMs(link)), bytes.length)
