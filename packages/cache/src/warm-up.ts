@@ -155,7 +155,9 @@ class HottestFirst implements WarmUp {
     const sizes = new Map<string, number>()
     await Promise.allSettled(
       engine.primaryKeys().map(async (key) => {
-        const { replies, link } = await engine.send({ commands: [['DBSIZE']], key, deadlineAt, kind: 'read' })
+        // Patient: a node that has just been linked is used a moment later.
+        const call = { commands: [['DBSIZE']], key, deadlineAt, kind: 'read', patient: true } as const
+        const { replies, link } = await engine.send(call)
         sizes.set(link.node, (sizes.get(link.node) ?? 0) + Number(replies[0]))
       }),
     )
