@@ -7,7 +7,7 @@ import { callbackify } from 'node:util'
 import type { Cache } from '../cache.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Direct } from '../direct/calls.ts'
-import type { DurableOptions } from '../direct/settings.ts'
+import { type DurableOptions, deadlineMs, durableSettings } from '../direct/settings.ts'
 import { type Duration, durationMs } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 
@@ -53,8 +53,10 @@ export class Sessions {
     if (this.#ttlMs < 1) throw new CacheError('INVALID', 'ttl is at least a millisecond', { what: 'ttl' })
     this.#clock = clock ?? systemClock
     this.#terms = terms
-    // A wrong name is told when the application starts, and not when somebody logs in.
+    // What is wrong is told when the application starts, and not when somebody logs in.
     this.#on('start').key(name)
+    if (terms.within !== undefined) deadlineMs(terms.within)
+    if (terms.durable !== undefined) durableSettings(terms.durable)
   }
 
   /** The session as it was saved, or undefined if there is none. */

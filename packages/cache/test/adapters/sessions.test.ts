@@ -136,7 +136,7 @@ describe('a session', () => {
     await expect(sessions.get(id)).rejects.toMatchObject({ code: 'INVALID' })
   })
 
-  test.each([{ name: '' }, { name: 'op:x' }, { ttl: 0 }, { ttl: 'soon' }])(
+  test.each([{ name: '' }, { name: 'op:x' }, { ttl: 0 }, { ttl: 'soon' }, { within: 0 }, { durable: { copies: 0 } }])(
     'store with %j is refused at once',
     (options) => {
       const { cache } = open()
