@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Counter, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { metrics } from '../../src/adapters/metrics.ts'
 import { registerMetrics } from '../../src/adapters/prom-client.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
@@ -67,6 +69,14 @@ describe('metrics', () => {
     const values = Object.values(await scrape(register))
     const expected = counts.map(([name, count]) => (name.endsWith('Ms') ? count / 1000 : count))
     expect(expected.filter((count) => !values.includes(count))).toEqual([])
+  })
+
+  test('are all on their page', async () => {
+    const page = await readFile(new URL('../../../../docs/cache/metrics.md', import.meta.url), 'utf8')
+    const names = metrics.map(({ name, labelNames }) =>
+      labelNames ? `\`${name}{${labelNames.join()}}\`` : `\`${name}\``,
+    )
+    expect(names.filter((name) => !page.includes(name))).toEqual([])
   })
 
   test('tell how each node stands', async () => {
