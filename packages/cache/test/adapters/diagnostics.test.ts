@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
+import { Events } from '../../src/events.ts'
 import { MemoryServer } from '../../src/testing/index.ts'
 
 const ending: (() => unknown)[] = []
@@ -51,6 +52,25 @@ describe('diagnostics channels', () => {
     await cache.close()
     expect(failed.heard).toEqual([{ cache: 'shop', key: 'a', error, served: 'error' }])
     expect(unfilled.heard).toEqual([{ cache: 'shop', key: 'b', because: expect.stringContaining('BigInt') }])
+  })
+
+  test('are told nothing of reads while nobody listens', async () => {
+    const cache = open()
+    const emit = vi.spyOn(Events.prototype, 'emit')
+    ending.push(() => emit.mockRestore())
+    const reads = async (): Promise<void> => {
+      await cache.getOrSet('k', () => 'value')
+      await cache.set('k', 'value')
+      await cache.get('k')
+      await cache.get('nothing')
+    }
+    // Links that come up are told in any case: they are few.
+    const made = (): string[] => emit.mock.calls.map(([event]) => event).filter((event) => event !== 'link')
+    await reads()
+    expect(made()).toEqual([])
+    const { heard } = hear('miss')
+    await reads()
+    expect([heard.length, made()]).toEqual([1, ['miss']])
   })
 
   test('cost a hit nothing while nobody listens', async () => {
