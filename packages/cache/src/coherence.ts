@@ -20,6 +20,8 @@ import { Tags } from './tags.ts'
 export class Reading {
   /** Whether the key was told of since the read began. */
   barred = false
+  /** Whether it was this process that changed it: what was read then must not be seen here again. */
+  overtaken = false
   /** Another read of the same key. */
   next: Reading | undefined
   #wake: (() => void) | undefined
@@ -124,6 +126,7 @@ export class Coherence {
 
   /** This process has changed the key: nobody is told of what he did himself. */
   changedHere(key: string): void {
+    for (let reading = this.#readings.get(key); reading !== undefined; reading = reading.next) reading.overtaken = true
     this.#bar(key)
   }
 

@@ -548,10 +548,14 @@ export class Reads {
       const bytes = this.#space.write(encoded, life, { version, sourceVersion, tags, tagNames })
       const answer = await this.#writes.fill(name, bytes, token, life)
       if (answer === undefined) throw new CacheError('UNAVAILABLE', 'the key was changed while it was loaded')
-      if (reading?.barred !== true) {
-        const { link } = answer
+      if (reading?.overtaken !== true) {
+        // The engine tells us of what our own scripts write, too: NOLOOP is about commands. So it may have been our own
+        // lock that barred the reading. What was filled is held then, and compared by version before it is served.
+        const isInDoubt = reading?.barred === true
+        const link = isInDoubt ? noLink : answer.link
         const facts = { value, tags, link, bytes: bytes.length }
-        local?.set(name, this.#space.hold({ ...life, kind, version }, facts, coherence.trustMs(link)), bytes.length)
+        const trustMs = isInDoubt ? 0 : coherence.trustMs(link)
+        local?.set(name, this.#space.hold({ ...life, kind, version }, facts, trustMs), bytes.length)
       }
       coherence.filledHere(name)
     } catch (error) {
