@@ -22,7 +22,8 @@ import {
   type WriteOptions,
   writable,
 } from './options.ts'
-import { type Found, Reads, type Source } from './read.ts'
+import { Reads } from './read.ts'
+import type { Found, Source } from './read-flight.ts'
 import { Space, type SpaceTerms } from './space.ts'
 import type { Store } from './store.ts'
 import { startWarmUp, type WarmUp, type WarmUpOptions } from './warm-up.ts'

@@ -8,7 +8,7 @@ export interface Clock {
   /** Milliseconds since some moment, never backwards. */
   monotonic(): number
   /** A number from 0 up to, not including, 1. */
-  random(): number
+  readonly random: () => number
   /** Calls once after `ms`, without keeping the process alive, unless the answer is called before. */
   after(ms: number, call: () => void): () => void
 }

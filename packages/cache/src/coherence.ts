@@ -10,6 +10,7 @@
 import { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Engine, Link } from './engine/engine.ts'
+import { CacheError } from './errors.ts'
 import type { Events } from './events.ts'
 import { type Held, isCoherent } from './held.ts'
 import type { LocalTier } from './local-tier.ts'
@@ -57,6 +58,8 @@ export interface CoherenceTerms {
   readonly events: Events
   /** A key was changed by somebody else: what is under way for it began too early. Null: any key. */
   readonly onChanged: (key: string | null) => void
+  /** Whether the engine has not heard of a change of this key or tag yet: then nothing can be compared with it. */
+  readonly isPending: (key: string) => boolean
 }
 
 /** How long an entry is believed where no engine ever told of a change. */
@@ -137,7 +140,8 @@ export class Coherence {
 
   /** Compares a held entry with the engine's, by version. If they are the same it is good again, else it is dropped. Throws when the engine is away. */
   async revalidate(key: string, held: Held): Promise<boolean> {
-    const { local, clock } = this.#terms
+    const { local, clock, isPending } = this.#terms
+    if (isPending(key)) throw new CacheError('UNAVAILABLE', 'the engine has not heard of a change of this key yet')
     const [{ reply, answer }, tags] = await Promise.all([
       this.#versions.asked(key),
       this.tags.hold(held.tags.map((tag) => tag.key)),

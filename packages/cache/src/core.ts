@@ -15,7 +15,7 @@ import { lockMs } from './lookup.ts'
 import type { CacheSettings } from './options.ts'
 import { Pending } from './pending.ts'
 import { Pins } from './pins.ts'
-import type { ReadFlight } from './read.ts'
+import type { ReadFlight } from './read-flight.ts'
 import { Recently } from './recently.ts'
 import { readOrLock } from './scripts.ts'
 import { loadingEntry } from './space.ts'
@@ -75,6 +75,7 @@ export class Core {
       local: this.local,
       events: this.events,
       onChanged: (key) => (key === null ? this.flights.forgetAll() : this.flights.forget(key)),
+      isPending: (key) => this.pending.holds(key),
     })
     this.pending = new Pending({
       engine,
@@ -82,6 +83,11 @@ export class Core {
       deadlineMs: settings.engineDeadlineMs,
       events: this.events,
       tags: this.coherence.tags,
+      onTold: (key) => {
+        this.local?.delete(key)
+        this.flights.forget(key)
+        this.coherence.changedHere(key)
+      },
     })
     this.gets = new Batch({
       engine,

@@ -61,7 +61,7 @@ function told(engine: Engine, keys: KeySpace, clock: Clock): Engine {
 
 function openByUrl(
   url: string,
-  { clock = systemClock, zone, tls, coherence, hints }: CacheOptions,
+  { clock = systemClock, zone, tls, coherence, hints, sentinel }: CacheOptions,
   keys: KeySpace,
 ): Engine {
   const { user, password, masterName, feed, ...where } = parseUrl(url)
@@ -73,6 +73,8 @@ function openByUrl(
       user: user ?? undefined,
       password: password ?? undefined,
       masterName: masterName ?? undefined,
+      sentinelUser: sentinel?.user,
+      sentinelPassword: sentinel?.password,
       zone: zone ?? where.zone ?? undefined,
       // Certificates of one's own are for URLs that want TLS; they do not turn it on.
       tls: where.tls && tls !== undefined ? tls : where.tls,

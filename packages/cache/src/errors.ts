@@ -52,3 +52,8 @@ export class CacheError extends Error {
     return cacheErrors[this.code].retry
   }
 }
+
+/** Whether the engine could not be asked, and not something else went wrong. */
+export function isAway(error: unknown): boolean {
+  return error instanceof CacheError && error.code !== 'CLOSED' && error.code !== 'INVALID'
+}

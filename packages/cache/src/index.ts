@@ -48,7 +48,7 @@ export type {
   ReadOptions,
   WriteOptions,
 } from './options.ts'
-export type { Source } from './read.ts'
+export type { Source } from './read-flight.ts'
 export type { Store, StoreContext, StoreWrite, Versioned } from './store.ts'
 export { type EngineUrl, parseUrl } from './url.ts'
 export type { WarmUp, WarmUpOptions } from './warm-up.ts'

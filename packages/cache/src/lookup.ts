@@ -11,6 +11,7 @@ import { type Held, isCoherent } from './held.ts'
 import { doubleBytes, lockEntry, releaseLock, renewLock } from './scripts.ts'
 import { loadingEntry, type Space } from './space.ts'
 import type { HeldTag } from './tags.ts'
+import { sizeOf } from './value.ts'
 import { newVersion } from './versions.ts'
 
 export type Seen =
@@ -246,9 +247,11 @@ export class Lookup {
       const { coherence, local } = this.#core
       const { link, role } = answer
       const trustMs = link === noLink ? copyMs : coherence.trustMs(link)
-      const held = this.#space.hold(envelope, { value, tags, link, bytes: length }, trustMs)
+      // A compressed entry is larger here than it was there.
+      const bytes = envelope.compression === 0 ? length : Math.max(length, sizeOf(value))
+      const held = this.#space.hold(envelope, { value, tags, link, bytes }, trustMs)
       const mayHold = reading?.barred !== true && (role === 'primary' || link.live)
-      if (local !== null && mayHold) local.set(name, held, length)
+      if (local !== null && mayHold) local.set(name, held, bytes)
       seer.saw({ kind: 'entry', held, role })
     }
     const refuse = (error: unknown): void => {

@@ -44,7 +44,10 @@ export interface EntryOptions {
    * earlier, 0 turns it off. Default 1. It weighs how long the load takes, so cheap loads are hardly ever early.
    */
   readonly earlyRefresh?: number
-  /** How long the local tier serves an entry before it asks the engine again, even if nobody told of a change. Default: `ttl`. */
+  /**
+   * How long the local tier serves an entry before it asks the engine again, even if nobody told of a change. Said for
+   * the cache or a namespace. Default: `ttl`.
+   */
   readonly localTtl?: Duration
   /** With a stale value at hand: how long a caller waits for the load before it gets that value. Default: until the load is done. */
   readonly softDeadline?: Duration
@@ -56,7 +59,7 @@ export interface EntryOptions {
   readonly readFrom?: ReadFrom
   /**
    * In how many copies a key is kept, each on a slot of its own, for keys so hot that one node is not enough.
-   * 1 to 16; default 1. A change reaches all copies at once or, if one is away, within a second.
+   * 1 to 16; default 1. Said for the cache or a namespace. A change reaches all copies at once or, if one is away, within a second.
    */
   readonly copies?: number
 }
@@ -132,6 +135,8 @@ export interface CacheOptions extends EntryOptions {
    * and answers how to stop. Never needed. Default: `feed=` of the URL, if it has one.
    */
   readonly hints?: Hints
+  /** Who we are to the Sentinels, where they want a password of their own. */
+  readonly sentinel?: { readonly user?: string; readonly password?: string }
   /** How many keys count as the hottest, and what makes one hot; see `HotOptions`. */
   readonly hot?: HotOptions
   /** For calls without a source: `cache.on()` and `cache.channel()`. */
@@ -291,6 +296,7 @@ const known: ReadonlySet<string> = new Set<keyof CacheOptions>([
     'schema',
     'zone',
     'tls',
+    'sentinel',
     'coherence',
     'hints',
     'hot',

@@ -5,6 +5,7 @@
  */
 import type { Clock } from './clock.ts'
 import type { Engine } from './engine/engine.ts'
+import { CacheError } from './errors.ts'
 import type { Events } from './events.ts'
 import type { Tags } from './tags.ts'
 
@@ -14,6 +15,8 @@ export interface PendingTerms {
   readonly deadlineMs: number
   readonly events: Events
   readonly tags: Tags
+  /** The engine has deleted it at last: what this process read of it meanwhile is from before. */
+  readonly onTold: (key: string) => void
 }
 
 const mostKeys = 10_000
@@ -48,6 +51,22 @@ export class Pending {
 
   get size(): number {
     return this.#keys.size + this.#tags.size
+  }
+
+  /** Whether the engine has not heard of a change of this key yet: what it says of it is out of date. */
+  holds(key: string): boolean {
+    return this.size > 0 && (this.#keys.has(key) || this.#tags.has(key))
+  }
+
+  /** Tells the engine what a read of this key must not be ahead of. Throws UNAVAILABLE if it cannot be told. */
+  async settleFor(key: string): Promise<void> {
+    const change = this.#keys.get(key)
+    const keys: [string, number][] = change === undefined ? [] : [[key, change]]
+    if (keys.length === 0 && this.#tags.size === 0) return
+    const failed = await this.#tellSome(first(this.#tags), keys)
+    this.#settled()
+    if (failed)
+      throw new CacheError('UNAVAILABLE', 'the engine has not heard of a change yet that came before this read')
   }
 
   /** What the engine has under this key is to be deleted. `clearKey`: the tag of everything, for the day there is no room. */
@@ -110,43 +129,51 @@ export class Pending {
   async #tell(): Promise<void> {
     if (this.#telling) return
     this.#telling = true
-    const { clock, deadlineMs, tags, events } = this.#terms
-    const failures = await Promise.all([
-      ...first(this.#tags).map(([key, change]) =>
-        tags.bump([key], clock.monotonic() + deadlineMs).then(
-          () => this.#done(this.#tags, key, change),
-          () => true,
-        ),
-      ),
-      ...first(this.#keys).map(([key, change]) =>
-        this.#delete(key).then(
-          () => this.#done(this.#keys, key, change),
-          () => true,
-        ),
-      ),
-    ])
+    const failed = await this.#tellSome(first(this.#tags), first(this.#keys))
     this.#telling = false
-    if (this.size === 0) {
-      this.#retryMs = retryMs.first
-      events.emit('settled', { told: this.#told })
-      this.#told = 0
-      return
-    }
-    if (!failures.includes(true)) this.#retryMs = 1
+    if (this.#settled()) return
+    if (!failed) this.#retryMs = 1
     this.#retryLater()
   }
 
-  #done(waiting: Map<string, number>, key: string, change: number): false {
+  /** Answers whether some could not be told. */
+  async #tellSome(
+    tags: readonly (readonly [key: string, change: number])[],
+    keys: readonly (readonly [key: string, change: number])[],
+  ): Promise<boolean> {
+    const { clock, deadlineMs } = this.#terms
+    const deadlineAt = clock.monotonic() + deadlineMs
+    const told = await Promise.allSettled([
+      ...tags.map(async ([key, change]) => {
+        await this.#terms.tags.bump([key], deadlineAt)
+        this.#done(this.#tags, key, change)
+      }),
+      ...keys.map(async ([key, change]) => {
+        await this.#delete(key, deadlineAt)
+        this.#done(this.#keys, key, change)
+      }),
+    ])
+    return told.some(({ status }) => status === 'rejected')
+  }
+
+  #settled(): boolean {
+    if (this.size > 0) return false
+    this.#retryMs = retryMs.first
+    if (this.#told > 0) this.#terms.events.emit('settled', { told: this.#told })
+    this.#told = 0
+    return true
+  }
+
+  #done(waiting: Map<string, number>, key: string, change: number): void {
     this.#terms.engine.tell?.([key])
+    this.#terms.onTold(key)
     // A change that came while this one was told is not told yet: what others loaded in between may be wrong.
     if (waiting.get(key) === change) waiting.delete(key)
     this.#told++
-    return false
   }
 
-  #delete(key: string): Promise<unknown> {
-    const { engine, clock, deadlineMs } = this.#terms
-    const deadlineAt = clock.monotonic() + deadlineMs
+  #delete(key: string, deadlineAt: number): Promise<unknown> {
+    const { engine } = this.#terms
     return engine.send({ commands: [['UNLINK', key]], key, deadlineAt, kind: 'write', idempotent: true })
   }
 }

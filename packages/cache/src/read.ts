@@ -14,159 +14,33 @@
  *       │ failed
  *   stale value, else the call's fallback, else the error, the same for all who waited
  */
-import type { Arrival } from './batch.ts'
 import type { Reading } from './coherence.ts'
-import { type Core, noLink } from './core.ts'
-import { freshness, isEarly, type Lifetime, lifetime } from './entry.ts'
-import { CacheError } from './errors.ts'
-import { Flight } from './flights.ts'
+import type { Core } from './core.ts'
+import type { ReadFrom } from './engine/engine.ts'
+import { freshness, isEarly } from './entry.ts'
+import { isAway } from './errors.ts'
 import type { Held } from './held.ts'
-import { type Loader, runLoader, unchanged } from './loader.ts'
-import { Lookup, type Reader, type Seen, type Target } from './lookup.ts'
-import { type EntryOptions, type EntrySettings, entrySettings, writable } from './options.ts'
+import { Load, type Start } from './load.ts'
+import { Lookup, type Seen, type Target } from './lookup.ts'
+import type { EntrySettings } from './options.ts'
+import { type Found, foundHeld, type Pilot, PlainRead, ReadFlight, type Request } from './read-flight.ts'
 import type { Space } from './space.ts'
-import type { HeldTag } from './tags.ts'
-import { sizeOf } from './value.ts'
-import { newVersion } from './versions.ts'
 import type { Writes } from './write.ts'
-
-export type Source = 'local' | 'primary' | 'replica' | 'loader' | 'fallback' | 'none'
-
-/** What a read found, and where. */
-export interface Found {
-  readonly value: unknown
-  readonly source: Source
-  /** Wall time; what was just loaded was made now. */
-  readonly createdAt: number
-  readonly stale: boolean
-}
-
-export interface Request {
-  /** As the caller says it. */
-  readonly key: string
-  /** As the engine has it. */
-  readonly name: string
-  readonly loader: Loader<unknown>
-  readonly settings: EntrySettings
-  /** The loader answers `{ loaded, version }`, the store's own version with the value. */
-  readonly isVersioned?: true
-}
-
-/**
- * A read that everybody who asks for the key has joined. It asks the engine itself and is told itself, and its promise
- * is of the value and goes to the callers as it is: a closure or a promise more for each read would cost 5 % of it.
- */
-export class ReadFlight extends Flight<unknown> implements Reader {
-  readonly request: Request
-  /** What more there is to say of the value, once it is there. */
-  found: Found | undefined
-  /** How many wait for it. */
-  callers = 0
-  reading: Reading | undefined
-  /** What there is if the load takes too long or fails. */
-  stale: Held | undefined
-  /** Ends the wait for the soft deadline. */
-  cancelSoon: (() => void) | undefined
-  readonly #reads: Reads
-
-  constructor(request: Request, reading: Reading | undefined, reads: Reads) {
-    super(request.name)
-    this.request = request
-    this.reading = reading
-    this.#reads = reads
-  }
-
-  get key(): string {
-    return this.request.key
-  }
-
-  get earlyRefresh(): number {
-    return this.request.settings.earlyRefresh
-  }
-
-  answered(reply: Buffer | number | null, arrival: Arrival<number | undefined>): void {
-    this.#reads.lookup.glance(reply, arrival, this)
-  }
-
-  hit(value: unknown, createdAt: number, source: 'primary' | 'replica'): void {
-    this.#reads.answer(this, { value, source, createdAt, stale: false })
-  }
-
-  saw(seen: Seen): void {
-    this.#reads.saw(this, seen)
-  }
-
-  failed(error: unknown): void {
-    this.#reads.failed(this, error)
-  }
-}
-
-/** A read of one caller who wants no load. */
-export class PlainRead extends Flight<unknown> implements Reader {
-  readonly key: string
-  readonly allowStale: boolean
-  readonly earlyRefresh = 0
-  /** What more there is to say of the value; undefined if there was none. */
-  found: Found | undefined
-  readonly reading: Reading | undefined
-  readonly #reads: Reads
-
-  constructor({ name, key, reading }: Target, allowStale: boolean, reads: Reads) {
-    super(name)
-    this.key = key
-    this.reading = reading
-    this.allowStale = allowStale
-    this.#reads = reads
-  }
-
-  answered(reply: Buffer | number | null, arrival: Arrival<undefined>): void {
-    this.#reads.lookup.glance(reply, arrival, this)
-  }
-
-  hit(value: unknown, createdAt: number, source: 'primary' | 'replica'): void {
-    this.#reads.end(this, { value, source, createdAt, stale: false })
-  }
-
-  saw(seen: Seen): void {
-    this.#reads.end(this, this.#reads.usable(seen, this.allowStale))
-  }
-
-  failed(error: unknown): void {
-    this.#reads.readInstead(this, error)
-  }
-}
-
-/** What a load begins with. */
-interface Start {
-  /** Null: nobody else is kept from loading, and nothing is written afterwards. */
-  readonly token: number | null
-  readonly away: boolean
-}
-
-/** What a load has made. */
-interface Made {
-  readonly value: unknown
-  readonly sourceVersion: number | undefined
-  readonly loadMs: number
-  readonly now: number
-}
 
 /** How often somebody who waits for another process's load looks without having been woken: first and at most. */
 const lookAgainMs = { first: 25, most: 200 } as const
-/** How long what was loaded while the engine was away is taken for fresh. */
-const awayTrustMs = 1000
 
-export class Reads {
+export class Reads implements Pilot {
   readonly lookup: Lookup
   readonly #core: Core
   readonly #space: Space
-  readonly #writes: Writes
+  readonly #load: Load
 
   constructor(core: Core, space: Space, writes: Writes) {
     this.#core = core
     this.#space = space
-    this.#writes = writes
     this.lookup = new Lookup(core, space)
+    this.#load = new Load({ core, space, writes, lookup: this.lookup, teller: this })
   }
 
   /** One load for all who ask. What is the caller's own, his signal and his fallback, comes after it. */
@@ -216,7 +90,14 @@ export class Reads {
 
   /** What there is without loading; undefined for nothing. Never fails because the engine is away. */
   get(name: string, key: string, settings: EntrySettings, allowStale: boolean): PlainRead {
-    const read = new PlainRead({ name, key, reading: this.#begin(name) }, allowStale, this)
+    const flown = this.#core.flights.current(name)?.found
+    const reading = flown === undefined ? this.#begin(name) : undefined
+    const read = new PlainRead({ name, key, reading }, allowStale, this)
+    // What was just loaded here is on its way to the engine: whoever loaded it finds it, too.
+    if (flown !== undefined) {
+      this.end(read, flown.value === undefined ? undefined : flown)
+      return read
+    }
     if (this.#isPlain(name, settings)) this.lookup.read(read)
     else {
       this.#getSlowly(read, settings).then(
@@ -229,21 +110,17 @@ export class Reads {
 
   async #getSlowly(target: Target, settings: EntrySettings): Promise<Seen> {
     const { name } = target
+    await this.#core.pending.settleFor(name)
     const held = await this.lookup.held(name)
     if (held !== undefined) return { kind: 'entry', held, role: 'primary' }
-    const spread = await this.lookup.readSpread(target, this.#copies(name, settings))
-    if (spread !== undefined) return spread
-    if (this.#wantsReplica(name, settings)) {
-      return this.lookup.readReplica(target, settings.readFrom, this.#core.deadlineAt())
-    }
-    return this.lookup.look(target)
+    return (await this.#seeCopy(target, settings)) ?? this.lookup.look(target)
   }
 
   /** What somebody gets who wants no load. */
   usable(seen: Seen, allowStale: boolean): Found | undefined {
     if (seen.kind !== 'entry') return undefined
     const isFresh = freshness(seen.held, this.#core.clock.now()) === 'fresh'
-    return isFresh || allowStale ? found(seen.held, seen.role, !isFresh) : undefined
+    return isFresh || allowStale ? foundHeld(seen.held, seen.role, !isFresh) : undefined
   }
 
   end(read: PlainRead, seen: Found | undefined): void {
@@ -263,13 +140,17 @@ export class Reads {
     )
   }
 
-  /** Whether another copy than the primary's is to be read. */
-  #wantsReplica(name: string, { readFrom }: EntrySettings): boolean {
-    return readFrom !== 'primary' && !this.#core.wrote.holds(name)
+  /** Which copy is read. */
+  #readFrom(name: string, { readFrom }: EntrySettings): ReadFrom {
+    const { local, hot, wrote } = this.#core
+    // Without a tier of its own, a process reads a hot key from wherever it is answered soonest.
+    const wanted = readFrom === 'primary' && local === null && hot.isHot(name) ? 'nearest' : readFrom
+    return wanted !== 'primary' && wrote.holds(name) ? 'primary' : wanted
   }
 
   #isPlain(name: string, settings: EntrySettings): boolean {
-    return !this.lookup.isInDoubt(name) && !this.#wantsReplica(name, settings) && this.#copies(name, settings) === 1
+    if (this.#core.pending.size > 0 || this.lookup.isInDoubt(name)) return false
+    return this.#readFrom(name, settings) === 'primary' && this.#copies(name, settings) === 1
   }
 
   /** In how many copies the key is kept. */
@@ -282,11 +163,11 @@ export class Reads {
     const { softDeadlineMs } = flight.request.settings
     if (softDeadlineMs === Number.POSITIVE_INFINITY) return
     flight.cancelSoon = this.#core.clock.after(softDeadlineMs, () => {
-      if (flight.stale !== undefined) this.#tell(flight, found(flight.stale, 'local', true))
+      if (flight.stale !== undefined) this.tell(flight, foundHeld(flight.stale, 'local', true))
     })
   }
 
-  #land(flight: ReadFlight): void {
+  land(flight: ReadFlight): void {
     const { flights, refreshes, coherence } = this.#core
     flight.cancelSoon?.()
     flights.land(flight)
@@ -296,11 +177,11 @@ export class Reads {
 
   #end(flight: ReadFlight, error: unknown): void {
     flight.reject(error)
-    this.#land(flight)
+    this.land(flight)
   }
 
   /** Tells all who wait. Only the first word counts. */
-  #tell(flight: ReadFlight, seen: Found): void {
+  tell(flight: ReadFlight, seen: Found): void {
     if (flight.found !== undefined) return
     flight.found = seen
     for (let caller = 0; caller < flight.callers; caller++) this.#count(flight.key, seen)
@@ -308,8 +189,8 @@ export class Reads {
   }
 
   answer(flight: ReadFlight, seen: Found): void {
-    this.#tell(flight, seen)
-    this.#land(flight)
+    this.tell(flight, seen)
+    this.land(flight)
   }
 
   saw(flight: ReadFlight, seen: Seen): void {
@@ -317,7 +198,7 @@ export class Reads {
       const { clock } = this.#core
       const now = clock.now()
       if (freshness(seen.held, now) === 'fresh' && !isEarly(seen.held, now, flight.earlyRefresh, clock.random)) {
-        return this.answer(flight, found(seen.held, seen.role, false))
+        return this.answer(flight, foundHeld(seen.held, seen.role, false))
       }
     }
     void this.#fly(flight, seen)
@@ -352,7 +233,7 @@ export class Reads {
       return this.#flyAway(flight, error)
     }
     if ('source' in seen) this.answer(flight, seen)
-    else await this.#load(flight, seen)
+    else await this.#load.run(flight, seen)
   }
 
   /** The engine cannot be asked. */
@@ -360,7 +241,7 @@ export class Reads {
     try {
       const instead = await this.#instead(flight.request.name, flight.request.key, error, flight.stale)
       if (instead !== undefined) this.answer(flight, instead)
-      else await this.#load(flight, { token: null, away: true })
+      else await this.#load.run(flight, { token: null, away: true })
     } catch (reason) {
       this.#end(flight, reason)
     }
@@ -369,11 +250,12 @@ export class Reads {
   /** All that comes before a load: what was found, or what the load begins with. Throws when the engine is away. */
   async #look(flight: ReadFlight, first?: Seen): Promise<Found | Start> {
     const { name, settings } = flight.request
-    const { clock, backoff, coherence } = this.#core
+    const { clock, backoff, coherence, pending } = this.#core
     flight.reading ??= coherence.begin(name)
     if (first === undefined) {
+      await pending.settleFor(name)
       const held = await this.lookup.held(name)
-      if (held !== undefined) return found(held, 'local', false)
+      if (held !== undefined) return foundHeld(held, 'local', false)
     }
     let waitedFor: number | undefined
     let lookInMs: number = lookAgainMs.first
@@ -384,13 +266,13 @@ export class Reads {
         const now = clock.now()
         if (freshness(seen.held, now) === 'fresh') {
           if (isEarly(seen.held, now, settings.earlyRefresh, clock.random)) this.refresh(flight.request, seen.held)
-          return found(seen.held, seen.role, false)
+          return foundHeld(seen.held, seen.role, false)
         }
         flight.stale = seen.held
-        if (backoff.holds(name)) return found(seen.held, seen.role, true)
+        if (backoff.holds(name)) return foundHeld(seen.held, seen.role, true)
         if (now < seen.held.freshUntil + settings.staleWhileRevalidateMs) {
           this.refresh(flight.request, seen.held)
-          return found(seen.held, seen.role, true)
+          return foundHeld(seen.held, seen.role, true)
         }
       }
       if (seen.kind === 'entry' || seen.kind === 'dead') {
@@ -416,15 +298,25 @@ export class Reads {
 
   async #see(flight: ReadFlight): Promise<Seen> {
     const { name, key, reading } = flight
-    const { settings } = flight.request
     const target = { name, key, reading }
+    return (await this.#seeCopy(target, flight.request.settings)) ?? this.lookup.lookOrLock(target)
+  }
+
+  /** A fresh entry of another copy than the primary's, if one is wanted and there. */
+  async #seeCopy(target: Target, settings: EntrySettings): Promise<Seen | undefined> {
+    const { name } = target
     const spread = await this.lookup.readSpread(target, this.#copies(name, settings))
     if (spread !== undefined) return spread
-    if (this.#wantsReplica(name, settings)) {
-      const seen = await this.lookup.readReplica(target, settings.readFrom, this.#core.deadlineAt())
-      if (seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh') return seen
+    const from = this.#readFrom(name, settings)
+    if (from === 'primary') return undefined
+    try {
+      const seen = await this.lookup.readReplica(target, from, this.#core.replicaDeadlineAt())
+      return seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh' ? seen : undefined
+    } catch (error) {
+      // Where there is no replica, or none that answers, the primary is asked.
+      if (!isAway(error)) throw error
+      return undefined
     }
-    return this.lookup.lookOrLock(target)
   }
 
   /** The primary cannot be asked: another copy, else what is held, however doubtful. Throws what is not the engine's fault. */
@@ -432,151 +324,23 @@ export class Reads {
     const { local, clock, events, coherence } = this.#core
     if (!isAway(error)) throw error
     events.counters.engineErrors++
-    if (this.#core.hasReplicas()) {
+    // A replica knows of a change that the primary has not heard of no more than that.
+    if (this.#core.hasReplicas() && !this.#core.pending.holds(name)) {
       const reading = coherence.begin(name)
       const deadlineAt = this.#core.replicaDeadlineAt()
       const seen = await this.lookup.readReplica({ name, key, reading }, 'replica', deadlineAt).catch(() => undefined)
       coherence.end(name, reading)
       if (seen?.kind === 'entry' && freshness(seen.held, clock.now()) === 'fresh') {
-        return found(seen.held, 'replica', true)
+        return foundHeld(seen.held, 'replica', true)
       }
     }
     const held = local?.peek(name) ?? stale
-    return held !== undefined && freshness(held, clock.now()) === 'fresh' ? found(held, 'local', true) : undefined
+    return held !== undefined && freshness(held, clock.now()) === 'fresh' ? foundHeld(held, 'local', true) : undefined
   }
 
   async #refresh(flight: ReadFlight): Promise<void> {
     const token = await this.lookup.lock(flight.name)
-    if (token === null) this.answer(flight, found(flight.stale as Held, 'local', true))
-    else await this.#load(flight, { token, away: false })
+    if (token === null) this.answer(flight, foundHeld(flight.stale as Held, 'local', true))
+    else await this.#load.run(flight, { token, away: false })
   }
-
-  async #load(flight: ReadFlight, start: Start): Promise<void> {
-    const { name, key, loader, settings } = flight.request
-    const { clock, loads, events, backoff, closing } = this.#core
-    const { token, away } = start
-    const { stale } = flight
-    const letGo = token === null ? () => {} : this.lookup.keepLock(name, token)
-    const withinMs = settings.hardDeadlineMs
-    let kept = settings
-    const context = {
-      key,
-      stale:
-        stale === undefined ? undefined : { value: stale.value, ageMs: Math.max(0, clock.now() - stale.createdAt) },
-      keepFor: (ttl: NonNullable<EntryOptions['ttl']>) => {
-        kept = entrySettings(kept, { ttl })
-      },
-    }
-    try {
-      // The tags' numbers are those from before the load: one that changes while it runs makes its result a miss.
-      const tags = token === null ? null : await this.#holdTags(settings)
-      let begunAt = 0
-      const loaded = await loads.run(
-        () => {
-          begunAt = clock.monotonic()
-          return runLoader(loader, context, { clock, withinMs, closing })
-        },
-        { away, withinMs },
-      )
-      const loadMs = clock.monotonic() - begunAt
-      events.counters.loads++
-      events.counters.loadMs += loadMs
-      if (events.heard('load')) events.emit('load', { key, ms: loadMs })
-      const { value, sourceVersion } = this.#valueOf(flight.request, loaded, stale)
-      const now = clock.now()
-      // What is not kept leaves nothing behind that the next caller could wait for.
-      if (value === undefined && kept.negativeTtlMs === 0) this.#land(flight)
-      this.#tell(flight, { value, source: 'loader', createdAt: now, stale: false })
-      await this.#fill(flight, kept, { token, tags, away }, { value, sourceVersion, loadMs, now })
-    } catch (error) {
-      if (token !== null) this.lookup.release(name, token)
-      events.counters.loadErrors++
-      const canServe = stale !== undefined && clock.now() < stale.staleUntil
-      events.emit('loadFailed', { key, error, served: canServe ? 'stale' : 'error' })
-      if (canServe) {
-        backoff.note(name, settings.errorBackoffMs * (0.5 + clock.random()))
-        this.#tell(flight, found(stale, 'local', true))
-      } else flight.reject(error)
-    } finally {
-      letGo()
-      this.#land(flight)
-    }
-  }
-
-  /** Null where their numbers are not to be had: then what is loaded is served and not kept. */
-  async #holdTags({ tags }: EntrySettings): Promise<readonly HeldTag[] | null> {
-    try {
-      const held = await this.#core.coherence.tags.hold(this.#space.tagKeys(tags))
-      return held.every((tag) => tag !== undefined) ? (held as HeldTag[]) : null
-    } catch (error) {
-      if (!isAway(error)) throw error
-      return null
-    }
-  }
-
-  #valueOf({ isVersioned }: Request, loaded: unknown, stale: Held | undefined) {
-    if (loaded === unchanged) return { value: stale?.value, sourceVersion: undefined }
-    if (isVersioned !== true || loaded === undefined) return { value: loaded, sourceVersion: undefined }
-    const { loaded: value, version } = loaded as { loaded: unknown; version: number }
-    return { value, sourceVersion: version }
-  }
-
-  /** Makes an entry of what was loaded, if it is still right. A cache that does not take it is no reason to fail. */
-  async #fill(
-    { request: { name, key }, reading }: ReadFlight,
-    settings: EntrySettings,
-    { token, tags, away }: Start & { readonly tags: readonly HeldTag[] | null },
-    { value, sourceVersion, loadMs, now }: Made,
-  ): Promise<void> {
-    const { clock, local, events, coherence } = this.#core
-    const isAbsent = value === undefined
-    if (isAbsent && settings.negativeTtlMs === 0) {
-      if (token !== null) this.lookup.release(name, token)
-      return
-    }
-    try {
-      const terms = isAbsent ? { ...settings, ttlMs: settings.negativeTtlMs, staleIfErrorMs: 0 } : writable(settings)
-      const life = lifetime(terms, { now, loadMs, dice: clock.random })
-      const kind = isAbsent ? 'absent' : 'value'
-      const version = newVersion(clock)
-      // Nobody else knows of it; it serves this process until the engine is back.
-      if (away) return this.#keepAway(name, value, { ...life, kind, version })
-      if (token === null) return
-      if (tags === null) throw new CacheError('UNAVAILABLE', 'the engine could not number its tags')
-      const encoded = isAbsent ? undefined : await this.#space.encode(value)
-      const tagNames = this.#space.tagNames(settings.tags)
-      const bytes = this.#space.write(encoded, life, { version, sourceVersion, tags, tagNames })
-      const answer = await this.#writes.fill(name, bytes, token, life)
-      if (answer === undefined) throw new CacheError('UNAVAILABLE', 'the key was changed while it was loaded')
-      if (reading?.overtaken !== true) {
-        // The engine tells us of what our own scripts write, too: NOLOOP is about commands. So it may have been our own
-        // lock that barred the reading. What was filled is held then, and compared by version before it is served.
-        const isInDoubt = reading?.barred === true
-        const link = isInDoubt ? noLink : answer.link
-        const facts = { value, tags, link, bytes: bytes.length }
-        const trustMs = isInDoubt ? 0 : coherence.trustMs(link)
-        local?.set(name, this.#space.hold({ ...life, kind, version }, facts, trustMs), bytes.length)
-      }
-      coherence.filledHere(name)
-    } catch (error) {
-      if (token !== null) this.lookup.release(name, token)
-      events.emit('unfilled', { key, because: error instanceof Error ? error.message : String(error) })
-    }
-  }
-
-  #keepAway(name: string, value: unknown, life: Lifetime & { kind: 'absent' | 'value'; version: number }): void {
-    const { local } = this.#core
-    if (local === null) return
-    const bytes = sizeOf(value)
-    local.set(name, this.#space.hold(life, { value, tags: [], link: noLink, bytes }, awayTrustMs), bytes)
-  }
-}
-
-function found(held: Held, source: Source, stale: boolean): Found {
-  return { value: held.value, source, createdAt: held.createdAt, stale }
-}
-
-/** Whether the engine could not be asked, and not something else went wrong. */
-function isAway(error: unknown): boolean {
-  return error instanceof CacheError && error.code !== 'CLOSED' && error.code !== 'INVALID'
 }

@@ -10,6 +10,7 @@
 import { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Answer, Engine, Link } from './engine/engine.ts'
+import { CacheError } from './errors.ts'
 import { LocalTier } from './local-tier.ts'
 import { holdTags } from './scripts.ts'
 import { newVersion } from './versions.ts'
@@ -46,6 +47,8 @@ export interface TagTerms {
   readonly deadlineMs: () => number
   /** For how long a number is believed where nobody tells of changes. */
   readonly trustMs: (link: Link) => number
+  /** Whether the engine has not heard yet that the tag has another number. */
+  readonly isPending: (key: string) => boolean
 }
 
 /** Longer than any entry is kept, or entries would be missed for the sake of their tags. */
@@ -147,6 +150,9 @@ export class Tags {
   }
 
   async #ask(key: string): Promise<HeldTag | undefined> {
+    if (this.#terms.isPending(key)) {
+      throw new CacheError('UNAVAILABLE', 'the engine has not heard yet that the tag was invalidated')
+    }
     const { reply, answer } = await this.#versions.asked(key)
     const version = Number(reply.toString('latin1'))
     if (!Number.isSafeInteger(version) || version <= 0) return undefined

@@ -199,7 +199,7 @@ class StoreWriteThrough<T> implements WriteThrough<T> {
       if (!Number.isSafeInteger(version))
         throw new CacheError('INVALID', 'a store answers the version as a safe integer')
       const good = tags?.every((tag) => tag !== undefined) === true ? tags : undefined
-      const life = lifetime(this.#settings, { now: clock.now(), loadMs: 0, dice: () => clock.random() })
+      const life = lifetime(this.#settings, { now: clock.now(), loadMs: 0, dice: clock.random })
       const entryVersion = newVersion(clock)
       const facts = { version: entryVersion, sourceVersion: version, tags: good ?? [] }
       const bytes =

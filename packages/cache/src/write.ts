@@ -36,7 +36,7 @@ export class Writes {
       throw new CacheError('UNENCODABLE', 'undefined is no value: delete the key, or let a loader answer it')
     const encoded = await this.#space.encode(value)
     const version = newVersion(clock)
-    const life = lifetime(terms, { now: clock.now(), loadMs: 0, dice: () => clock.random() })
+    const life = lifetime(terms, { now: clock.now(), loadMs: 0, dice: clock.random })
     // Whoever reads from now on must not get what was loaded before.
     flights.forget(name)
     coherence.changedHere(name)

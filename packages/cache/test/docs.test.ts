@@ -139,8 +139,7 @@ describe('the code on the page', () => {
     expect(await compiled).toBe('')
   })
 
-  // The tests on testing.md only compile: `read.ts` hands on `clock.random` without its clock, and a hand clock fails then.
-  test.each(told.filter((page) => page !== 'testing.md'))('of %s runs', async (page) => {
+  test.each(told)('of %s runs', async (page) => {
     const program = (await import(/* @vite-ignore */ pathToFileURL(join(folder, programOf(page))).href)) as {
       run(): Promise<number>
     }

@@ -13,8 +13,8 @@ function aJournal() {
   const engine = server.connect()
   const other = server.connect()
   const events = new Events('test')
-  const tags = new Tags({ engine, clock, deadlineMs: () => 250, trustMs: () => 0 })
-  const pending = new Pending({ engine, clock, deadlineMs: 250, events, tags })
+  const tags = new Tags({ engine, clock, deadlineMs: () => 250, trustMs: () => 0, isPending: () => false })
+  const pending = new Pending({ engine, clock, deadlineMs: 250, events, tags, onTold: () => {} })
   const ask = async (...command: string[]): Promise<unknown> => {
     const deadlineAt = clock.monotonic() + 1000
     return (await other.send({ commands: [command], key: null, deadlineAt, kind: 'write', bytes: false })).replies[0]
@@ -102,7 +102,7 @@ test('a change that comes while an earlier one of its key is told is told on its
       return answer
     },
   })
-  const pending = new Pending({ engine: slow, clock, deadlineMs: 250, events, tags })
+  const pending = new Pending({ engine: slow, clock, deadlineMs: 250, events, tags, onTold: () => {} })
   pending.addKey('k', 'clear')
   await clock.advance(150)
   // Somebody read the source before its second change, and keeps what he read.

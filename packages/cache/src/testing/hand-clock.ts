@@ -40,8 +40,8 @@ export class HandClock implements Clock {
     return this.#monotonic
   }
 
-  /** Mulberry32: small, and good enough to spread things in a test. */
-  random(): number {
+  /** Mulberry32: small, and good enough to spread things in a test. To be handed on as it is. */
+  readonly random = (): number => {
     this.#randomState = (this.#randomState + 0x6d2b79f5) >>> 0
     let mixed = this.#randomState
     mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)

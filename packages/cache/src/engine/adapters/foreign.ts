@@ -3,7 +3,7 @@
  * are that client's; what is added here are deadlines, one breaker for the whole client, retries of what surely was not
  * done, and errors by what the caller should do.
  */
-import type { Clock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import { CacheError } from '../../errors.ts'
 import { pauseMs } from '../backoff.ts'
 import { type Breaker, closedBreaker, isProbeDue, probe, trip } from '../breaker.ts'
@@ -46,7 +46,8 @@ export interface ForeignCall {
 }
 
 export interface ForeignPorts {
-  readonly clock: Clock
+  /** Time and chance; for tests. Default: the system's. */
+  readonly clock?: Clock | undefined
 }
 
 const retryBackoff = { fromMs: 2, toMs: 128 }
@@ -65,8 +66,8 @@ type Outcome =
   | { readonly kind: 'failed'; readonly error: Error }
   | { readonly kind: 'late' }
 
-export function engineOverForeign(client: Foreign, ports: ForeignPorts): Engine {
-  return new ForeignEngine(client, ports.clock, false)
+export function engineOverForeign(client: Foreign, { clock = systemClock }: ForeignPorts): Engine {
+  return new ForeignEngine(client, clock, false)
 }
 
 class ForeignEngine implements Engine {

@@ -53,7 +53,7 @@ interface Calls {
   on(event: string, listener: (...args: string[]) => void): unknown
 }
 
-export function engineOver(client: Ioredis, ports: ForeignPorts): Engine {
+export function engineOver(client: Ioredis, ports: ForeignPorts = {}): Engine {
   const { options } = client
   if ('keyPrefix' in options && options.keyPrefix !== undefined && options.keyPrefix !== '') {
     throw new CacheError(
