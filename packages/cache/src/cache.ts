@@ -130,6 +130,7 @@ export class Cache {
   }
 
   /** What the local tier has, at once; undefined if it has nothing or cannot know whether it is still right. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what he has put there
   peek<T>(key: string): T | undefined {
     const held = this.#core.local?.get(this.#name(key))
     if (held === undefined) return undefined

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import { Coherence } from './coherence.ts'
-import type { Engine, Link } from './engine/engine.ts'
+import type { Engine } from './engine/engine.ts'
 import { CacheError } from './errors.ts'
 import { Events } from './events.ts'
 import { Flights } from './flights.ts'
@@ -11,18 +11,14 @@ import type { Held } from './held.ts'
 import { HotKeys } from './hot-keys.ts'
 import { Loads } from './loads.ts'
 import { LocalTier } from './local-tier.ts'
-import { lockMs } from './lookup.ts'
 import type { CacheSettings } from './options.ts'
 import { Pending } from './pending.ts'
 import { Pins } from './pins.ts'
 import type { ReadFlight } from './read-flight.ts'
 import { Recently } from './recently.ts'
-import { readOrLock } from './scripts.ts'
+import { lockMs, readOrLock } from './scripts.ts'
 import { loadingEntry } from './space.ts'
 import { newVersion } from './versions.ts'
-
-/** The link of what did not come from an engine. */
-export const noLink: Link = { node: 'none', live: false }
 
 /** The part of the engine's deadline that is left for a replica when the primary does not answer. */
 const replicaShare = 0.4

@@ -24,7 +24,7 @@ export const envelopeAt = { kind: 3, version: 8, lockToken: 56, lockUntil: 64, t
 /** `absent`: the source says that there is nothing. `loading`: somebody's lock on a missing key. `failed`: a load has just failed. */
 const kinds = ['value', 'absent', 'loading', 'failed'] as const
 
-export interface EnvelopeTag {
+interface EnvelopeTag {
   readonly name: string
   /** What the tag's version was when the entry was made. */
   readonly version: number

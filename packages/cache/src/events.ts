@@ -110,10 +110,10 @@ export class Events {
   /** Listens until the answer is called. A listener that throws breaks whoever emitted: do not. */
   on<E extends CacheEvent>(event: E, listener: Listener<E>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set()
-    listeners.add(listener as Listener<never>)
+    listeners.add(listener)
     this.#listeners.set(event, listeners)
     return () => {
-      listeners.delete(listener as Listener<never>)
+      listeners.delete(listener)
       if (listeners.size === 0 && this.#listeners.get(event) === listeners) this.#listeners.delete(event)
     }
   }

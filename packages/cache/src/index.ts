@@ -37,7 +37,7 @@ export { withMessages } from './engine/messages.ts'
 export { CacheError, type CacheErrorCode, cacheErrors } from './errors.ts'
 export { type CacheCounters, type CacheEvent, type CacheEvents, cacheChannel } from './events.ts'
 export type { HotKey } from './hot-keys.ts'
-export type { ManyLoader } from './load-many.ts'
+export type { ManyLoader, ManyLoaderContext } from './load-many.ts'
 export type { Loader, LoaderContext } from './loader.ts'
 export type {
   CacheOptions,

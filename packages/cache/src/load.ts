@@ -2,7 +2,8 @@
  * From the loader to the entry: loaded under the limit and the deadline, told to all who wait, and written if the lock
  * is still ours. A load that fails is answered by what is stale, and else by its error.
  */
-import { type Core, noLink } from './core.ts'
+import type { Core } from './core.ts'
+import { noLink } from './engine/engine.ts'
 import { type Lifetime, lifetime } from './entry.ts'
 import { CacheError, isAway } from './errors.ts'
 import type { Held } from './held.ts'
@@ -119,7 +120,7 @@ export class Load {
   async #holdTags({ tags }: EntrySettings): Promise<readonly HeldTag[] | null> {
     try {
       const held = await this.#core.coherence.tags.hold(this.#space.tagKeys(tags))
-      return held.every((tag) => tag !== undefined) ? (held as HeldTag[]) : null
+      return held.every((tag) => tag !== undefined) ? held : null
     } catch (error) {
       if (!isAway(error)) throw error
       return null

@@ -14,7 +14,7 @@ export interface LoaderContext<T> {
   /** Return it to say that `stale` is still right. */
   readonly unchanged: typeof unchanged
   /** Another `ttl` than was said, for what only the source knows, such as the life of a token. */
-  keepFor(ttl: Duration | 'forever'): void
+  readonly keepFor: (ttl: Duration | 'forever') => void
 }
 
 /** Brings a value from the source. `undefined`: there is no such thing. What it throws comes to all who wait, as it is. */

@@ -2,13 +2,13 @@
 import type { Arrival, Asker } from './batch.ts'
 import type { Reading } from './coherence.ts'
 import { copyMs } from './copies.ts'
-import { type Core, noLink } from './core.ts'
-import type { Answer, ReadFrom } from './engine/engine.ts'
+import type { Core } from './core.ts'
+import { type Answer, noLink, type ReadFrom } from './engine/engine.ts'
 import type { Script } from './engine/script.ts'
 import { freshness } from './entry.ts'
 import { createdAtOf, type Envelope, isNewerLayout, openEnvelope, plainPayloadAt } from './envelope.ts'
 import { type Held, isCoherent } from './held.ts'
-import { doubleBytes, lockEntry, releaseLock, renewLock } from './scripts.ts'
+import { doubleBytes, lockEntry, lockMs, releaseLock, renewLock } from './scripts.ts'
 import { loadingEntry, type Space } from './space.ts'
 import type { HeldTag } from './tags.ts'
 import { sizeOf } from './value.ts'
@@ -51,9 +51,6 @@ export interface Reader extends Seer, Asker<Reply, Token> {
   /** What nearly all see: a value that is fresh and not due for a refresh. */
   hit(value: unknown, createdAt: number, role: Answer['role']): void
 }
-
-/** For how long a lock outlives the last sign of life of whoever loads. */
-export const lockMs = 2000
 
 /** In loads before its end: see `isEarly`. */
 const lookAhead = 10

@@ -13,6 +13,9 @@ import { defineScript, type ScriptWorld } from './engine/script.ts'
 const at = { kind: 3, version: 8, versionEnd: 15, token: 56, tokenEnd: 63, until: 64, untilEnd: 71 } as const
 const loading = 2
 
+/** For how long a lock outlives the last sign of life of whoever loads. */
+export const lockMs = 2000
+
 /** Eight bytes of a double, as the envelope has them. */
 export function doubleBytes(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(8)

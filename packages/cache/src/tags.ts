@@ -89,7 +89,7 @@ export class Tags {
   async hold(keys: readonly string[]): Promise<(HeldTag | undefined)[]> {
     const now = this.#terms.clock.now()
     return Promise.all(
-      keys.map((key) => {
+      keys.map(async (key) => {
         const held = this.#held.get(key)
         return held?.isGood(now) === true ? held : this.#askOnce(key)
       }),

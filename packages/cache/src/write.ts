@@ -3,8 +3,7 @@
  * is not lost: it is pending, and what the engine holds is deleted as soon as it is back.
  */
 import type { Core } from './core.ts'
-import { noLink } from './core.ts'
-import type { Answer } from './engine/engine.ts'
+import { type Answer, noLink } from './engine/engine.ts'
 import { keptMs, type Lifetime, lifetime } from './entry.ts'
 import { CacheError } from './errors.ts'
 import { type EntrySettings, writable } from './options.ts'

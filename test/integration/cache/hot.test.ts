@@ -122,7 +122,9 @@ test('an engine that comes back empty gets its hottest keys first, so many a sec
   // The lower the number, the hotter.
   for (let round = 0; round < 40; round++) {
     // oxlint-disable-next-line no-await-in-loop
-    await Promise.all(Array.from({ length: 10 }, (_, key) => (round % (key + 1) === 0 ? cache.get(`k:${key}`) : null)))
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, key) => (round % (key + 1) === 0 ? cache.get(`k:${key}`) : null)),
+    )
   }
   await warmUp.publish()
   expect(Number(await engine.node.command('ZCARD', 'h:s:hot/'))).toBeGreaterThanOrEqual(10)

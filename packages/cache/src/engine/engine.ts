@@ -58,6 +58,9 @@ export interface Link {
   readonly live: boolean
 }
 
+/** The link of what nobody tells of. */
+export const noLink: Link = { node: 'none', live: false }
+
 /** What the engine said no with, in its own words. */
 export class ReplyError extends Error {
   override readonly name = 'ReplyError'
