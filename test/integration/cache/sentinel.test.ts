@@ -182,14 +182,15 @@ describe('Sentinels', () => {
     const [liar, ...honest] = sentinels
     const topology = watch(addresses)
     await eventually(() => primaryOf(topology) === primary.address.port)
-    liar?.stop()
+    await liar?.kill()
     await primary.kill()
     topology.suspect('the connection was lost')
     const next = await nextPrimary(topology, primary.address.port)
-    // The one that slept wakes alone: the others sleep now, and the old primary is back and says to be one.
+    // The one that was away comes back alone: the others sleep, and the old primary is back and says to be one. (One that
+    // had only been stopped would find their words in its sockets when it wakes.)
     for (const sentinel of honest) sentinel.stop()
     await primary.restart()
-    liar?.continue()
+    await liar?.restart()
     const { ask, close } = newPorts()
     cleanUp.push(close)
     const told = await eventually(() =>
