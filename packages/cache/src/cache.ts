@@ -79,7 +79,7 @@ export class Cache {
       const held = this.#core.local?.get(name)
       if (held !== undefined) {
         const now = this.#core.clock.now()
-        if (now < held.localUntil && isCoherent(held, now)) {
+        if (now < held.localUntil && isCoherent(held, this.#core.clock)) {
           this.#hit(key, false)
           return Promise.resolve(options?.meta === true ? this.#withMeta(held, now) : held.value)
         }
@@ -103,7 +103,7 @@ export class Cache {
       const held = this.#core.local?.get(name)
       if (held !== undefined) {
         const now = this.#core.clock.now()
-        if (now < held.localUntil && isCoherent(held, now)) {
+        if (now < held.localUntil && isCoherent(held, this.#core.clock)) {
           if (now > held.earlyFrom) this.#refreshEarly(key, name, loader as Loader<unknown>, held, options)
           this.#hit(key, false)
           return Promise.resolve(options?.meta === true ? this.#withMeta(held, now) : held.value)
@@ -135,7 +135,7 @@ export class Cache {
     const held = this.#core.local?.get(this.#name(key))
     if (held === undefined) return undefined
     const now = this.#core.clock.now()
-    return now < held.localUntil && isCoherent(held, now) ? (held.value as T) : undefined
+    return now < held.localUntil && isCoherent(held, this.#core.clock) ? (held.value as T) : undefined
   }
 
   /** Writes what the source already has. `pending`: the engine could not be told, and will be. */
@@ -330,7 +330,7 @@ export class Cache {
   #mayServeStale(name: string, held: Held, settings: EntrySettings): boolean {
     const { clock, backoff } = this.#core
     const now = clock.now()
-    if (now < held.freshUntil || now >= held.staleUntil || !isCoherent(held, now)) return false
+    if (now < held.freshUntil || now >= held.staleUntil || !isCoherent(held, clock)) return false
     return now < held.freshUntil + settings.staleWhileRevalidateMs || backoff.holds(name)
   }
 

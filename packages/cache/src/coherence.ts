@@ -83,7 +83,7 @@ export class Coherence {
     this.#terms = terms
     const { engine, events } = terms
     const trustMs = (link: Link): number => this.trustMs(link)
-    this.tags = new Tags({ ...terms, trustMs })
+    this.tags = new Tags({ ...terms, trustMs, onChanged: () => terms.onChanged(null) })
     const command = (keys: readonly string[]) => ({
       command: { script: readVersions, keys, args: [] },
       note: undefined,
@@ -144,7 +144,7 @@ export class Coherence {
     if (isPending(key)) throw new CacheError('UNAVAILABLE', 'the engine has not heard of a change of this key yet')
     const [{ reply, answer }, tags] = await Promise.all([
       this.#versions.asked(key),
-      this.tags.hold(held.tags.map((tag) => tag.key)),
+      this.tags.hold(held.tags.filter((tag) => tag.key !== '').map((tag) => tag.key)),
     ])
     if (local?.peek(key) !== held) return false
     const sameTags = tags.every((tag, index) => tag !== undefined && tag.version === held.tags[index]?.version)
@@ -155,7 +155,7 @@ export class Coherence {
     held.link = answer.link
     held.tags = tags as Held['tags']
     const now = clock.now()
-    held.trustedUntil = now + this.trustMs(answer.link)
+    held.trustedUntil = clock.monotonic() + this.trustMs(answer.link)
     held.localUntil = Math.min(held.freshUntil, now + held.localMs)
     return true
   }
@@ -207,9 +207,8 @@ export class Coherence {
     // Links come up together: one look for all.
     await new Promise<void>((resolve) => queueMicrotask(resolve))
     this.#sweepAgain = false
-    const now = clock.now()
     const doubtful: [string, Held][] = []
-    for (const [key, held] of local.entries()) if (!isCoherent(held, now)) doubtful.push([key, held])
+    for (const [key, held] of local.entries()) if (!isCoherent(held, clock)) doubtful.push([key, held])
     for (let from = 0; from < doubtful.length && !this.#closed; from += sweptAtOnce) {
       const some = doubtful.slice(from, from + sweptAtOnce)
       // An entry whose node is away stays doubtful, and the others go on.

@@ -18,10 +18,18 @@ import type { ReadFlight } from './read-flight.ts'
 import { Recently } from './recently.ts'
 import { lockMs, readOrLock } from './scripts.ts'
 import { loadingEntry } from './space.ts'
+import type { HeldTag } from './tags.ts'
 import { newVersion } from './versions.ts'
 
 /** The part of the engine's deadline that is left for a replica when the primary does not answer. */
 const replicaShare = 0.4
+
+interface OwnLoad {
+  readonly token: number
+  readonly flight: ReadFlight
+  /** As they were before the load began. */
+  readonly tags: readonly HeldTag[]
+}
 
 export interface CoreTerms {
   readonly engine: Engine
@@ -39,6 +47,8 @@ export class Core {
   readonly coherence: Coherence
   readonly flights = new Flights<ReadFlight>()
   readonly refreshes = new Flights<ReadFlight>()
+  /** The loads of this process that hold a lock in the engine, by key. */
+  readonly loading = new Map<string, OwnLoad>()
   readonly loads: Loads
   readonly hot: HotKeys
   readonly pending: Pending

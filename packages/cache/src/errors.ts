@@ -53,7 +53,9 @@ export class CacheError extends Error {
   }
 }
 
+const engineCodes: ReadonlySet<CacheErrorCode> = new Set(['UNAVAILABLE', 'INDETERMINATE', 'REFUSED', 'DENIED'])
+
 /** Whether the engine could not be asked, and not something else went wrong. */
 export function isAway(error: unknown): boolean {
-  return error instanceof CacheError && error.code !== 'CLOSED' && error.code !== 'INVALID'
+  return error instanceof CacheError && engineCodes.has(error.code)
 }

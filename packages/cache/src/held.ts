@@ -1,3 +1,4 @@
+import type { Clock } from './clock.ts'
 import type { Link } from './engine/engine.ts'
 import type { Lifetime } from './entry.ts'
 import type { HeldTag } from './tags.ts'
@@ -22,8 +23,8 @@ export interface Held extends Lifetime {
 }
 
 /** Whether a change would have been told: what is not coherent is compared with the engine before it is served. */
-export function isCoherent(held: Held, now: number): boolean {
-  if (!held.link.live && now >= held.trustedUntil) return false
-  for (const tag of held.tags) if (!tag.isGood(now)) return false
+export function isCoherent(held: Held, clock: Clock): boolean {
+  if (!held.link.live && clock.monotonic() >= held.trustedUntil) return false
+  for (const tag of held.tags) if (!tag.isGood(clock)) return false
   return true
 }

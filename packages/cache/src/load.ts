@@ -66,9 +66,11 @@ export class Load {
 
   async run(flight: ReadFlight, start: Start): Promise<void> {
     const { name, key, loader, settings } = flight.request
-    const { clock, loads, events, backoff, closing } = this.#core
+    const { clock, loads, events, backoff, closing, loading } = this.#core
     const { token, away } = start
     const { stale } = flight
+    // Taken before the source is read: a change of any tag from here on ends it.
+    const { unnumbered } = this.#core.coherence.tags
     const letGo = token === null ? () => {} : this.#lookup.keepLock(name, token)
     const withinMs = settings.hardDeadlineMs
     let kept = settings
@@ -83,6 +85,7 @@ export class Load {
     try {
       // The tags' numbers are those from before the load: one that changes while it runs makes its result a miss.
       const tags = token === null ? null : await this.#holdTags(settings)
+      if (token !== null && tags !== null) loading.set(name, { token, flight, tags })
       let begunAt = 0
       const loaded = await loads.run(
         () => {
@@ -100,7 +103,12 @@ export class Load {
       // What is not kept leaves nothing behind that the next caller could wait for.
       if (value === undefined && kept.negativeTtlMs === 0) this.#teller.land(flight)
       this.#teller.tell(flight, { value, source: 'loader', createdAt: now, stale: false })
-      await this.#fill(flight, kept, { token, tags, away }, { value, sourceVersion, loadMs, now })
+      await this.#fill(
+        flight,
+        kept,
+        { token, tags: away ? [unnumbered] : tags, away },
+        { value, sourceVersion, loadMs, now },
+      )
     } catch (error) {
       if (token !== null) this.#lookup.release(name, token)
       events.counters.loadErrors++
@@ -112,6 +120,7 @@ export class Load {
       } else flight.reject(error)
     } finally {
       letGo()
+      if (loading.get(name)?.flight === flight) loading.delete(name)
       this.#teller.land(flight)
     }
   }
@@ -153,7 +162,10 @@ export class Load {
       const kind = isAbsent ? 'absent' : 'value'
       const version = newVersion(clock)
       // Nobody else knows of it; it serves this process until the engine is back.
-      if (away) return this.#keepAway(name, value, { ...life, kind, version })
+      if (away)
+        return reading?.overtaken === true
+          ? undefined
+          : this.#keepAway(name, value, { ...life, kind, version }, tags ?? [])
       if (token === null) return
       if (tags === null) throw new CacheError('UNAVAILABLE', 'the engine could not number its tags')
       const encoded = isAbsent ? undefined : await this.#space.encode(value)
@@ -177,10 +189,15 @@ export class Load {
     }
   }
 
-  #keepAway(name: string, value: unknown, life: Lifetime & { kind: 'absent' | 'value'; version: number }): void {
+  #keepAway(
+    name: string,
+    value: unknown,
+    life: Lifetime & { kind: 'absent' | 'value'; version: number },
+    tags: readonly HeldTag[],
+  ): void {
     const { local } = this.#core
     if (local === null) return
     const bytes = sizeOf(value)
-    local.set(name, this.#space.hold(life, { value, tags: [], link: noLink, bytes }, awayTrustMs), bytes)
+    local.set(name, this.#space.hold(life, { value, tags, link: noLink, bytes }, awayTrustMs), bytes)
   }
 }

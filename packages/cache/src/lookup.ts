@@ -15,10 +15,10 @@ import { sizeOf } from './value.ts'
 import { newVersion } from './versions.ts'
 
 export type Seen =
-  /** An entry that may be used, fresh or stale. */
-  | { readonly kind: 'entry'; readonly held: Held; readonly role: Answer['role'] }
+  /** An entry that may be used, fresh or stale. `token`: whose load it waits for; 0 for nobody's. */
+  | { readonly kind: 'entry'; readonly held: Held; readonly role: Answer['role']; readonly token: number }
   /** An entry that must not be used: invalidated, too old, or not of a shape that is understood. */
-  | { readonly kind: 'dead' }
+  | { readonly kind: 'dead'; readonly token: number }
   /** Nothing there, and the lock is ours. */
   | { readonly kind: 'ours'; readonly token: number }
   /** Nothing there, and somebody is loading it. */
@@ -56,7 +56,6 @@ export interface Reader extends Seer, Asker<Reply, Token> {
 const lookAhead = 10
 
 const none = { kind: 'none' } as const
-const dead = { kind: 'dead' } as const
 
 export class Lookup {
   readonly #core: Core
@@ -82,8 +81,10 @@ export class Lookup {
     const held = local?.peek(name)
     const now = clock.now()
     if (held === undefined || freshness(held, now) !== 'fresh') return undefined
-    if (now < held.localUntil && isCoherent(held, now)) return held
-    return (await coherence.revalidate(name, held)) ? held : undefined
+    if (now < held.localUntil && isCoherent(held, clock)) return held
+    const isSame = await coherence.revalidate(name, held)
+    // Its end may have come while the engine was asked.
+    return isSame && freshness(held, clock.now()) === 'fresh' ? held : undefined
   }
 
   /** Reads, and takes the lock where nothing is. */
@@ -127,7 +128,7 @@ export class Lookup {
     // What is held locally needs all of the head.
     if (local !== null || schema !== undefined || !Buffer.isBuffer(reply) || reply.length > maxValueBytes)
       return undefined
-    const tags = this.#goodClearTags(now)
+    const tags = this.#goodClearTags()
     if (tags === undefined) return undefined
     const payloadAt = plainPayloadAt(reply, { codec: codec.id, tags, now, lookAhead: earlyRefresh * lookAhead })
     if (payloadAt === 0) return undefined
@@ -168,10 +169,11 @@ export class Lookup {
     return seen.kind === 'entry' && freshness(seen.held, this.#core.clock.now()) === 'fresh' ? seen : undefined
   }
 
-  /** Takes the lock of an entry that is there. Null: somebody else has it. */
-  async lock(name: string): Promise<number | null> {
+  /** Takes the lock of an entry that is there. Null: somebody else has it; undefined: the engine takes no writes. */
+  async lock(name: string): Promise<number | null | undefined> {
     const token = newVersion(this.#core.clock)
     const taken = await this.#script(lockEntry, name, [loadingEntry(token), doubleBytes(token), String(lockMs)])
+    if (taken === -1) return undefined
     return taken === 0 ? null : token
   }
 
@@ -226,8 +228,11 @@ export class Lookup {
     if (!Buffer.isBuffer(reply)) return seer.saw(none)
     const envelope = openEnvelope(reply)
     if (envelope === undefined) return seer.saw(this.#foreign(seer.key, reply))
-    if (envelope.kind === 'loading') return seer.saw({ kind: 'theirs', token: envelope.lockToken })
-    if (freshness(envelope, now) === 'expired') return seer.saw(dead)
+    const { lockToken } = envelope
+    // Our own lock: the question was asked again because its first answer was lost.
+    if (envelope.kind === 'loading')
+      return seer.saw({ kind: lockToken === token ? 'ours' : 'theirs', token: lockToken })
+    if (freshness(envelope, now) === 'expired') return seer.saw({ kind: 'dead', token: lockToken })
     const { length } = reply
     const tags = this.#knownTags(envelope)
     if (tags !== undefined) return this.#open({ envelope, length, tags, answer, seer })
@@ -238,7 +243,8 @@ export class Lookup {
   }
 
   #open({ envelope, length, tags, answer, seer }: Opening): void {
-    if (tags === 'dead') return seer.saw(dead)
+    const token = envelope.lockToken
+    if (tags === 'dead') return seer.saw({ kind: 'dead', token })
     const { name, key, reading } = seer
     const keep = (value: unknown): void => {
       const { coherence, local } = this.#core
@@ -249,11 +255,11 @@ export class Lookup {
       const held = this.#space.hold(envelope, { value, tags, link, bytes }, trustMs)
       const mayHold = reading?.barred !== true && (role === 'primary' || link.live)
       if (local !== null && mayHold) local.set(name, held, bytes)
-      seer.saw({ kind: 'entry', held, role })
+      seer.saw({ kind: 'entry', held, role, token })
     }
     const refuse = (error: unknown): void => {
       this.#unusable(key, error instanceof Error ? error.message : String(error))
-      seer.saw(dead)
+      seer.saw({ kind: 'dead', token })
     }
     let decoded: unknown
     try {
@@ -279,8 +285,8 @@ export class Lookup {
   }
 
   /** The tags that every entry of this space has, if this process knows their numbers. */
-  #goodClearTags(now: number): readonly HeldTag[] | undefined {
-    if (this.#clearTags?.every((tag) => tag.isGood(now)) === true) return this.#clearTags
+  #goodClearTags(): readonly HeldTag[] | undefined {
+    if (this.#clearTags?.every((tag) => tag.isGood(this.#core.clock)) === true) return this.#clearTags
     const known = this.#space.clearKeys.map((key) => this.#core.coherence.tags.known(key))
     this.#clearTags = known.includes(undefined) ? undefined : (known as HeldTag[])
     return this.#clearTags

@@ -112,7 +112,7 @@ export class Reads implements Pilot {
     const { name } = target
     await this.#core.pending.settleFor(name)
     const held = await this.lookup.held(name)
-    if (held !== undefined) return { kind: 'entry', held, role: 'primary' }
+    if (held !== undefined) return { kind: 'entry', held, role: 'primary', token: 0 }
     return (await this.#seeCopy(target, settings)) ?? this.lookup.look(target)
   }
 
@@ -250,7 +250,7 @@ export class Reads implements Pilot {
   /** All that comes before a load: what was found, or what the load begins with. Throws when the engine is away. */
   async #look(flight: ReadFlight, first?: Seen): Promise<Found | Start> {
     const { name, settings } = flight.request
-    const { clock, backoff, coherence, pending } = this.#core
+    const { clock, backoff, coherence, pending, loading } = this.#core
     flight.reading ??= coherence.begin(name)
     if (first === undefined) {
       await pending.settleFor(name)
@@ -275,8 +275,17 @@ export class Reads implements Pilot {
           return foundHeld(seen.held, seen.role, true)
         }
       }
+      const ours = loading.get(name)
+      const isOurs = ours !== undefined && ours.flight !== flight && 'token' in seen && seen.token === ours.token
+      if (isOurs && ours.tags.every(({ live }) => live)) {
+        // The lock of a load of this process is still there: nobody has changed the key since it began, so it will do.
+        await ours.flight.answer
+        return ours.flight.found as Found
+      }
       if (seen.kind === 'entry' || seen.kind === 'dead') {
         const token = await this.lookup.lock(name)
+        // The engine takes no writes: nobody else has it either.
+        if (token === undefined) return { token: null, away: false }
         if (token !== null) return { token, away: false }
       }
       if (seen.kind === 'ours') return { token: seen.token, away: false }
@@ -340,7 +349,7 @@ export class Reads implements Pilot {
 
   async #refresh(flight: ReadFlight): Promise<void> {
     const token = await this.lookup.lock(flight.name)
-    if (token === null) this.answer(flight, foundHeld(flight.stale as Held, 'local', true))
+    if (token === null || token === undefined) this.answer(flight, foundHeld(flight.stale as Held, 'local', true))
     else await this.#load.run(flight, { token, away: false })
   }
 }

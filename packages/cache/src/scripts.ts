@@ -23,6 +23,16 @@ export function doubleBytes(value: number): Buffer {
   return bytes
 }
 
+/** An entry that is locked does not end under its lock: else another takes the lock of what is missing. */
+const outliveLock = (ms: string): string => `
+local left = redis.call('PTTL', key)
+if left >= 0 and left < tonumber(${ms}) then redis.call('PEXPIRE', key, ${ms}) end`
+
+function outlive(world: ScriptWorld, key: string, ms: Argument): void {
+  const left = Number(world.call('PTTL', key))
+  if (left >= 0 && left < Number(ms)) world.call('PEXPIRE', key, ms)
+}
+
 const noToken = doubleBytes(0)
 
 function range(world: ScriptWorld, key: string, from: number, to: number): Buffer {
@@ -72,7 +82,8 @@ return found`,
 
 /**
  * Takes the lock of an entry that is there. Key: one. Arguments: the `loading` entry, our token, for how many ms.
- * Answers 1: ours, the entry stays readable; 2: the entry had gone, the lock is ours; 0: somebody else has it.
+ * Answers 1: ours, the entry stays readable; 2: the entry had gone, the lock is ours; 0: somebody else has it; -1: the
+ * engine takes no writes.
  */
 export const lockEntry = defineScript({
   name: 'lock-entry',
@@ -89,7 +100,8 @@ local held = redis.call('GETRANGE', key, ${at.until}, ${at.untilEnd})
 if #held < 8 then return 0 end
 if token ~= '\\0\\0\\0\\0\\0\\0\\0\\0' and token ~= ARGV[2] and struct.unpack('<d', held) > now then return 0 end
 local set = redis.pcall('SETRANGE', key, ${at.token}, ARGV[2] .. struct.pack('<d', now + ARGV[3]))
-return type(set) == 'number' and 1 or 0`,
+if type(set) ~= 'number' then return -1 end${outliveLock('ARGV[3]')}
+return 1`,
   inMemory(world, [key = ''], [marker, token, ms]) {
     const held = range(world, key, at.token, at.tokenEnd)
     if (held.length < 8) return attempt(world, 'SET', key, marker as Buffer, 'PX', ms as Buffer, 'NX') ? 2 : 0
@@ -98,7 +110,9 @@ return type(set) == 'number' and 1 or 0`,
     const isFree = held.equals(noToken) || held.equals(token as Buffer) || until.readDoubleLE() <= world.nowMs()
     if (!isFree) return 0
     const ours = Buffer.concat([token as Buffer, doubleBytes(world.nowMs() + Number(ms))])
-    return attempt(world, 'SETRANGE', key, String(at.token), ours) === false ? 0 : 1
+    if (attempt(world, 'SETRANGE', key, String(at.token), ours) === false) return -1
+    outlive(world, key, ms as Buffer)
+    return 1
   },
 })
 
@@ -131,13 +145,16 @@ if redis.call('GETRANGE', key, ${at.kind}, ${at.kind}) == '\\${loading}' then
 else
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('SETRANGE', key, ${at.until}, struct.pack('<d', now + ARGV[2]))
+  redis.call('SETRANGE', key, ${at.until}, struct.pack('<d', now + ARGV[2]))${outliveLock('ARGV[2]')}
 end
 return 1`,
   inMemory(world, [key = ''], [token, ms]) {
     if (!range(world, key, at.token, at.tokenEnd).equals(token as Buffer)) return 0
     if (range(world, key, at.kind, at.kind)[0] === loading) world.call('PEXPIRE', key, ms as Buffer)
-    else world.call('SETRANGE', key, String(at.until), doubleBytes(world.nowMs() + Number(ms)))
+    else {
+      world.call('SETRANGE', key, String(at.until), doubleBytes(world.nowMs() + Number(ms)))
+      outlive(world, key, ms as Buffer)
+    }
     return 1
   },
 })
@@ -229,7 +246,7 @@ if ARGV[4] == '1' or #redis.call('GETRANGE', key, ${at.token}, ${at.tokenEnd}) <
 else
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('SETRANGE', key, ${at.token}, ARGV[2] .. struct.pack('<d', now + ARGV[3]))
+  redis.call('SETRANGE', key, ${at.token}, ARGV[2] .. struct.pack('<d', now + ARGV[3]))${outliveLock('ARGV[3]')}
 end
 return 1`,
   inMemory(world, [key = ''], [marker, token, ms, exclusive]) {
@@ -238,6 +255,7 @@ return 1`,
     } else {
       const until = doubleBytes(world.nowMs() + Number(ms))
       world.call('SETRANGE', key, String(at.token), Buffer.concat([token as Buffer, until]))
+      outlive(world, key, ms as Buffer)
     }
     return 1
   },

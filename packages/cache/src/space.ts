@@ -143,7 +143,7 @@ export class Space {
       localUntil: Math.min(freshUntil, now + entry.localTtlMs),
       link,
       tags,
-      trustedUntil: now + trustMs,
+      trustedUntil: clock.monotonic() + trustMs,
     }
   }
 }

@@ -35,10 +35,14 @@ export class HeldTag {
     this.trustedUntil = trustedUntil
   }
 
-  isGood(now: number): boolean {
+  isGood(clock: Clock): boolean {
     this.used = true
-    return this.live && (this.link.live || now < this.trustedUntil)
+    return this.live && (this.link.live || clock.monotonic() < this.trustedUntil)
   }
+}
+
+function anyTag(): HeldTag {
+  return new HeldTag('', 0, { node: 'none', live: false }, Number.POSITIVE_INFINITY)
 }
 
 export interface TagTerms {
@@ -49,6 +53,8 @@ export interface TagTerms {
   readonly trustMs: (link: Link) => number
   /** Whether the engine has not heard yet that the tag has another number. */
   readonly isPending: (key: string) => boolean
+  /** A tag has another number: what is under way may have begun before. */
+  readonly onChanged: () => void
 }
 
 /** Longer than any entry is kept, or entries would be missed for the sake of their tags. */
@@ -63,6 +69,7 @@ export class Tags {
   readonly #held: LocalTier<HeldTag>
   readonly #versions: Batch<Buffer>
   readonly #asking = new Map<string, Promise<HeldTag | undefined>>()
+  #unnumbered = anyTag()
   #cancelReminder: (() => void) | undefined
   #closed = false
 
@@ -87,11 +94,10 @@ export class Tags {
 
   /** Good tags for these keys, in their order; undefined for one whose number the engine could not give. Throws when it is away. */
   async hold(keys: readonly string[]): Promise<(HeldTag | undefined)[]> {
-    const now = this.#terms.clock.now()
     return Promise.all(
       keys.map(async (key) => {
         const held = this.#held.get(key)
-        return held?.isGood(now) === true ? held : this.#askOnce(key)
+        return held?.isGood(this.#terms.clock) === true ? held : this.#askOnce(key)
       }),
     )
   }
@@ -99,36 +105,65 @@ export class Tags {
   /** The same for one tag without asking: undefined unless it is known. */
   known(key: string): HeldTag | undefined {
     const held = this.#held.get(key)
-    return held?.isGood(this.#terms.clock.now()) === true ? held : undefined
+    return held?.isGood(this.#terms.clock) === true ? held : undefined
   }
 
   /** Gives tags another number: all that was written under them is a miss from now on. */
   async bump(keys: readonly string[], deadlineAt: number): Promise<void> {
-    const { engine, clock } = this.#terms
     for (const key of keys) this.changed(key)
-    const bumps = keys.map((key) => {
-      const version = String(newVersion(clock))
-      const command = ['SET', key, version, 'PX', String(tagKeptMs)]
-      return engine.send({ commands: [command], key, deadlineAt, kind: 'write', idempotent: true })
-    })
+    this.#terms.onChanged()
+    const bumps = keys.map((key) => this.#renumber(key, deadlineAt))
     const done = await Promise.allSettled(bumps)
     // What was asked while the number changed may be the old one.
     for (const key of keys) this.changed(key)
+    this.#terms.onChanged()
     const failed = done.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+  }
+
+  /**
+   * Not idempotent: were the same number sent again after a lost answer, it would bring to life what was written under
+   * it, although another change came in between. Each try has a number of its own.
+   */
+  async #renumber(key: string, deadlineAt: number): Promise<void> {
+    const { engine, clock } = this.#terms
+    for (;;) {
+      const command = ['SET', key, String(newVersion(clock)), 'PX', String(tagKeptMs)]
+      try {
+        await engine.send({ commands: [command], key, deadlineAt, kind: 'write' })
+        return
+      } catch (error) {
+        const isUnknown = error instanceof CacheError && error.code === 'INDETERMINATE'
+        if (!isUnknown || clock.monotonic() >= deadlineAt) throw error
+      }
+    }
+  }
+
+  /** Stands for all tags of what was never written to the engine: it ends with the next change of any. */
+  get unnumbered(): HeldTag {
+    return this.#unnumbered
+  }
+
+  #endUnnumbered(): void {
+    this.#unnumbered.live = false
+    this.#unnumbered = anyTag()
   }
 
   /** Somebody gave this tag another number, or may have. */
   changed(key: string): boolean {
     // An answer that is on its way may be older than the change.
     this.#asking.delete(key)
+    this.#endUnnumbered()
     const held = this.#held.peek(key)
     if (held === undefined) return false
+    this.#terms.onChanged()
     held.live = false
     return this.#held.delete(key)
   }
 
   forgetAll(): void {
+    this.#asking.clear()
+    this.#endUnnumbered()
     for (const [, tag] of this.#held.entries()) tag.live = false
     this.#held.clear()
   }
@@ -139,21 +174,28 @@ export class Tags {
     this.forgetAll()
   }
 
-  #askOnce(key: string): Promise<HeldTag | undefined> {
+  #askOnce(key: string, mayAskAgain = true): Promise<HeldTag | undefined> {
     const asking = this.#asking.get(key)
     if (asking !== undefined) return asking
-    const asked = this.#ask(key).finally(() => {
-      if (this.#asking.get(key) === asked) this.#asking.delete(key)
-    })
+    if (this.#terms.isPending(key)) {
+      const because = 'the engine has not heard yet that the tag was invalidated'
+      return Promise.reject(new CacheError('UNAVAILABLE', because))
+    }
+    const asked: Promise<HeldTag | undefined> = this.#versions
+      .asked(key)
+      .then(({ reply, answer }) => {
+        // Told of since, or changed here: what was answered may be older than that.
+        if (this.#asking.get(key) !== asked) return mayAskAgain ? this.#askOnce(key, false) : undefined
+        return this.#hold(key, reply, answer)
+      })
+      .finally(() => {
+        if (this.#asking.get(key) === asked) this.#asking.delete(key)
+      })
     this.#asking.set(key, asked)
     return asked
   }
 
-  async #ask(key: string): Promise<HeldTag | undefined> {
-    if (this.#terms.isPending(key)) {
-      throw new CacheError('UNAVAILABLE', 'the engine has not heard yet that the tag was invalidated')
-    }
-    const { reply, answer } = await this.#versions.asked(key)
+  #hold(key: string, reply: Buffer, answer: Answer): HeldTag | undefined {
     const version = Number(reply.toString('latin1'))
     if (!Number.isSafeInteger(version) || version <= 0) return undefined
     const held = this.#held.peek(key)
@@ -168,7 +210,7 @@ export class Tags {
 
   #trust(tag: HeldTag, { link }: Answer): HeldTag {
     tag.link = link
-    tag.trustedUntil = this.#terms.clock.now() + this.#terms.trustMs(link)
+    tag.trustedUntil = this.#terms.clock.monotonic() + this.#terms.trustMs(link)
     return tag
   }
 

@@ -53,7 +53,11 @@ export class Writes {
       engine.tell?.([name])
       pending.settle(name)
       await this.endCopies(name)
-      if (!reading.barred) {
+      const isOvertaken = reading.barred
+      // Who began to read before the engine had it may have seen the old value, and nobody else will tell him.
+      flights.forget(name)
+      coherence.changedHere(name)
+      if (!isOvertaken) {
         const facts = { value, tags: tags as readonly HeldTag[], link, bytes: bytes.length }
         local?.set(name, this.#space.hold({ ...life, version }, facts, coherence.trustMs(link)), bytes.length)
       }

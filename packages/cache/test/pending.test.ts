@@ -13,7 +13,14 @@ function aJournal() {
   const engine = server.connect()
   const other = server.connect()
   const events = new Events('test')
-  const tags = new Tags({ engine, clock, deadlineMs: () => 250, trustMs: () => 0, isPending: () => false })
+  const tags = new Tags({
+    engine,
+    clock,
+    deadlineMs: () => 250,
+    trustMs: () => 0,
+    isPending: () => false,
+    onChanged: () => {},
+  })
   const pending = new Pending({ engine, clock, deadlineMs: 250, events, tags, onTold: () => {} })
   const ask = async (...command: string[]): Promise<unknown> => {
     const deadlineAt = clock.monotonic() + 1000
