@@ -193,11 +193,13 @@ test('the source is asked by a few at a time, the rest waits, and one too many i
 
 test('a replica answers for a frozen primary, and says that it may be behind', async () => {
   const { primary, addresses } = later(await startReplicated())
-  const engine = openEngine({ topology: 'standalone', addresses, track: [] }, { clock })
-  const cache = open({ engine, local: false })
-  await cache.set('k', 'value')
-  // The replica is read once, so that its connection is there; a first one is opened within the same deadline.
-  await eventually(async () => (await cache.get('k', { readFrom: 'replica' })) === 'value')
+  const namespace = `o${process.pid}-replica`
+  const openCopies = (): Cache =>
+    open({ engine: openEngine({ topology: 'standalone', addresses, track: [] }, { clock }), namespace, local: false })
+  await openCopies().set('k', 'value')
+  const cache = openCopies()
+  // Not the one who has just written it: that one reads the primary. From here on the replica's connection is there.
+  await eventually(async () => (await cache.get('k', { readFrom: 'replica', meta: true })).source === 'replica')
   primary.stop()
   const startedAt = clock.monotonic()
   const first = await cache.getOrSet('k', never, { meta: true })
