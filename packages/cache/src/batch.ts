@@ -70,7 +70,8 @@ export class Batch<R, N = undefined> {
     const askers = this.#askers
     this.#keys = []
     this.#askers = []
-    const { engine, clock, deadlineMs } = this.#terms
+    const { engine, clock, deadlineMs, kind } = this.#terms
+    if (kind === 'write') this.#postponeTwins(keys, askers)
     const withinMs = deadlineMs()
     const deadlineAt = clock.monotonic() + withinMs - Math.min(lateMs, withinMs / 10)
     const groups = engine.group(keys)
@@ -84,6 +85,18 @@ export class Batch<R, N = undefined> {
           deadlineAt,
         )
       }
+    }
+  }
+
+  /** Who asks for a key twice in one tick takes a lock from himself: the second question goes with the next batch. */
+  #postponeTwins(keys: string[], askers: Asker<R, N>[]): void {
+    const seen = new Set(keys)
+    if (seen.size === keys.length) return
+    for (let index = keys.length - 1; index >= 0; index--) {
+      const key = keys[index] as string
+      if (keys.indexOf(key) === index) continue
+      keys.splice(index, 1)
+      for (const asker of askers.splice(index, 1)) this.ask(key, asker)
     }
   }
 

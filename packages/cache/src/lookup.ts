@@ -234,9 +234,11 @@ export class Lookup {
       return seer.saw({ kind: lockToken === token ? 'ours' : 'theirs', token: lockToken })
     if (freshness(envelope, now) === 'expired') return seer.saw({ kind: 'dead', token: lockToken })
     const { length } = reply
-    const tags = this.#knownTags(envelope)
+    // A replica is asked when its primary is away, which is who would know the numbers of now.
+    const tags = answer.role === 'replica' ? undefined : this.#knownTags(envelope)
     if (tags !== undefined) return this.#open({ envelope, length, tags, answer, seer })
-    this.#askTags(envelope).then(
+    const asking = answer.role === 'replica' ? this.#compareWithCopies(envelope) : this.#askTags(envelope)
+    asking.then(
       (asked) => this.#open({ envelope, length, tags: asked, answer, seer }),
       (error) => seer.failed(error),
     )
@@ -304,6 +306,29 @@ export class Lookup {
       known.push(tag)
     }
     return known
+  }
+
+  /** What a replica has is never kept here, so its tags are only compared: with what was last known, else with a replica's. */
+  async #compareWithCopies({ tags }: Envelope): Promise<readonly HeldTag[] | 'dead'> {
+    const { engine, coherence, pending } = this.#core
+    const deadlineAt = this.#core.replicaDeadlineAt()
+    const agrees = await Promise.all(
+      tags.map(async ({ name, version }) => {
+        const key = this.#space.tagKeyOf(name)
+        if (key === undefined || pending.holds(key)) return false
+        const last = coherence.tags.last(key)
+        if (last !== undefined) return last.version === version
+        const { replies } = await engine.send({
+          commands: [['GET', key]],
+          key,
+          deadlineAt,
+          kind: 'read',
+          from: 'replica',
+        })
+        return Number(replies[0]) === version
+      }),
+    )
+    return agrees.includes(false) ? 'dead' : []
   }
 
   async #askTags({ tags }: Envelope): Promise<readonly HeldTag[] | 'dead'> {

@@ -344,7 +344,9 @@ export class Reads implements Pilot {
       }
     }
     const held = local?.peek(name) ?? stale
-    return held !== undefined && freshness(held, clock.now()) === 'fresh' ? foundHeld(held, 'local', true) : undefined
+    const isUsable =
+      held !== undefined && freshness(held, clock.now()) === 'fresh' && held.tags.every(({ live }) => live)
+    return isUsable ? foundHeld(held, 'local', true) : undefined
   }
 
   async #refresh(flight: ReadFlight): Promise<void> {

@@ -108,6 +108,15 @@ export class Tags {
     return held?.isGood(this.#terms.clock) === true ? held : undefined
   }
 
+  /**
+   * The last number that this process knows of, unless it knows that it was changed: what a copy is compared with when
+   * nobody can be asked for the number of now.
+   */
+  last(key: string): HeldTag | undefined {
+    const held = this.#held.peek(key)
+    return held?.live === true ? held : undefined
+  }
+
   /** Gives tags another number: all that was written under them is a miss from now on. */
   async bump(keys: readonly string[], deadlineAt: number): Promise<void> {
     for (const key of keys) this.changed(key)

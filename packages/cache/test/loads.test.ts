@@ -55,3 +55,10 @@ test('a load that fails makes room as well', async () => {
   await expect(failing).rejects.toThrow('down')
   expect(loads.running).toBe(0)
 })
+
+test('misses of living nodes pass those that wait for a dead one', () => {
+  const { loads, doors, load } = loadsWithDoors()
+  for (let count = 0; count < 3; count++) void loads.run(load, { away: true, withinMs: 1000 })
+  void loads.run(load, { away: false, withinMs: 1000 })
+  expect([doors.length, loads.waiting]).toEqual([3, 1])
+})

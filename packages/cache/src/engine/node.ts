@@ -11,7 +11,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { Argument, Command, Link, NodeState, ReplyError } from './engine.ts'
 import { deniedBy } from './failures.ts'
 import type { Flight } from './flight.ts'
-import { nameOf } from './replies.ts'
+import { isUnready, nameOf } from './replies.ts'
 import type { Address } from './topology.ts'
 
 export interface NodeTerms extends Omit<ConnectionTerms, 'address'> {
@@ -205,7 +205,7 @@ export class EngineNode {
           this.pending--
           end.failed(flight, error as Error, wasNotSent(error))
         } else {
-          this.#heardReply()
+          this.#heardReply(refusal)
           end.answered(flight, [refusal])
         }
       },
@@ -419,9 +419,11 @@ export class EngineNode {
     return connection
   }
 
-  #heardReply(): void {
+  #heardReply(refusal?: ReplyError): void {
     this.pending--
     this.heard++
+    // Who is alive and still reads its files is of no use yet.
+    if (refusal !== undefined && isUnready(refusal)) return
     if (this.#breaker.state !== 'closed' && this.#connection?.isOpen === true) {
       this.#setBreaker(closedBreaker)
       this.ready = !this.#isDeaf
@@ -482,8 +484,9 @@ export class EngineNode {
         this.#measured(sentAt)
       },
       (error: unknown) => {
-        if (asReplyError(error) === undefined) this.pending--
-        else this.#heardReply()
+        const refusal = asReplyError(error)
+        if (refusal === undefined) this.pending--
+        else this.#heardReply(refusal)
       },
     )
   }
@@ -545,7 +548,7 @@ export class EngineNode {
             this.pending--
             loss ??= error as Error
           } else {
-            this.#heardReply()
+            this.#heardReply(refusal)
             if (at >= 0) replies[at] = refusal
           }
           settle()

@@ -73,3 +73,8 @@ type IsError = (reply: unknown) => boolean
 export function nameOf(command: Command): string {
   return 'script' in command ? '' : String(command[0]).toUpperCase()
 }
+
+/** Whether a node says that it cannot serve for a while, and not only that command. */
+export function isUnready({ word }: ReplyError): boolean {
+  return word === 'LOADING' || word === 'MASTERDOWN'
+}

@@ -35,7 +35,7 @@ import {
 import { Flight, type FlightEnd } from './flight.ts'
 import { EngineNode, type NodeHearing, type NodeTerms, type Role } from './node.ts'
 import { Placement } from './placement.ts'
-import { judge, nothingDone } from './replies.ts'
+import { isUnready, judge, nothingDone } from './replies.ts'
 import { whyNotShared } from './shared-connection.ts'
 import { slotOf } from './slots.ts'
 import { type Listening, Subscriber } from './subscriber.ts'
@@ -260,6 +260,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
       if (node.heard === flight.heardBefore && lateMs === 0 && waitedMs >= longEnough) {
         node.stalled(`it did not answer ${describe(call)} or anything else within ${Math.round(waitedMs)} ms`)
       }
+    }
+    // Tried until the end, and it was still reading its files: others need not wait as long for the same answer.
+    if (node !== null && flight.last instanceof ReplyError && isUnready(flight.last)) {
+      node.stalled(`it says ${flight.last.word}`)
     }
     this.#reject(flight, outOfTime(flight))
   }
