@@ -7,7 +7,7 @@ import { Source } from './source.ts'
 import { World } from './world.ts'
 
 const given = process.env['SEED']
-const seeds = given === undefined ? Array.from({ length: 100 }, (_, index) => index + 201) : [Number(given)]
+const seeds = given === undefined ? Array.from({ length: 100 }, (_, index) => index + 1) : [Number(given)]
 
 /** Lives the day, and tells the shortest story of what was wrong. */
 async function judge(day: Day): Promise<void> {
