@@ -9,6 +9,7 @@ import { Events } from './events.ts'
 import { Flights } from './flights.ts'
 import type { Held } from './held.ts'
 import { HotKeys } from './hot-keys.ts'
+import type { KeySpace } from './keys.ts'
 import { Loads } from './loads.ts'
 import { LocalTier } from './local-tier.ts'
 import type { CacheSettings } from './options.ts'
@@ -35,7 +36,8 @@ export interface CoreTerms {
   readonly engine: Engine
   readonly clock: Clock
   readonly settings: CacheSettings
-  readonly namespace: string
+  /** Of the root: how keys are called in the engine. */
+  readonly keys: KeySpace
 }
 
 export class Core {
@@ -63,11 +65,12 @@ export class Core {
   readonly #pins: Pins | undefined
   readonly #closing = new AbortController()
 
-  constructor({ engine, clock, settings, namespace }: CoreTerms) {
+  constructor({ engine, clock, settings, keys }: CoreTerms) {
+    const userKey = (name: string): string => keys.userKey(name)?.key ?? name
     this.engine = engine
     this.clock = clock
     this.settings = settings
-    this.events = new Events(namespace)
+    this.events = new Events(keys.namespace)
     this.local = settings.local === null ? null : new LocalTier<Held>(settings.local)
     this.loads = new Loads(settings.loads, clock)
     this.hot = new HotKeys({ clock, hotShare: settings.hot.share, hotPerSecond: settings.hot.perSecond })
@@ -89,6 +92,7 @@ export class Core {
       deadlineMs: settings.engineDeadlineMs,
       events: this.events,
       tags: this.coherence.tags,
+      userKey,
       onTold: (key) => {
         this.local?.delete(key)
         this.flights.forget(key)
@@ -115,8 +119,8 @@ export class Core {
     })
     // Every load listens to it.
     setMaxListeners(0, this.#closing.signal)
-    this.hot.on('hot', (key) => this.events.emit('hot', { ...key, hot: true }))
-    this.hot.on('cooled', (key) => this.events.emit('hot', { ...key, hot: false }))
+    this.hot.on('hot', (hot) => this.events.emit('hot', { ...hot, key: userKey(hot.key), hot: true }))
+    this.hot.on('cooled', (hot) => this.events.emit('hot', { ...hot, key: userKey(hot.key), hot: false }))
     if (this.local !== null) {
       this.#pins = new Pins({ hot: this.hot, local: this.local, clock, pinMs: settings.hot.pinMs })
     }

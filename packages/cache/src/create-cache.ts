@@ -24,7 +24,7 @@ export function createCache(options: CacheOptions): Cache {
   const namespace = options.namespace ?? 'cache'
   const keys = new KeySpace(namespace)
   const engine = engineOf(options, keys)
-  const core = new Core({ engine, clock, settings, namespace })
+  const core = new Core({ engine, clock, settings, keys })
   const codec = options.codec ?? jsonCodec
   const space = new Space(core, {
     keys,

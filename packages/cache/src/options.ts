@@ -59,7 +59,8 @@ export interface EntryOptions {
   readonly readFrom?: ReadFrom
   /**
    * In how many copies a key is kept, each on a slot of its own, for keys so hot that one node is not enough.
-   * 1 to 16; default 1. Said for the cache or a namespace. A change reaches all copies at once or, if one is away, within a second.
+   * 1 to 16; default 1. Said for the cache or a namespace. A change reaches all copies at once or, if one is away,
+   * within two seconds.
    */
   readonly copies?: number
 }

@@ -15,6 +15,8 @@ export interface PendingTerms {
   readonly deadlineMs: number
   readonly events: Events
   readonly tags: Tags
+  /** A key as the application says it. */
+  readonly userKey: (key: string) => string
   /** The engine has deleted it at last: what this process read of it meanwhile is from before. */
   readonly onTold: (key: string) => void
 }
@@ -102,7 +104,7 @@ export class Pending {
   #added(key: string): void {
     const { events } = this.#terms
     events.counters.pendingWrites++
-    events.emit('pending', { key, waiting: this.size })
+    events.emit('pending', { key: this.#terms.userKey(key), waiting: this.size })
     this.#retryLater()
   }
 

@@ -21,7 +21,7 @@ function aJournal() {
     isPending: () => false,
     onChanged: () => {},
   })
-  const pending = new Pending({ engine, clock, deadlineMs: 250, events, tags, onTold: () => {} })
+  const pending = new Pending({ engine, clock, deadlineMs: 250, events, tags, onTold: () => {}, userKey: (key) => key })
   const ask = async (...command: string[]): Promise<unknown> => {
     const deadlineAt = clock.monotonic() + 1000
     return (await other.send({ commands: [command], key: null, deadlineAt, kind: 'write', bytes: false })).replies[0]
@@ -109,7 +109,15 @@ test('a change that comes while an earlier one of its key is told is told on its
       return answer
     },
   })
-  const pending = new Pending({ engine: slow, clock, deadlineMs: 250, events, tags, onTold: () => {} })
+  const pending = new Pending({
+    engine: slow,
+    clock,
+    deadlineMs: 250,
+    events,
+    tags,
+    onTold: () => {},
+    userKey: (key) => key,
+  })
   pending.addKey('k', 'clear')
   await clock.advance(150)
   // Somebody read the source before its second change, and keeps what he read.
