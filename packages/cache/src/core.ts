@@ -147,6 +147,17 @@ export class Core {
     return this.clock.monotonic() + this.settings.engineDeadlineMs * replicaShare
   }
 
+  /** The work's end, or UNAVAILABLE at the deadline: for what takes several steps, each with a deadline of its own. */
+  inTime<T>(work: Promise<T>, deadlineAt: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const leftMs = Math.max(0, deadlineAt - this.clock.monotonic())
+      const cancel = this.clock.after(leftMs, () => {
+        reject(new CacheError('UNAVAILABLE', 'the engine took longer for all steps of a call than it is given'))
+      })
+      work.finally(cancel).then(resolve, reject)
+    })
+  }
+
   hasReplicas(): boolean {
     return this.engine.nodes().some(({ role, breaker }) => role === 'replica' && breaker !== 'open')
   }

@@ -110,10 +110,12 @@ export class Reads implements Pilot {
 
   async #getSlowly(target: Target, settings: EntrySettings): Promise<Seen> {
     const { name } = target
-    await this.#core.pending.settleFor(name)
-    const held = await this.lookup.held(name)
+    const until = this.#core.deadlineAt()
+    await this.#core.inTime(this.#core.pending.settleFor(name), until)
+    const held = await this.#core.inTime(this.lookup.held(name), until)
     if (held !== undefined) return { kind: 'entry', held, role: 'primary', token: 0 }
-    return (await this.#seeCopy(target, settings)) ?? this.lookup.look(target)
+    const copy = await this.#core.inTime(this.#seeCopy(target, settings), until)
+    return copy ?? this.#core.inTime(this.lookup.look(target), until)
   }
 
   /** What somebody gets who wants no load. */
@@ -252,16 +254,18 @@ export class Reads implements Pilot {
     const { name, settings } = flight.request
     const { clock, backoff, coherence, pending, loading } = this.#core
     flight.reading ??= coherence.begin(name)
+    let until = this.#core.deadlineAt()
     if (first === undefined) {
-      await pending.settleFor(name)
-      const held = await this.lookup.held(name)
+      await this.#core.inTime(pending.settleFor(name), until)
+      const held = await this.#core.inTime(this.lookup.held(name), until)
       if (held !== undefined) return foundHeld(held, 'local', false)
     }
     let waitedFor: number | undefined
     let lookInMs: number = lookAgainMs.first
     let cleared = false
     const loadAloneAt = clock.monotonic() + settings.hardDeadlineMs
-    for (let seen = first ?? (await this.#see(flight)); ; seen = await this.#see(flight)) {
+    const see = (): Promise<Seen> => this.#core.inTime(this.#see(flight), until)
+    for (let seen = first ?? (await see()); ; seen = await see()) {
       if (seen.kind === 'entry') {
         const now = clock.now()
         if (freshness(seen.held, now) === 'fresh') {
@@ -283,7 +287,7 @@ export class Reads implements Pilot {
         return ours.flight.found as Found
       }
       if (seen.kind === 'entry' || seen.kind === 'dead') {
-        const token = await this.lookup.lock(name)
+        const token = await this.#core.inTime(this.lookup.lock(name), until)
         // The engine takes no writes: nobody else has it either.
         if (token === undefined) return { token: null, away: false }
         if (token !== null) return { token, away: false }
@@ -302,6 +306,8 @@ export class Reads implements Pilot {
       await flight.reading.woken(lookInMs * (0.5 + clock.random()), clock)
       this.#core.assertOpen()
       lookInMs = Math.min(lookInMs * 2, lookAgainMs.most)
+      // What was waited for was the other's loader and not the engine.
+      until = this.#core.deadlineAt()
     }
   }
 

@@ -40,6 +40,7 @@ export class Writes {
     flights.forget(name)
     coherence.changedHere(name)
     const reading = coherence.begin(name)
+    const deadlineAt = this.#core.deadlineAt()
     wrote.note(name, ownWritesMs)
     events.counters.writes++
     try {
@@ -49,7 +50,7 @@ export class Writes {
       }
       const tagNames = this.#space.tagNames(settings.tags)
       const bytes = this.#space.write(encoded, life, { version, tags, tagNames })
-      const { link } = await this.#send(name, ['SET', name, bytes, ...keep(life, clock.now())])
+      const { link } = await this.#send(name, ['SET', name, bytes, ...keep(life, clock.now())], deadlineAt)
       engine.tell?.([name])
       pending.settle(name)
       await this.endCopies(name)
@@ -158,8 +159,7 @@ export class Writes {
     }
   }
 
-  #send(key: string, command: readonly (string | Buffer)[]): Promise<Answer> {
-    const deadlineAt = this.#core.deadlineAt()
+  #send(key: string, command: readonly (string | Buffer)[], deadlineAt = this.#core.deadlineAt()): Promise<Answer> {
     return this.#core.engine.send({ commands: [command], key, deadlineAt, kind: 'write', idempotent: true })
   }
 
