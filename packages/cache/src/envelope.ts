@@ -19,7 +19,7 @@ import { CacheError } from './errors.ts'
  * Places for scripts. `GETRANGE` and `SETRANGE` count from 0, as here; `string.sub` and `struct.unpack` of Lua count
  * from 1: add one. Tokens and times are doubles, eight bytes each.
  */
-export const envelopeAt = { kind: 3, version: 8, lockToken: 56, lockUntil: 64, tags: 72 } as const
+export const envelopeAt = { kind: 3, version: 8, sourceVersion: 16, lockToken: 56, lockUntil: 64, tags: 72 } as const
 
 /** `absent`: the source says that there is nothing. `loading`: somebody's lock on a missing key. `failed`: a load has just failed. */
 const kinds = ['value', 'absent', 'loading', 'failed'] as const

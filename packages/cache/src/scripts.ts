@@ -8,9 +8,20 @@
  */
 import type { Argument } from './engine/engine.ts'
 import { defineScript, type ScriptWorld } from './engine/script.ts'
+import { envelopeAt } from './envelope.ts'
 
-/** Places in the envelope, as `GETRANGE` and `SETRANGE` count them. */
-const at = { kind: 3, version: 8, versionEnd: 15, token: 56, tokenEnd: 63, until: 64, untilEnd: 71 } as const
+/** Places in the envelope, first and last byte, as `GETRANGE` and `SETRANGE` count them. */
+const at = {
+  kind: envelopeAt.kind,
+  version: envelopeAt.version,
+  versionEnd: envelopeAt.version + 7,
+  sourceVersion: envelopeAt.sourceVersion,
+  sourceVersionEnd: envelopeAt.sourceVersion + 7,
+  token: envelopeAt.lockToken,
+  tokenEnd: envelopeAt.lockToken + 7,
+  until: envelopeAt.lockUntil,
+  untilEnd: envelopeAt.lockUntil + 7,
+} as const
 const loading = 2
 
 /** For how long a lock outlives the last sign of life of whoever loads. */
@@ -229,8 +240,6 @@ return found`,
   },
 })
 
-/** What `claimEntry` and `settleWrite` compare: the version that the store gave. */
-const sourceVersionAt = { from: 16, to: 23 } as const
 const valueKind = 0
 
 /**
@@ -273,7 +282,7 @@ export const settleWrite = defineScript({
 local key = KEYS[1]
 local ours = redis.call('GETRANGE', key, ${at.token}, ${at.tokenEnd}) == ARGV[2]
 if not ours and redis.call('GETRANGE', key, ${at.kind}, ${at.kind}) == '\\0' then
-  local held = redis.call('GETRANGE', key, ${sourceVersionAt.from}, ${sourceVersionAt.to})
+  local held = redis.call('GETRANGE', key, ${at.sourceVersion}, ${at.sourceVersionEnd})
   if #held == 8 then
     local version = struct.unpack('<d', held)
     if version >= struct.unpack('<d', ARGV[3]) then return 0 end
@@ -286,7 +295,7 @@ return 1`,
   inMemory(world, [key = ''], [entry, token, version, ms]) {
     let ours = range(world, key, at.token, at.tokenEnd).equals(token as Buffer)
     if (!ours && range(world, key, at.kind, at.kind)[0] === valueKind) {
-      const held = range(world, key, sourceVersionAt.from, sourceVersionAt.to)
+      const held = range(world, key, at.sourceVersion, at.sourceVersionEnd)
       if (held.length === 8) {
         if (held.readDoubleLE() >= (version as Buffer).readDoubleLE()) return 0
         ours = !Number.isNaN(held.readDoubleLE())
