@@ -21,8 +21,8 @@ import { CacheError } from './errors.ts'
  */
 export const envelopeAt = { kind: 3, version: 8, sourceVersion: 16, lockToken: 56, lockUntil: 64, tags: 72 } as const
 
-/** `absent`: the source says that there is nothing. `loading`: somebody's lock on a missing key. `failed`: a load has just failed. */
-const kinds = ['value', 'absent', 'loading', 'failed'] as const
+/** `absent`: the source says that there is nothing. `loading`: somebody's lock on a missing key. */
+const kinds = ['value', 'absent', 'loading'] as const
 
 interface EnvelopeTag {
   readonly name: string
