@@ -25,7 +25,7 @@ const payload = Buffer.from('{"name":"tea","price":3.5}')
 const safe = (min: number) => fc.integer({ min, max: Number.MAX_SAFE_INTEGER })
 const time = fc.oneof(fc.double({ noNaN: true }), fc.constant(Number.POSITIVE_INFINITY))
 const head: fc.Arbitrary<EnvelopeHead> = fc.record({
-  kind: fc.constantFrom('value' as const, 'absent' as const, 'loading' as const as const),
+  kind: fc.constantFrom('value' as const, 'absent' as const, 'loading' as const),
   codec: fc.nat(255),
   compression: fc.nat(255),
   version: safe(1),
