@@ -6,7 +6,7 @@ import { benchErrors } from './errors.mjs'
 import { benchClusterFailover } from './failover.mjs'
 import { benchLocalHits } from './l1.mjs'
 import { benchEngineHits } from './l2.mjs'
-import { benchMemory } from './memory.mjs'
+import { benchDistinctKeys, benchLongOutage, benchReconnects } from './memory.mjs'
 import { benchOutage } from './outage.mjs'
 import { benchStampede } from './stampede.mjs'
 import { benchTags } from './tags.mjs'
@@ -28,7 +28,9 @@ const parts = {
   coherence: benchCoherence,
   failover: benchClusterFailover,
   clear: benchClear,
-  memory: benchMemory,
+  keys: benchDistinctKeys,
+  reconnects: benchReconnects,
+  'long-outage': benchLongOutage,
   tags: benchTags,
 }
 

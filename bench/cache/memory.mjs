@@ -8,13 +8,7 @@ import { EngineProcess, withEngine } from './engine-process.mjs'
 /** @typedef {import('./contenders.mjs').Contender} Contender */
 
 /** @param {import('./cache.mjs').Part} part */
-export async function benchMemory(part) {
-  const all = [await distinctKeys(part), await reconnects(part), await outage(part)]
-  return { rows: all.flatMap(({ rows }) => rows), compare: [], details: all.map(({ details }) => details) }
-}
-
-/** @param {import('./cache.mjs').Part} part */
-async function distinctKeys({ bench, quick, runs = 1 }) {
+export async function benchDistinctKeys({ bench, quick, runs = 1 }) {
   const contenders = ['holdfast', 'bentocache', 'cacheable', 'cache-manager'].map((name) =>
     contender(name, { maxEntries: 10_000 }),
   )
@@ -40,12 +34,12 @@ async function distinctKeys({ bench, quick, runs = 1 }) {
         [{ of: 'max', atMost: 10 }],
       ),
     )
-    return { rows, details: outcomes.details }
+    return { rows, compare: [], details: outcomes.details }
   })
 }
 
 /** @param {import('./cache.mjs').Part} part */
-async function reconnects({ bench, quick, runs = 1 }) {
+export async function benchReconnects({ bench, quick, runs = 1 }) {
   const contenders = ['holdfast', 'bentocache', 'cacheable', 'cache-manager'].map((name) => contender(name))
   // The peers wait longer before each: a tenth of them shows what grows.
   const totalOf = (/** @type {Contender} */ { name }) => (quick ? 30 : name === 'holdfast' ? 10_000 : 1000)
@@ -87,12 +81,12 @@ async function reconnects({ bench, quick, runs = 1 }) {
         outcomes.row(one, '… connections open at once, at most', '', ({ most }) => most, [{ of: 'max', atMost: 2 }]),
       ),
     ]
-    return { rows, details: outcomes.details }
+    return { rows, compare: [], details: outcomes.details }
   })
 }
 
 /** @param {import('./cache.mjs').Part} part */
-async function outage({ bench, quick, runs = 1 }) {
+export async function benchLongOutage({ bench, quick, runs = 1 }) {
   const contenders = ['holdfast', 'bentocache', 'cacheable', 'cache-manager'].map((name) => contender(name))
   // Callers of the peers wait for ever, 6 KB each: after a minute there are 300 000 of them, which is enough to see.
   const secondsOf = (/** @type {Contender} */ { name }) => (quick ? 4 : name === 'holdfast' ? 600 : 60)
@@ -139,5 +133,5 @@ async function outage({ bench, quick, runs = 1 }) {
       ),
     ),
   ]
-  return { rows, details: outcomes.details }
+  return { rows, compare: [], details: outcomes.details }
 }
