@@ -104,17 +104,17 @@ export class Core {
       clock,
       deadlineMs,
       kind: 'read',
-      command: (keys) => ({ command: keys.length === 1 ? ['GET', ...keys] : ['MGET', ...keys], note: undefined }),
+      command: (names) => ({ command: [names.length === 1 ? 'GET' : 'MGET', ...names], note: undefined }),
     })
     this.locks = new Batch({
       engine,
       clock,
       deadlineMs,
       kind: 'write',
-      command: (keys) => {
+      command: (names) => {
         const token = newVersion(clock)
         const args = [loadingEntry(token), String(lockMs)]
-        return { command: { script: readOrLock, keys, args }, note: token }
+        return { command: { script: readOrLock, keys: names, args }, note: token }
       },
     })
     // Every load listens to it.
