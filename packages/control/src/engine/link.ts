@@ -12,6 +12,9 @@ export interface LinkTarget {
 
 type Client = ReturnType<typeof makeClient>
 
+/** In which a connection must be open, greeting included; then it is given up, and the next command opens another. */
+const openWithinMs = 3000
+
 /**
  * Made once: the library builds a class of all its commands for every new set of options, which takes 20 ms of a core
  * just when a failover must not wait, and leaves 90 MB of garbage behind.
@@ -99,16 +102,21 @@ export class EngineLink {
     client.on('end', () => this.#lost(client))
     client.on('terminated', () => this.#lost(client))
     this.#client = client
-    this.#opening = client.connect().then(
+    const { address, port } = this.#target
+    // The library's own limit ends with the TCP connection; a greeting that is never answered would be waited for for ever.
+    this.#opening = within(client.connect(), openWithinMs, `${address}:${port}`).then(
       () => {
         this.#opening = undefined
         this.#wasOpen = true
       },
       (error: unknown) => {
         this.#lost(client)
+        client.destroy()
         throw error
       },
     )
+    // Who asked has his own deadline, and may be gone by then.
+    this.#opening.catch(() => {})
   }
 
   #lost(client: Client): void {

@@ -1,0 +1,27 @@
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { EngineLink } from '../../src/engine/link.ts'
+
+test('a connection whose greeting is never answered is given up, and another is opened', async () => {
+  const accepted: Socket[] = []
+  const server = createServer((socket) => accepted.push(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const link = new EngineLink({ address: '127.0.0.1', port, username: 'u', password: 'p', name: 'test' })
+  onTestFinished(() => {
+    link.close()
+    for (const socket of accepted) socket.destroy()
+    server.close()
+  })
+  await expect(link.command(['PING'], 200)).rejects.toMatchObject({ code: 'UNREACHABLE_ENGINE' })
+  expect(accepted.length).toBe(1)
+  await eventually(
+    async () => {
+      await link.command(['PING'], 100).catch(() => {})
+      return accepted.length > 1
+    },
+    { withinMs: 6000, what: 'another connection' },
+  )
+}, 10_000)
