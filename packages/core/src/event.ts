@@ -27,6 +27,7 @@ export const eventKinds = [
   'ready', // the deployment became ready, or stopped being it
   'drift', // a setting was changed by hand
   'loss', // data is, or may be, lost
+  'drill', // a fault was injected on purpose, or healed
 ] as const
 
 export type EventKind = (typeof eventKinds)[number]

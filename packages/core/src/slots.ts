@@ -57,3 +57,23 @@ export function formatSlots(ranges: readonly SlotRange[]): string {
 
 export const hasSlot = (ranges: readonly SlotRange[], slot: number): boolean =>
   ranges.some(([from, to]) => from <= slot && slot <= to)
+
+/** Which slot a key belongs to: CRC16 (XMODEM) of its bytes, or of those of its hash tag, in 14 bits. */
+export function slotOf(key: string): number {
+  const open = key.indexOf('{')
+  const close = key.indexOf('}', open + 1)
+  // Only the first pair of braces counts, and an empty one does not.
+  const hashed = open >= 0 && close > open + 1 ? key.slice(open + 1, close) : key
+  let crc = 0
+  for (const byte of bytesOf(hashed)) {
+    crc ^= byte << 8
+    for (let bit = 0; bit < 8; bit++) crc = ((crc << 1) ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xffff
+  }
+  return crc % slotCountTotal
+}
+
+/** UTF-8, which the bare language writes as `%E2%82%AC` only. Half a character is not one, and becomes U+FFFD. */
+function bytesOf(text: string): number[] {
+  const parts = encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd')).match(/%[0-9A-F]{2}|[^%]/g) ?? []
+  return parts.map((part) => (part.length === 3 ? Number.parseInt(part.slice(1), 16) : part.charCodeAt(0)))
+}

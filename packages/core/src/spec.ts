@@ -163,6 +163,7 @@ export const Spec = z.strictObject({
     .prefault({})
     .describe('Thresholds.'),
   notify: z.array(z.unknown()).default([]).describe('Where alerts go.'),
+  drills: yesNo.prefault('no').describe('`yes` allows faults to be injected on purpose, without asking again.'),
   config: z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
     .default({})

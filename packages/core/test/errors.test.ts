@@ -30,7 +30,15 @@ test('a line of the list leads to the explanation', () => {
 
 /** What `holdfast --help` promises scripts: the exit code tells what kind of thing went wrong. */
 test('one exit code never means two kinds of trouble', () => {
-  const kinds: Record<string, number> = { REFUSED: 3, UNREACHABLE: 4, ENGINE: 5, TIMEOUT: 6, HOST: 7, AUTH: 8 }
+  const kinds: Record<string, number> = {
+    REFUSED: 3,
+    UNREACHABLE: 4,
+    ENGINE: 5,
+    TIMEOUT: 6,
+    HOST: 7,
+    AUTH: 8,
+    DRILL: 9,
+  }
   for (const [code, { exit }] of Object.entries(errorTable)) {
     expect(`${code} ${exit}`).toBe(`${code} ${kinds[code.split('_')[0] ?? ''] ?? 2}`)
   }

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { slotOf as slotOfCache } from '../../cache/src/engine/slots.ts'
 import type { SlotRange } from '../src/index.ts'
 import {
   countSlots,
@@ -9,6 +10,7 @@ import {
   missingSlots,
   normalizeSlots,
   slotCountTotal,
+  slotOf,
   subtractSlots,
 } from '../src/index.ts'
 
@@ -77,5 +79,25 @@ describe('slots as ranges', () => {
       ]),
     ).toBe('0-5460,5462')
     expect(formatSlots([])).toBe('')
+  })
+})
+
+describe('the slot of a key', () => {
+  // As `CLUSTER KEYSLOT` of Redis 7.0 answers.
+  test.each([
+    ['', 0],
+    ['foo', 12182],
+    ['123456789', 12739],
+    ['{user1000}.following', 3443],
+    ['foo{}{bar}', 8363],
+    ['foo{{bar}}zap', 4015],
+    ['foo{bar}{zap}', 5061],
+  ])('%s is in %i', (key, slot) => {
+    expect(slotOf(key)).toBe(slot)
+  })
+
+  const keys = [fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('{', '}', 'a', '€') })]
+  test.each(keys)('is what the cache client computes, in whatever letters', (key) => {
+    fc.assert(fc.property(key, (one) => slotOf(one) === slotOfCache(one)))
   })
 })

@@ -1,4 +1,4 @@
-import type { SpecText, Status, Wanted } from '@holdfast/core'
+import type { FaultPreview, FaultSeen, FaultWish, Ledger, SpecText, Status, Wanted } from '@holdfast/core'
 import type { History } from '../store/store.ts'
 
 /** All that the API knows of the rest of the controller. It edits what is wanted and reads what was seen; nothing else. */
@@ -17,6 +17,16 @@ export interface Platform {
   onStatus(listener: (status: Status) => void): () => void
   /** The application's user. Only ever given to the command line's token, never to a browser. */
   credentials(name: string): { readonly user: string; readonly password: string } | undefined
+  /** What a fault would do now, and what stands against it. Does nothing. Throws NOT_FOUND. */
+  previewFault(name: string, wish: FaultWish): FaultPreview
+  /** Injects a fault; answers once it is there. Throws REFUSED_DRILL with every precondition that is not met. */
+  injectFault(name: string, wish: FaultWish, actor: string): Promise<FaultSeen>
+  /** Heals it before its timer does; one that is healed already stays so. Throws NOT_FOUND. */
+  healFault(name: string, id: string, actor: string): Promise<FaultSeen>
+  /** The faults of a deployment that last, and the latest of those that are over; the newest first. */
+  faults(name: string): readonly FaultSeen[]
+  /** Incidents and availability since a time, ms since 1970. Throws NOT_FOUND. */
+  ledger(name: string, since: number): Ledger
 }
 
 export interface Applied {
