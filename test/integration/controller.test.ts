@@ -53,9 +53,7 @@ describe('a controller in a process of its own', () => {
     expect(status.controller.epoch).toBeGreaterThan(epoch)
   })
 
-  // Now and then the second controller's agent does not see the links for 40 s, although they are up; why is not known
-  // yet. Until it is, a second try keeps this from hiding everything else.
-  test('killed with -9 at any moment of creation: the next one completes it', { retry: 2 }, async () => {
+  test('killed with -9 at any moment of creation: the next one completes it', async () => {
     for (const [step, sentence] of ['starting node-1', 'giving out slots', 'introducing', 'shall follow'].entries()) {
       const place = aHome()
       const first = await create(place)

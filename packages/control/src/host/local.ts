@@ -122,7 +122,7 @@ class LocalEngine {
   #startedAt: number | null = null
   #stopping = false
   #roleChanged = false
-  #adopted = false
+  #adoptedInto: NodeMemory | null = null
 
   constructor(
     deployment: string,
@@ -227,8 +227,9 @@ class LocalEngine {
 
   #node(): NodeMemory {
     const memory = this.#memory.node(this.deployment, this.#place.id)
-    if (!this.#adopted) {
-      this.#adopted = true
+    // What was read anew from disk may not know the process that was adopted before.
+    if (this.#adoptedInto !== memory) {
+      this.#adoptedInto = memory
       this.#adopt(memory)
     }
     return memory
