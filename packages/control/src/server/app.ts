@@ -4,10 +4,12 @@ import { accessOf } from './access.ts'
 import { Sessions } from './auth/sessions.ts'
 import { Throttle } from './auth/throttle.ts'
 import { bearerOf, identify, refuseCaller } from './caller.ts'
+import type { DemoDoor } from './demo-door.ts'
 import { answerError, answerNotFound } from './errors.ts'
 import { setSecurityHeaders } from './headers.ts'
 import { refuseForeignHost, refuseForeignOrigin } from './origin.ts'
 import type { Platform } from './platform.ts'
+import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -34,10 +36,12 @@ export interface AppOptions {
   readonly log: FastifyBaseLogger
   /** The port that callers name in Host; without it the one that the connection came in by. */
   readonly port?: number
+  /** Asked at each request, because a demonstration begins after the server; without it there is none. */
+  readonly demo?: () => DemoDoor | undefined
 }
 
 /** The HTTP server, ready to listen or to be injected into. */
-export function buildApp({ platform, auth, clock, panelDir, log, port }: AppOptions): FastifyInstance {
+export function buildApp({ platform, auth, clock, panelDir, log, port, demo }: AppOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -81,6 +85,7 @@ export function buildApp({ platform, auth, clock, panelDir, log, port }: AppOpti
       api.register(specRoutes, { platform })
       api.register(watchRoutes, { platform, streams, clock })
       api.register(eventRoutes, { platform, streams })
+      api.register(demoRoutes, { demo: demo ?? (() => undefined), streams })
     },
     { prefix: '/api/v1' },
   )
