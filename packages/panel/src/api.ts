@@ -1,4 +1,4 @@
-import type { Status } from '@holdfast/core'
+import type { DemoAction, DemoState, HoldfastEvent, Status } from '@holdfast/core'
 
 const base = '/api/v1'
 
@@ -17,11 +17,18 @@ export class ApiError extends Error {
 export interface SessionInfo {
   readonly user: string
   readonly endsInMs: number
+  /** Whether a demonstration runs here. */
+  readonly demo: boolean
 }
 
 export interface DeploymentList {
   readonly deployments: readonly Status[]
   readonly notSeenYet: readonly string[]
+}
+
+/** What was done, in one sentence. */
+interface Done {
+  readonly did: string
 }
 
 export const api = {
@@ -30,10 +37,20 @@ export const api = {
   signOut: () => request<undefined>('DELETE', '/session'),
   deployments: () => request<DeploymentList>('GET', '/deployments'),
   deployment: (name: string) => request<Status>('GET', `/deployments/${encodeURIComponent(name)}`),
+  /** Events after a seq, or the last ones: oldest first. */
+  events: (name: string, after: number | null) =>
+    request<{ readonly events: readonly HoldfastEvent[] }>(
+      'GET',
+      `/events?deployment=${encodeURIComponent(name)}&limit=1000${after === null ? '' : `&after=${after}`}`,
+    ),
+  demo: () => request<DemoState>('GET', '/demo'),
+  press: (action: DemoAction) => request<Done>('POST', '/demo/actions', { action }),
+  stopFault: () => request<Done>('POST', '/demo/stop-fault'),
 }
 
 export const streams = {
   all: () => `${base}/watch`,
+  demo: () => `${base}/demo/watch`,
   deployment: (name: string) => `${base}/deployments/${encodeURIComponent(name)}/watch`,
   /** `after` goes on where an earlier stream of this page stopped. */
   events: (name: string, after: string) =>

@@ -1,3 +1,4 @@
+import { DemoPage } from './pages/demo-later.tsx'
 import { DeploymentPage } from './pages/deployment.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { NowherePage } from './pages/nowhere.tsx'
@@ -11,6 +12,13 @@ export function App() {
   if (who === 'not asked yet') return null
   if (who === 'nobody') return <LoginPage />
   const at = route.value
+  if (at.page === 'demo') {
+    return (
+      <Shell user={who.user} section="demo">
+        <DemoPage />
+      </Shell>
+    )
+  }
   if (at.page === 'deployment') {
     return (
       <Shell user={who.user} crumb={at.name}>

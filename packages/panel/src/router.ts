@@ -3,6 +3,7 @@ import { computed, signal } from '@preact/signals'
 export type Route =
   | { readonly page: 'overview' }
   | { readonly page: 'login' }
+  | { readonly page: 'demo' }
   | { readonly page: 'deployment'; readonly name: string }
   | { readonly page: 'nowhere' }
 
@@ -13,6 +14,7 @@ export const route = computed((): Route => parsePath(path.value))
 function parsePath(pathname: string): Route {
   if (pathname === '/') return { page: 'overview' }
   if (pathname === '/login') return { page: 'login' }
+  if (pathname === '/demo') return { page: 'demo' }
   const [, name] = /^\/d\/([a-z0-9-]+)\/?$/.exec(pathname) ?? []
   return name === undefined ? { page: 'nowhere' } : { page: 'deployment', name }
 }

@@ -12,6 +12,7 @@ import type { Platform } from './platform.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
+import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
 import { panelRoutes } from './routes/panel.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -41,7 +42,15 @@ export interface AppOptions {
 }
 
 /** The HTTP server, ready to listen or to be injected into. */
-export function buildApp({ platform, auth, clock, panelDir, log, port, demo }: AppOptions): FastifyInstance {
+export function buildApp({
+  platform,
+  auth,
+  clock,
+  panelDir,
+  log,
+  port,
+  demo = () => undefined,
+}: AppOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -80,12 +89,14 @@ export function buildApp({ platform, auth, clock, panelDir, log, port, demo }: A
   app.register(panelRoutes, { panelDir })
   app.register(
     async (api) => {
-      api.register(sessionRoutes, { sessions, throttle, adminName: auth.adminName, adminHash: auth.adminHash })
+      const { adminName, adminHash } = auth
+      api.register(sessionRoutes, { sessions, throttle, adminName, adminHash, hasDemo: () => demo() !== undefined })
       api.register(deploymentRoutes, { platform })
       api.register(specRoutes, { platform })
       api.register(watchRoutes, { platform, streams, clock })
       api.register(eventRoutes, { platform, streams })
-      api.register(demoRoutes, { demo: demo ?? (() => undefined), streams })
+      api.register(faultRoutes, { platform })
+      api.register(demoRoutes, { demo, streams })
     },
     { prefix: '/api/v1' },
   )

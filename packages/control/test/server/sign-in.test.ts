@@ -14,7 +14,7 @@ describe('signing in', () => {
   test('the right password opens a session', async () => {
     const answer = await signIn(world)
     expect(answer.statusCode).toBe(200)
-    expect(answer.json()).toEqual({ user: 'admin', endsInMs: minutes(30) })
+    expect(answer.json()).toEqual({ user: 'admin', endsInMs: minutes(30), demo: false })
     expect((await who({ ...fromOwnPage, cookie: cookieOf(answer.headers['set-cookie']) })).json().user).toBe('admin')
   })
 

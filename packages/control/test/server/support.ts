@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../src/server/app.ts'
 import { HandClock } from './hand-clock.ts'
+import type { MemoryDemo } from './memory-demo.ts'
 import { MemoryPlatform } from './memory-platform.ts'
 
 export const password = 'kxq7-aaaa-bbbb-cccc-dddd-eeee-ffff'
@@ -34,9 +35,10 @@ interface WorldOptions {
   readonly port?: number | null
   /** A built panel; without it a page that says nothing. */
   readonly panelDir?: string
+  readonly demo?: MemoryDemo
 }
 
-export function aWorld({ adminHash = cheapHash(password), port = 7070, panelDir }: WorldOptions = {}): World {
+export function aWorld({ adminHash = cheapHash(password), port = 7070, panelDir, demo }: WorldOptions = {}): World {
   const madeDir = panelDir === undefined ? anEmptyPanel() : undefined
   const logged: string[] = []
   const platform = new MemoryPlatform()
@@ -46,6 +48,7 @@ export function aWorld({ adminHash = cheapHash(password), port = 7070, panelDir 
     auth: { adminName: 'admin', adminHash, bearerToken },
     clock,
     panelDir: panelDir ?? madeDir ?? '',
+    demo: () => demo,
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     ...(port === null ? {} : { port }),
   })

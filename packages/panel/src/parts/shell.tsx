@@ -1,18 +1,20 @@
 import type { ComponentChildren } from 'preact'
 import { connection } from '../follow.ts'
-import { signOut } from '../session.ts'
+import { session, signOut } from '../session.ts'
 import { Brand } from './brand.tsx'
 import { Mark } from './mark.tsx'
 
 interface Props {
   readonly user: string
+  /** Where in the navigation we are; the deployments unless told. */
+  readonly section?: 'deployments' | 'demo'
   /** Where we are below the list of deployments. */
   readonly crumb?: string
   readonly children: ComponentChildren
 }
 
 /** What surrounds every page of a signed-in person. */
-export function Shell({ user, crumb, children }: Props) {
+export function Shell({ user, section = 'deployments', crumb, children }: Props) {
   return (
     <>
       <a class="skip" href="#content">
@@ -23,7 +25,7 @@ export function Shell({ user, crumb, children }: Props) {
           <a href="/" class="brand-link">
             <Brand />
           </a>
-          <a href="/" {...(crumb === undefined ? { 'aria-current': 'page' as const } : {})}>
+          <a href="/" {...(section === 'deployments' && crumb === undefined ? here : {})}>
             Deployments
           </a>
           {crumb !== undefined && (
@@ -35,6 +37,11 @@ export function Shell({ user, crumb, children }: Props) {
                 {crumb}
               </span>
             </>
+          )}
+          {(section === 'demo' || hasDemo()) && (
+            <a href="/demo" {...(section === 'demo' ? here : {})}>
+              Demo
+            </a>
           )}
         </nav>
         <div class="top-right">
@@ -57,6 +64,10 @@ export function Shell({ user, crumb, children }: Props) {
     </>
   )
 }
+
+const here = { 'aria-current': 'page' } as const
+
+const hasDemo = (): boolean => typeof session.value !== 'string' && session.value.demo
 
 function Connection() {
   const lost = connection.value === 'lost'

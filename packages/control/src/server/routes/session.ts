@@ -12,11 +12,13 @@ interface Options {
   readonly throttle: Throttle
   readonly adminName: string
   readonly adminHash: string
+  /** Whether there is a demonstration to lead to. */
+  readonly hasDemo: () => boolean
 }
 
 /** Signing in, asking who is signed in, signing out. */
 export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) => {
-  const { sessions, throttle, adminName, adminHash } = options
+  const { sessions, throttle, adminName, adminHash, hasDemo } = options
 
   app.post('/session', async (request, reply) => {
     const fields = parseFields(request.body, ['user', 'password'])
@@ -46,13 +48,13 @@ export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) =
     const id = sessions.start(adminName)
     request.log.info({ ip: request.ip }, 'signed in')
     reply.header('set-cookie', sessionCookie(id))
-    return { user: adminName, endsInMs: sessions.find(id)?.endsInMs ?? 0 }
+    return { user: adminName, endsInMs: sessions.find(id)?.endsInMs ?? 0, demo: hasDemo() }
   })
 
   app.get('/session', async ({ caller }) => {
     const session = caller.kind === 'session' ? sessions.find(caller.id) : undefined
     if (session === undefined) throw new HoldfastError('AUTH_REQUIRED', 'sign in first')
-    return session
+    return { ...session, demo: hasDemo() }
   })
 
   app.delete('/session', async ({ caller, log }, reply) => {
