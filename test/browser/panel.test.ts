@@ -1,51 +1,39 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import { build } from 'vite'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { aNode, aStatus, aStatusAfterDeath } from '../../packages/control/test/server/demo-status.ts'
 import { anEvent } from '../../packages/control/test/server/memory-platform.ts'
 import { aWorld, password, type World } from '../../packages/control/test/server/support.ts'
 import { playAfternoon, playSecond } from './demo.ts'
+import {
+  buildPanel,
+  contrastsBelow,
+  launchBrowser,
+  realComplaints,
+  sideways,
+  signInAt,
+  picture as takePicture,
+  visit,
+} from './stage.ts'
 
-let panelDir: string
+let built: Awaited<ReturnType<typeof buildPanel>>
 let browser: Browser
 let world: World
 let base: string
 let context: BrowserContext
 let page: Page
-/** What the page complained about: thrown errors, and console errors such as violations of the policy. */
 let complaints: string[]
 
 beforeAll(async () => {
-  panelDir = mkdtempSync(join(tmpdir(), 'holdfast-built-'))
-  await build({
-    root: fileURLToPath(new URL('../../packages/panel', import.meta.url)),
-    logLevel: 'warn',
-    build: { outDir: panelDir },
-  })
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  built = await buildPanel()
+  browser = await launchBrowser()
 })
 afterAll(async () => {
   await browser?.close()
-  rmSync(panelDir, { recursive: true, force: true })
+  built?.remove()
 })
 
 beforeEach(async () => {
-  world = aWorld({ port: null, panelDir })
+  world = aWorld({ port: null, panelDir: built.dir })
   base = await world.app.listen({ host: '127.0.0.1', port: 0 })
   playAfternoon(world)
   await openPage()
@@ -55,45 +43,20 @@ afterEach(async () => {
   await world.close()
 })
 
-async function openPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<void> {
+async function openPage(options: Parameters<typeof visit>[1] = {}): Promise<void> {
   await context?.close()
-  context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options })
-  page = await context.newPage()
-  page.setDefaultTimeout(10_000)
-  complaints = []
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-  })
+  ;({ context, page, complaints } = await visit(browser, options))
 }
 
-async function signIn(at = '/'): Promise<void> {
-  await page.goto(base + at)
-  await page.getByLabel('Name').fill('admin')
-  await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByText('Live', { exact: true }).waitFor()
-}
-
-/** What a page not signed in must see once, asking who it is. Everything else is a complaint. */
-const expected401 = /status of 401/
-
-const realComplaints = () => complaints.filter((line) => !expected401.test(line))
-
-/** With PICTURES=dir in the environment, what the page looks like at this point. */
-async function picture(name: string): Promise<void> {
-  const dir = process.env.PICTURES
-  if (dir === undefined) return
-  mkdirSync(dir, { recursive: true })
-  await page.screenshot({ path: join(dir, `${name}.png`), fullPage: true })
-}
+const signIn = (at = '/'): Promise<void> => signInAt(page, base + at, password)
+const picture = (name: string): Promise<void> => takePicture(page, name)
 
 describe('signing in', () => {
   test('leads from any address to the page that was asked for', async () => {
     await signIn('/d/shop')
     await page.getByRole('heading', { name: 'Shop cache' }).waitFor()
     expect(new URL(page.url()).pathname).toBe('/d/shop')
-    expect(realComplaints()).toEqual([])
+    expect(realComplaints(complaints)).toEqual([])
   })
 
   test('a wrong password is said, and read aloud', async () => {
@@ -139,7 +102,7 @@ describe('the list', () => {
     await page.getByRole('heading', { name: 'Nodes' }).waitFor()
     await page.goBack()
     await page.getByRole('heading', { name: 'Deployments' }).waitFor()
-    expect(realComplaints()).toEqual([])
+    expect(realComplaints(complaints)).toEqual([])
   })
 
   test('a deployment that comes later appears by itself', async () => {
@@ -165,7 +128,7 @@ describe('a deployment', () => {
     ]) {
       await page.getByText(words).first().waitFor()
     }
-    expect(realComplaints()).toEqual([])
+    expect(realComplaints(complaints)).toEqual([])
   })
 
   test('a change that the server pushes appears by itself', async () => {
@@ -214,7 +177,7 @@ describe('a deployment', () => {
     await page.getByText('Connection lost, trying again').waitFor()
     await picture('lost')
     // The controller starts again: sessions are gone with it, so the door comes back.
-    const again = aWorld({ port: null, panelDir })
+    const again = aWorld({ port: null, panelDir: built.dir })
     try {
       await again.app.listen({ host: '127.0.0.1', port: Number(port) })
       await page.getByRole('heading', { name: 'Sign in' }).waitFor()
@@ -259,10 +222,9 @@ describe('a deployment', () => {
     const pointsDrawn = async () => (await page.locator('.trend-line').getAttribute('d'))?.split('L').length ?? 0
     await expect.poll(pointsDrawn).toBeGreaterThan(100)
     await picture(name)
-    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-    expect(sideways).toBe(0)
+    expect(await sideways(page)).toBe(0)
     expect(await page.evaluate(contrastsBelow, 4.5)).toEqual([])
-    expect(realComplaints()).toEqual([])
+    expect(realComplaints(complaints)).toEqual([])
   })
 })
 
@@ -289,7 +251,7 @@ test('hostile names are shown as text and do not run', async () => {
   expect(await page.evaluate(() => 'pwned' in globalThis)).toBe(false)
   expect(await page.locator('img').count()).toBe(0)
   expect(alerts).toBe(0)
-  expect(realComplaints()).toEqual([])
+  expect(realComplaints(complaints)).toEqual([])
 })
 
 test('the policy is in force: the page itself could not run what it did not bring', async () => {
@@ -302,36 +264,3 @@ test('the policy is in force: the page itself could not run what it did not brin
   expect(await page.evaluate(() => 'pwned' in globalThis)).toBe(false)
   await expect.poll(() => complaints.join('\n')).toContain('Content Security Policy')
 })
-
-/** Runs in the page: every text whose contrast with the ground behind it is below the wanted one. */
-function contrastsBelow(wanted: number): string[] {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
-  if (canvas === null) throw new Error('no canvas')
-  const rgb = (colour: string): number[] => {
-    canvas.clearRect(0, 0, 1, 1)
-    canvas.fillStyle = colour
-    canvas.fillRect(0, 0, 1, 1)
-    return [...canvas.getImageData(0, 0, 1, 1).data]
-  }
-  const luminance = (colour: string): number => {
-    const [r = 0, g = 0, b = 0] = rgb(colour).map((part) => {
-      const share = part / 255
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
-    })
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-  }
-  const groundOf = (element: Element | null): string => {
-    if (element === null) return '#ffffff'
-    const ground = getComputedStyle(element).backgroundColor
-    return rgb(ground)[3] === 0 ? groundOf(element.parentElement) : ground
-  }
-  const low = new Set<string>()
-  for (const element of document.querySelectorAll('#app *')) {
-    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim() !== '')
-    if (!text || element.closest('svg, [aria-hidden]') !== null || !element.checkVisibility()) continue
-    const [a, b] = [luminance(getComputedStyle(element).color), luminance(groundOf(element))].sort((x, y) => y - x)
-    const contrast = ((a ?? 0) + 0.05) / ((b ?? 0) + 0.05)
-    if (contrast < wanted) low.add(`${element.className} "${element.textContent?.slice(0, 30)}" ${contrast.toFixed(2)}`)
-  }
-  return [...low]
-}
