@@ -41,13 +41,14 @@ export const yesNo = z
 /** A year: what is longer is the beginning of a clock, or its end. */
 const longestToldMs = 31_536_000_000
 
-/** `812 ms`, `2.4 s`, `3 min`: a duration as a person reads it. */
+/** `812 ms`, `2.4 s`, `3 min`, `30 days`: a duration as a person reads it. */
 export function formatDuration(ms: number): string {
   if (ms > longestToldMs) return 'a long time'
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 120_000) return `${trim(ms / 1000)} s`
   if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
-  return `${trim(ms / 3_600_000)} h`
+  if (ms < 172_800_000) return `${trim(ms / 3_600_000)} h`
+  return `${trim(ms / 86_400_000)} days`
 }
 
 /** `1.5 MB`, `256 MB`: a size as a person reads it. */

@@ -31,7 +31,7 @@ describe('a duration', () => {
   })
 
   test('is shown as a person says it', () => {
-    expect([0, 812, 2400, 2000, 119_000, 180_000, 7_200_000].map(formatDuration)).toEqual([
+    expect([0, 812, 2400, 2000, 119_000, 180_000, 7_200_000, 2_592_000_000].map(formatDuration)).toEqual([
       '0 ms',
       '812 ms',
       '2.4 s',
@@ -39,6 +39,7 @@ describe('a duration', () => {
       '119 s',
       '3 min',
       '2 h',
+      '30 days',
     ])
   })
 })
