@@ -1,7 +1,17 @@
 /** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
 import { createHash, randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { Document, NodePlace, Spec, SpecText, Status, Wanted } from '@holdfast/core'
+import type {
+  Document,
+  FaultPreview,
+  FaultSeen,
+  FaultWish,
+  NodePlace,
+  Spec,
+  SpecText,
+  Status,
+  Wanted,
+} from '@holdfast/core'
 import {
   busPortOf,
   engineUsers,
@@ -18,7 +28,9 @@ import {
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort } from './engine/engine.ts'
+import { FaultDesk } from './fault-desk.ts'
 import { claimPort } from './host/engine-process.ts'
+import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { Log } from './log.ts'
 import type { Rendered } from './reconcile.ts'
@@ -38,6 +50,8 @@ export interface ControllerOptions {
   readonly clock: Clock
   readonly log: Log
   readonly hosts: ReadonlyMap<string, HostPort>
+  /** The faults of this machine. */
+  readonly faults: FaultHost
   readonly enginesFor: (credentials: { username: string; password: string }) => EnginePort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
   readonly openFilesMax: number
@@ -49,11 +63,19 @@ export class Controller implements Platform {
   readonly #loops = new Map<string, { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> }>()
   readonly #binaries = new Map<string, EngineBinary>()
   readonly #listeners = new Set<(status: Status) => void>()
+  readonly #faults: FaultDesk
   #running = false
 
   constructor(options: ControllerOptions) {
     this.#options = options
     this.events = options.history
+    this.#faults = new FaultDesk({
+      ...options,
+      controllerId: options.id,
+      names: () => this.names(),
+      status: (name) => this.status(name),
+      spec: (name) => parseSpec(this.#documentOf(name).spec),
+    })
     for (const host of options.hosts.values()) {
       host.onExit(({ deployment }) => this.#loops.get(deployment)?.loop.wake())
     }
@@ -63,11 +85,13 @@ export class Controller implements Platform {
   run(only?: string): void {
     this.#running = true
     for (const name of this.names()) if (only === undefined || name === only) this.#loopOf(name)
+    this.#faults.run()
   }
 
   /** Stops the loops and gives the leases back. The engines run on. */
   async stop(): Promise<void> {
     this.#running = false
+    await this.#faults.stop()
     const loops = [...this.#loops.values()]
     for (const { loop } of loops) loop.stop()
     await Promise.all(loops.map(({ done }) => done))
@@ -94,6 +118,22 @@ export class Controller implements Platform {
   credentials(name: string): { user: string; password: string } | undefined {
     const password = this.#options.store.load(name)?.secrets[engineUsers.app]
     return password === undefined ? undefined : { user: engineUsers.app, password }
+  }
+
+  previewFault(name: string, wish: FaultWish): FaultPreview {
+    return this.#faults.preview(name, wish)
+  }
+
+  injectFault(name: string, wish: FaultWish, actor: string): Promise<FaultSeen> {
+    return this.#faults.inject(name, wish, actor)
+  }
+
+  healFault(name: string, id: string, actor: string): Promise<FaultSeen> {
+    return this.#faults.heal(name, id, actor)
+  }
+
+  faults(name: string): readonly FaultSeen[] {
+    return this.#faults.seen(name)
   }
 
   onStatus(listener: (status: Status) => void): () => void {
@@ -144,8 +184,7 @@ export class Controller implements Platform {
   }
 
   setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
-    const document = this.#options.store.load(name)
-    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    const document = this.#documentOf(name)
     const goes = wanted === 'down' && purge
     this.#options.store.save({ ...document, wanted, purge: goes, acceptDataLoss: acceptDataLoss && wanted === 'up' })
     const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
@@ -167,6 +206,12 @@ export class Controller implements Platform {
       await loop.look()
     }
     return loop.status
+  }
+
+  #documentOf(name: string): Document {
+    const document = this.#options.store.load(name)
+    if (document !== undefined) return document
+    throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
   }
 
   async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
@@ -218,8 +263,7 @@ export class Controller implements Platform {
     const known = this.#loops.get(name)
     if (known !== undefined) return known
     const { id, store, history, clock, log, hosts, enginesFor } = this.#options
-    const document = store.load(name)
-    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    const document = this.#documentOf(name)
     const engines = enginesFor({ username: engineUsers.probe, password: document.secrets[engineUsers.probe] ?? '' })
     const loop = new DeploymentLoop({
       name,
@@ -266,8 +310,7 @@ export class Controller implements Platform {
 
   /** The program that runs the engines of a deployment. */
   async binaryOf(name: string): Promise<EngineBinary> {
-    const document = this.#options.store.load(name)
-    if (document === undefined) throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+    const document = this.#documentOf(name)
     return this.#binaryFor(parseSpec(document.spec))
   }
 

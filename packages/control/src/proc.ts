@@ -14,6 +14,31 @@ export interface ProcessFacts {
   readonly cpuMs: number
 }
 
+/** Exactly one process of this boot: a pid alone may have been given to somebody else since. */
+export interface ProcessId {
+  readonly pid: number
+  readonly startTime: number
+}
+
+/** Whether it still runs; a zombie does not. */
+export function isRunning({ pid, startTime }: ProcessId): boolean {
+  const facts = readProcess(pid)
+  return facts !== undefined && facts.startTime === startTime && facts.state !== 'Z' && facts.state !== 'X'
+}
+
+/** A signal to exactly this process. False: it is gone, and nobody was signalled. */
+export function signalExactly({ pid, startTime }: ProcessId, signal: NodeJS.Signals): boolean {
+  if (readProcess(pid)?.startTime !== startTime) return false
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch (error) {
+    // It ended between the look and the signal.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
 export function readProcess(pid: number): ProcessFacts | undefined {
   const stat = parseStat(readText(`/proc/${pid}/stat`) ?? '')
   if (stat === undefined) return undefined

@@ -1,6 +1,7 @@
 /** The one file that builds the real things and passes them on. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId } from '@holdfast/core'
@@ -10,10 +11,12 @@ import { findEngine } from './binary/find.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
+import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
 import { bootId, readProcess } from './proc.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
+import type { DemoDoor } from './server/demo-door.ts'
 import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
 import type { Home } from './store/home.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
@@ -45,6 +48,8 @@ export interface StartOptions {
   readonly on?: string
   /** Undefined: the default port, or another where that is in use. */
   readonly port?: number | undefined
+  /** The demonstration that its server shows; asked at each request. Default: none. */
+  readonly demo?: () => DemoDoor | undefined
 }
 
 /** Starts the controller of a home in this process. Refuses a home that another one keeps. */
@@ -67,6 +72,18 @@ export async function startController({ home, progress, acts, on, port }: StartO
     }),
     ownedDirectives: (deployment) => controller.ownedDirectives(deployment),
   })
+  const faults = new LocalFaults({
+    clock: systemClock,
+    home: home.path,
+    directory: join(home.agent, 'faults'),
+    nodeDir: (deployment, node) => home.node(deployment, node),
+    enter: (envelope) => host.enter(envelope),
+    binary: (deployment) => controller.binaryOf(deployment),
+    secrets: (deployment) => {
+      const { admin = '', app: application = '' } = store.load(deployment)?.secrets ?? {}
+      return { [engineUsers.admin]: admin, [engineUsers.app]: application }
+    },
+  })
   const controller = new Controller({
     id,
     home,
@@ -75,6 +92,7 @@ export async function startController({ home, progress, acts, on, port }: StartO
     clock: systemClock,
     log,
     hosts: new Map([[host.id, host]]),
+    faults,
     enginesFor: (credentials) => new ValkeyEngines(systemClock, credentials),
     findBinary: (spec) => findEngine(spec.engine, { home: home.path, path: process.env['PATH'] ?? '', progress }),
     openFilesMax: openFilesMax(),

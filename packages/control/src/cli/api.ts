@@ -1,4 +1,4 @@
-import type { ErrorCode, HoldfastEvent, SpecText, Status } from '@holdfast/core'
+import type { ErrorCode, FaultPreview, FaultSeen, FaultWish, HoldfastEvent, SpecText, Status } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type { Applied, PlanPreview } from '../server/platform.ts'
 
@@ -57,6 +57,28 @@ export class Api {
   events(name: string, limit: number): Promise<HoldfastEvent[]> {
     const query = `deployment=${encodeURIComponent(name)}&limit=${limit}`
     return this.#ask<{ events: HoldfastEvent[] }>('GET', `/events?${query}`).then(({ events }) => events)
+  }
+
+  /** What a fault would do now, and what stands against it; does nothing. */
+  previewFault(name: string, wish: FaultWish): Promise<FaultPreview> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/preview`, wish)
+  }
+
+  /** Answers once the fault is there. Throws REFUSED_DRILL with what stands against it. */
+  injectFault(name: string, wish: FaultWish): Promise<FaultSeen> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults`, wish)
+  }
+
+  /** The faults that last and the latest of those that are over, the newest first. */
+  faults(name: string): Promise<FaultSeen[]> {
+    return this.#ask<{ faults: FaultSeen[] }>('GET', `/deployments/${encodeURIComponent(name)}/faults`).then(
+      ({ faults }) => faults,
+    )
+  }
+
+  /** Heals it before its own timer does; answers once that is done. */
+  healFault(name: string, id: string): Promise<FaultSeen> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
   }
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {

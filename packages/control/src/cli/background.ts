@@ -1,11 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { ErrorCode } from '@holdfast/core'
 import { errorTable, HoldfastError } from '@holdfast/core'
+import { spawnServe } from '../serve-process.ts'
 import { onDisk } from '../store/disk-error.ts'
 import type { Api } from './api.ts'
 import { runningApi } from './connect.ts'
@@ -21,32 +17,18 @@ export interface Background {
 
 /** Starts a controller that outlives this command and its terminal, and waits until it answers. */
 export async function startInBackground(context: Context, port: number | undefined): Promise<Background> {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url))
-  // A file and not a pipe: nobody reads the pipe once this command is over, and writing to it would end the controller.
-  const talkPath = join(context.home.path, 'controller.err')
-  const talk = onDisk(talkPath, () => openSync(talkPath, 'w', 0o600))
-  const child = spawn(process.execPath, [main, 'serve', ...(port === undefined ? [] : ['--port', String(port)])], {
-    detached: true,
-    stdio: ['ignore', 'ignore', talk],
-    env: { ...process.env, HOLDFAST_HOME: context.home.path },
-  })
-  closeSync(talk)
-  const gone = once(child, 'exit')
-  const end = async (): Promise<void> => {
-    child.ref()
-    if (child.kill('SIGTERM')) await gone
-  }
+  const serve = onDisk(context.home.path, () => spawnServe(context.home.path, port))
   const deadline = performance.now() + startWithinMs
   for (;;) {
     const api = runningApi(context)
     if (api !== undefined) {
-      child.unref()
-      return { api, end }
+      serve.letGo()
+      return { api, end: () => serve.end() }
     }
-    if (child.exitCode !== null || child.signalCode !== null) throw notStarted(readFileSync(talkPath, 'utf8'))
+    if (serve.hasEnded()) throw notStarted(serve.said())
     if (performance.now() > deadline) {
-      await end()
-      throw notStarted(readFileSync(talkPath, 'utf8'))
+      await serve.end()
+      throw notStarted(serve.said())
     }
     await delay(50)
   }

@@ -15,7 +15,6 @@ import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
 import { busPortOf, HoldfastError, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
-import { readProcess } from '../proc.ts'
 
 export interface StartRequest {
   readonly binary: EngineBinary
@@ -72,12 +71,6 @@ export function removeNode(nodeDir: string): void {
   rmSync(nodeDir, { recursive: true, force: true })
   const deployment = dirname(nodeDir)
   if (existsSync(deployment) && readdirSync(deployment).length === 0) rmdirSync(deployment)
-}
-
-/** SIGKILL to exactly this process: a pid may have been given to somebody else since. */
-export function killExactly(pid: number, startTime: number): void {
-  if (readProcess(pid)?.startTime !== startTime) return
-  process.kill(pid, 'SIGKILL')
 }
 
 /** The engine's last words, without time stamps and banners: what a person needs to mend it. */

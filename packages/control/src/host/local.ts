@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
-import type { Action, AgentNodeSeen, Envelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
+import type { Action, AgentNodeSeen, Envelope, FaultEnvelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
 import { admit, HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
-import { processesIn, readProcess } from '../proc.ts'
+import { processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
 import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
-import { killExactly, removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
@@ -65,16 +65,25 @@ export class LocalHost implements HostPort {
   }
 
   async act(envelope: Envelope): Promise<void> {
-    const { deployment, controllerEpoch, action } = envelope
-    // Asked again before every command of an action: a process may be paused between any two of them.
-    const gate = (): void => admit(envelope, this.#memory.epoch(deployment), this.now())
-    gate()
-    this.#memory.obey(deployment, controllerEpoch)
+    const { deployment, action } = envelope
+    const gate = this.enter(envelope)
     const engine = this.#engines.get(`${deployment}/${action.node}`)
     if (engine === undefined) {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
     }
     await engine.act(action, gate)
+  }
+
+  /**
+   * Obeys the epoch of an order from now on, or refuses the order. Answers the gate that is asked again before every
+   * command of it: a process may be paused between any two of them.
+   */
+  enter(envelope: Envelope | FaultEnvelope): () => void {
+    const { deployment, controllerEpoch } = envelope
+    const gate = (): void => admit(envelope, this.#memory.epoch(deployment), this.now())
+    gate()
+    this.#memory.obey(deployment, controllerEpoch)
+    return gate
   }
 
   /** Lets go of the engines: they run on. */
@@ -349,7 +358,7 @@ class LocalEngine {
   #fence(pid: number, startTime: number): void {
     this.#node().fencedAt = this.#options.clock.now()
     this.#memory.save(this.deployment, true)
-    killExactly(pid, startTime)
+    signalExactly({ pid, startTime }, 'SIGKILL')
   }
 
   #noticeExit(pid: number): void {

@@ -1,5 +1,9 @@
 import {
   type EventDraft,
+  type FaultPreview,
+  type FaultSeen,
+  type FaultWish,
+  faultTable,
   HoldfastError,
   type HoldfastEvent,
   parseSpec,
@@ -53,6 +57,8 @@ class MemoryHistory implements History {
 export class MemoryPlatform implements Platform {
   readonly events = new MemoryHistory()
   readonly wanted: { name: string; wanted: string; options: WantedOptions; actor: string }[] = []
+  readonly injected: { wish: FaultWish; actor: string }[] = []
+  readonly #faults: FaultSeen[] = []
   readonly #specs = new Map<string, { spec: SpecText; revision: number }>()
   readonly #statuses = new Map<string, Status>()
   readonly #listeners = new Set<(status: Status) => void>()
@@ -111,6 +117,32 @@ export class MemoryPlatform implements Platform {
   onStatus(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  previewFault(name: string, wish: FaultWish): FaultPreview {
+    const { costs, heals } = faultTable[wish.fault]
+    const met = wish.onProduction === name
+    return { order: null, preconditions: [{ met, because: `${name} is not labelled for drills` }], costs, heals }
+  }
+
+  async injectFault(name: string, wish: FaultWish, actor: string): Promise<FaultSeen> {
+    if (wish.onProduction !== name) throw new HoldfastError('REFUSED_DRILL', `${name} is not labelled for drills`)
+    this.injected.push({ wish, actor })
+    const id = `f-${this.injected.length}`
+    const times = { injectedAt: 1_750_000_000_000, healsAt: 1_750_000_020_000, healedAt: null, trouble: null }
+    const fault = { id, deployment: name, fault: wish.fault, because: wish.fault, targets: ['node-1'], ...times }
+    this.#faults.unshift(fault)
+    return fault
+  }
+
+  async healFault(name: string, id: string): Promise<FaultSeen> {
+    const fault = this.#faults.find((one) => one.deployment === name && one.id === id)
+    if (fault === undefined) throw new HoldfastError('NOT_FOUND', `there is no fault ${id}`)
+    return { ...fault, healedAt: fault.injectedAt + 1000 }
+  }
+
+  faults(name: string): readonly FaultSeen[] {
+    return this.#faults.filter(({ deployment }) => deployment === name)
   }
 
   credentials(name: string): { user: string; password: string } | undefined {

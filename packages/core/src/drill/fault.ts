@@ -161,6 +161,15 @@ export interface FaultOrder {
   readonly because: string
 }
 
+/** How a fault reaches an agent: by the same rules as every action (SAFETY: epoch and deadline). */
+export interface FaultEnvelope {
+  readonly deployment: string
+  readonly controllerEpoch: number
+  /** By the agent's own clock, as it reported it: ms. */
+  readonly notAfter: number
+  readonly order: FaultOrder
+}
+
 /** A fault that was injected, as the API tells it. Times are the wall clock's, ms since 1970. */
 export interface FaultSeen {
   readonly id: string

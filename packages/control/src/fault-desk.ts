@@ -1,0 +1,216 @@
+/**
+ * Faults, as the controller keeps them: aimed at what it sees, ordered from the agent under its epoch, and told in the
+ * event log, when they begin and when they are over. It also heals what a killed keeper has left behind.
+ */
+import { randomBytes } from 'node:crypto'
+import type { FaultPreview, FaultSeen, FaultWish, Spec, Status } from '@holdfast/core'
+import { faultTable, formatDuration, HoldfastError, previewFault } from '@holdfast/core'
+import type { Clock } from './clock.ts'
+import type { FaultHost, SceneKnown } from './host/faults/fault-host.ts'
+import type { Log } from './log.ts'
+import { readController } from './store/controller-file.ts'
+import { readDrillLock } from './store/drill-lock.ts'
+import type { Home } from './store/home.ts'
+import type { History } from './store/store.ts'
+
+/** How often it looks whether a fault is over. */
+const lookEveryMs = 500
+/** What was seen is older by then. Longer than for an action: the fault has a process to start. */
+const injectWithinMs = 10_000
+/** Leftovers that would not heal are tried again, and not all the time. */
+const healAgainMs = 5000
+/** What ended longer ago is no news to a controller that has just started. */
+const newsMs = 600_000
+
+export interface FaultDeskOptions {
+  readonly controllerId: string
+  readonly home: Home
+  readonly history: History
+  readonly clock: Clock
+  readonly log: Log
+  readonly faults: FaultHost
+  readonly names: () => string[]
+  readonly status: (name: string) => Status | undefined
+  readonly spec: (name: string) => Spec
+}
+
+interface News {
+  /** By which it is known whether it was told. */
+  readonly what: string
+  /** Wall clock, ms since 1970: when it happened. */
+  readonly at: number
+  readonly because: string
+}
+
+export class FaultDesk {
+  readonly #options: FaultDeskOptions
+  /** Deployments of which a fault is just being injected. */
+  readonly #injecting = new Set<string>()
+  /** Sentences that are in the log already: a fault's id, and `id healed`. By deployment, read from the log at first. */
+  readonly #told = new Map<string, Set<string>>()
+  readonly #healTriedAt = new Map<string, number>()
+  #timer: NodeJS.Timeout | undefined
+  #looking = Promise.resolve()
+
+  constructor(options: FaultDeskOptions) {
+    this.#options = options
+  }
+
+  /** Begins to look after the faults of this home. */
+  run(): void {
+    this.#timer = setInterval(() => {
+      this.#looking = this.#looking.then(() => this.look())
+    }, lookEveryMs)
+    this.#timer.unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#looking
+  }
+
+  preview(name: string, wish: FaultWish): FaultPreview {
+    const { clock, faults, home, spec } = this.#options
+    const status = this.#statusOf(name)
+    return previewFault({
+      wish,
+      status,
+      spec: spec(name),
+      underway: faults.seen(name).find(({ healedAt }) => healedAt === null) ?? null,
+      lock: readDrillLock(home, name) ?? null,
+      machine: faults.machine(name, this.#known(status)),
+      id: `f-${randomBytes(4).toString('hex')}`,
+      pick: 0,
+      now: clock.wall(),
+    })
+  }
+
+  async inject(name: string, wish: FaultWish, actor: string): Promise<FaultSeen> {
+    const { faults } = this.#options
+    const { order, preconditions } = this.preview(name, wish)
+    const unmet = preconditions.filter(({ met }) => !met).map(({ because }) => because)
+    if (this.#injecting.has(name)) unmet.push('another fault is just being injected: wait until it is there')
+    if (order === null || unmet.length > 0) {
+      throw new HoldfastError('REFUSED_DRILL', `no ${wish.fault} on ${name}: ${unmet.join('; ')}`, { name, unmet })
+    }
+    const status = this.#statusOf(name)
+    const controllerEpoch = status.controller.epoch
+    this.#injecting.add(name)
+    try {
+      const envelope = { deployment: name, controllerEpoch, notAfter: faults.now() + injectWithinMs, order }
+      const fault = await faults.inject(envelope, this.#known(status))
+      this.#tellBegun(fault, actor)
+      return fault
+    } finally {
+      this.#injecting.delete(name)
+    }
+  }
+
+  async heal(name: string, id: string, actor: string): Promise<FaultSeen> {
+    const fault = await this.#options.faults.heal(name, id)
+    if (fault.healedAt === null) {
+      throw new HoldfastError('DRILL_FAILED', `not healed: ${fault.because}: ${fault.trouble ?? 'it goes on'}`, {
+        name,
+        id,
+        trouble: fault.trouble,
+      })
+    }
+    this.#tellHealed(fault, actor)
+    return fault
+  }
+
+  seen(name: string): readonly FaultSeen[] {
+    return this.#options.faults.seen(name)
+  }
+
+  /** Tells what has become of the faults, also of those that healed while no controller was there, and heals leftovers. */
+  async look(): Promise<void> {
+    for (const name of this.#options.names()) {
+      if (this.#options.status(name)?.controller.lease !== 'held') continue
+      try {
+        await this.#healLeftovers(name)
+        for (const fault of this.#options.faults.seen(name)) {
+          this.#tellBegun(fault)
+          if (fault.healedAt !== null) this.#tellHealed(fault)
+        }
+      } catch (error) {
+        this.#options.log.error({ deployment: name, err: error }, 'faults not looked after')
+      }
+    }
+  }
+
+  async #healLeftovers(name: string): Promise<void> {
+    const { clock, faults, log } = this.#options
+    for (const id of faults.leftOver(name)) {
+      if (clock.now() - (this.#healTriedAt.get(id) ?? Number.NEGATIVE_INFINITY) < healAgainMs) continue
+      this.#healTriedAt.set(id, clock.now())
+      const { healedAt, trouble } = await faults.heal(name, id)
+      if (healedAt === null) log.warn({ deployment: name, fault: id, trouble }, 'fault not healed yet')
+    }
+  }
+
+  #tellBegun(fault: FaultSeen, actor?: string): void {
+    this.#tell(fault, { what: fault.id, at: fault.injectedAt, because: fault.because }, actor)
+  }
+
+  #tellHealed(fault: FaultSeen, actor?: string): void {
+    // What is over at once has no end of its own: Holdfast mends it, and says so.
+    if (faultTable[fault.fault].forMs === 0 || fault.healedAt === null) return
+    const lasted = formatDuration(fault.healedAt - fault.injectedAt)
+    const because = `healed after ${lasted}: ${fault.because}`
+    this.#tell(fault, { what: `${fault.id} healed`, at: fault.healedAt, because }, actor)
+  }
+
+  /** Once, whoever notices it first. */
+  #tell(fault: FaultSeen, news: News, actor = `controller ${this.#options.controllerId}`): void {
+    const { history, log, status } = this.#options
+    const { what, at, because } = news
+    const { deployment, id, targets } = fault
+    const told = this.#toldOf(deployment)
+    if (told.has(what)) return
+    told.add(what)
+    const epoch = status(deployment)?.controller.epoch ?? 0
+    const subject = targets[0] ?? deployment
+    try {
+      history.append({ epoch, at: Math.round(at), deployment, kind: 'drill', subject, because, cause: id, actor })
+    } catch (error) {
+      log.error({ deployment, because, err: error }, 'event not written')
+    }
+  }
+
+  /** An earlier controller may have told it: what it told is in the log. */
+  #toldOf(name: string): Set<string> {
+    const known = this.#told.get(name)
+    if (known !== undefined) return known
+    const drills = this.#options.history
+      .latest({ deployment: name, limit: 1000 })
+      .filter(({ kind }) => kind === 'drill')
+    const told = new Set(
+      drills.map(({ cause, because }) => (because.startsWith('healed') ? `${cause} healed` : String(cause))),
+    )
+    // A log that is full of other things since then does not make an old fault news.
+    const recently = this.#options.clock.wall() - newsMs
+    for (const { id, healedAt } of this.seen(name)) {
+      if (healedAt !== null && healedAt < recently) told.add(id).add(`${id} healed`)
+    }
+    this.#told.set(name, told)
+    return told
+  }
+
+  #statusOf(name: string): Status {
+    const status = this.#options.status(name)
+    if (status !== undefined) return status
+    throw new HoldfastError('UNREACHABLE_ENGINE', `nobody has looked at ${name} yet: try again in a second`, { name })
+  }
+
+  #known({ nodes }: Status): SceneKnown {
+    const controller = readController(this.#options.home)
+    return {
+      nodes: nodes.map(({ id, shard, host, port }) => ({ id, shard, host, port })),
+      controller:
+        controller === undefined
+          ? null
+          : { pid: controller.pid, startTime: controller.startTime, port: Number(new URL(controller.url).port) },
+    }
+  }
+}

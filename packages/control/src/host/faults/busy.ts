@@ -1,0 +1,66 @@
+/**
+ * A script that reads nothing, writes nothing and does not end: the engine burns CPU and answers nobody, and after five
+ * seconds everybody with BUSY. It carries its own dead man's timer: it ends by itself after as much CPU time as it
+ * should have lasted, whoever was killed meanwhile.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { EngineLink } from '../../engine/link.ts'
+import { isRunning } from '../../proc.ts'
+import { adminLink } from './admin-link.ts'
+import type { FoundTarget } from './fault-file.ts'
+import type { Injury } from './injury.ts'
+
+const script = 'local began = os.clock() while os.clock() - began < tonumber(ARGV[1]) do end return 1'
+const beginWithinMs = 5000
+/** An idle engine answers within this on any machine; one that does not is busy. */
+const silentMs = 300
+
+export const busy: Injury = {
+  inject: async ({ order, scene, secrets }, over) => {
+    for (const target of scene.targets) {
+      const link = adminLink(target, secrets)
+      over.addEventListener('abort', () => link.close())
+      const ended = link.command(['EVAL', script, '0', String(order.forMs / 1000)], null)
+      await Promise.race([
+        untilSilent(target, secrets),
+        ended.then(() => Promise.reject(new Error('the script ended at once'))),
+      ])
+      // Killed in the end, as it should be; nobody waits for its answer.
+      ended.catch(() => {})
+    }
+  },
+  heal: async ({ scene, secrets }) => {
+    for (const target of scene.targets) {
+      if (!isRunning(target)) continue
+      const link = adminLink(target, secrets)
+      try {
+        await endScript(link)
+      } finally {
+        link.close()
+      }
+    }
+  },
+}
+
+async function untilSilent(target: FoundTarget, secrets: Readonly<Record<string, string>>): Promise<void> {
+  const deadline = performance.now() + beginWithinMs
+  while (performance.now() < deadline) {
+    const link = adminLink(target, secrets)
+    const answers = await link.command(['PING'], silentMs).then(
+      () => true,
+      () => false,
+    )
+    link.close()
+    if (!answers) return
+    await delay(20)
+  }
+  throw new Error(`${target.id} went on answering: its script did not run`)
+}
+
+/** Before its first BUSY an engine reads nobody's words, so this may have to be said again. */
+async function endScript(link: EngineLink): Promise<void> {
+  await link.command(['SCRIPT', 'KILL'], 2000).catch((error: unknown) => {
+    if (!(error instanceof Error) || !error.message.includes('NOTBUSY')) throw error
+  })
+  await link.command(['PING'], 2000)
+}

@@ -1,0 +1,114 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
+import type { ProcessId } from '../../proc.ts'
+
+/** A target whose process was found to be the engine of its node, and is known exactly. */
+export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
+
+/** Where a fault happens: what injecting and healing need beside the order. No secrets. */
+export interface FaultScene {
+  readonly home: string
+  readonly deploymentDir: string
+  readonly targets: readonly FoundTarget[]
+  /** Every node of the deployment. */
+  readonly nodes: readonly {
+    readonly id: string
+    readonly shard: string
+    readonly host: string
+    readonly port: number
+  }[]
+  /** The controller that heals, and where its panel listens. */
+  readonly controller: (ProcessId & { readonly port: number }) | null
+  /** The engine's program. */
+  readonly engine: { readonly server: string; readonly env: Readonly<Record<string, string>> }
+}
+
+/** What is written down of a fault before it is injected: enough to heal it without whoever asked for it. */
+export interface FaultRecord {
+  readonly order: FaultOrder
+  readonly scene: FaultScene
+  readonly keeper: ProcessId
+  readonly bootId: string
+  /** Wall clock, ms since 1970. */
+  readonly injectedAt: number
+  readonly healsAt: number
+  readonly healedAt: number | null
+  readonly trouble: string | null
+}
+
+/** What injuries are given. */
+export interface FaultCase {
+  readonly order: FaultOrder
+  readonly scene: FaultScene
+  /** Passwords of the engine's users. */
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+export const faultPath = (directory: string, id: string): string => join(directory, `${id}.json`)
+
+/** A whole record or none, for its owner alone, on disk when this returns. */
+export function writeFault(path: string, record: FaultRecord): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const draft = `${path}.${process.pid}.tmp`
+  const file = openSync(draft, 'w', 0o600)
+  try {
+    writeSync(file, JSON.stringify(record))
+    fsyncSync(file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  } finally {
+    closeSync(file)
+  }
+  renameSync(draft, path)
+}
+
+/** Every fault that is written down, the newest first. */
+export function readFaults(directory: string): FaultRecord[] {
+  return idsIn(directory)
+    .flatMap((id) => readFault(faultPath(directory, id)) ?? [])
+    .sort((a, b) => b.injectedAt - a.injectedAt)
+}
+
+/** Undefined where there is none. */
+export function readFault(path: string): FaultRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as FaultRecord
+  } catch {
+    return undefined
+  }
+}
+
+function idsIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []))
+  } catch {
+    return []
+  }
+}
+
+export function seenFault({ order, injectedAt, healsAt, healedAt, trouble }: FaultRecord): FaultSeen {
+  const { id, deployment, fault, because, targets } = order
+  return {
+    id,
+    deployment,
+    fault,
+    because,
+    targets: targets.map((target) => target.id),
+    injectedAt,
+    healsAt,
+    healedAt,
+    trouble,
+  }
+}

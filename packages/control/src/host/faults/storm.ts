@@ -1,0 +1,68 @@
+import { connect } from 'node:net'
+import { engineUsers } from '@holdfast/core'
+import { adminLink } from './admin-link.ts'
+import type { FaultCase } from './fault-file.ts'
+import type { Injury } from './injury.ts'
+
+const clients = 500
+const signInWithinMs = 20_000
+
+/** Every client is cut off, and a crowd signs in at the same moment and stays. It leaves with the process that it lives in. */
+export const storm: Injury = {
+  inject: async (fault, over) => {
+    const { nodes } = fault.scene
+    const crowd = Array.from({ length: clients }, (_, index) => signIn(nodes[index % nodes.length], fault, over))
+    const [, ...signedIn] = await Promise.all([cutAll(fault), ...crowd])
+    const count = signedIn.filter(Boolean).length
+    if (count < clients / 2) throw new Error(`only ${count} of ${clients} clients could sign in`)
+  },
+  heal: async () => {},
+}
+
+async function cutAll({ scene, secrets }: FaultCase): Promise<void> {
+  await Promise.all(
+    scene.nodes.map(async (node) => {
+      const link = adminLink(node, secrets)
+      try {
+        await link.command(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'], 5000)
+      } finally {
+        link.close()
+      }
+    }),
+  )
+}
+
+/** One plain client. Whether it was let in; it may be cut by its own storm, and comes back, as a client does. */
+async function signIn(
+  node: { host: string; port: number } | undefined,
+  fault: FaultCase,
+  over: AbortSignal,
+): Promise<boolean> {
+  const deadline = performance.now() + signInWithinMs
+  while (node !== undefined && !over.aborted && performance.now() < deadline) {
+    if (await knock(node, fault.secrets[engineUsers.app] ?? '', over)) return true
+  }
+  return false
+}
+
+function knock({ host, port }: { host: string; port: number }, password: string, over: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    let heard = ''
+    const leave = () => socket.destroy()
+    over.addEventListener('abort', leave, { once: true })
+    socket.setTimeout(signInWithinMs, leave)
+    socket.on('data', (part) => {
+      heard += part.toString()
+      if (!heard.includes('+PONG')) return
+      socket.setTimeout(0)
+      resolve(true)
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      over.removeEventListener('abort', leave)
+      resolve(false)
+    })
+    socket.write(`AUTH ${engineUsers.app} ${password}\r\nPING\r\n`)
+  })
+}

@@ -1,0 +1,287 @@
+/**
+ * On whom a fault would fall, and whether it may. Decided here, from what was seen; nothing is done. A fault is ordered
+ * only where every precondition is met, and each says what was found, so that a refusal can be acted upon.
+ */
+import type { Spec } from '../spec.ts'
+import type { NodeStatus, ShardStatus, Status } from '../status.ts'
+import { formatBytes, formatDuration } from '../units.ts'
+import type { FaultOrder, FaultPreview, FaultSeen, FaultTarget, FaultWish, Precondition } from './fault.ts'
+import { faultTable } from './fault.ts'
+
+/** What the machine allows, as its agent found it. */
+export interface MachineSeen {
+  /** The nodes' directories are on a file system that may be filled up. */
+  readonly disk: Precondition
+  /** Writes to disk can be throttled. */
+  readonly throttle: Precondition
+  /** The controller is a process that may be killed, and started again. */
+  readonly controller: Precondition
+}
+
+export interface AimInput {
+  readonly wish: FaultWish
+  readonly status: Status
+  readonly spec: Spec
+  /** The fault of this deployment that lasts; null: none. */
+  readonly underway: FaultSeen | null
+  /** The drill that has this deployment to itself; null: none. `since` is wall clock, ms since 1970. */
+  readonly lock: { readonly id: string; readonly since: number } | null
+  readonly machine: MachineSeen
+  /** The id of the fault, if it is ordered. */
+  readonly id: string
+  /** Which shard in sync is hit first where several could be: any whole number, 0 is the first. */
+  readonly pick: number
+  /** Wall clock, ms since 1970: for the sentences. */
+  readonly now: number
+}
+
+/** A drill is over in minutes: whatever lasts longer is an outage that somebody arranged. */
+export const faultMsMax = 600_000
+const faultMsMin = 100
+/** Above this, filling a node up takes longer than a fault may take to begin. */
+const fillBytesMax = 2 * 1024 ** 3
+
+export function previewFault(input: AimInput): FaultPreview {
+  const { wish, status, id } = input
+  const { forMs: usualMs, costs, heals } = faultTable[wish.fault]
+  const forMs = usualMs === 0 ? 0 : (wish.forMs ?? usualMs)
+  const aimed = aim(input)
+  const preconditions = [
+    isLabelled(input),
+    isReady(status),
+    ...aimed.problems,
+    ...areInSync(aimed.targets, status),
+    holdsLease(status),
+    isAlone(input),
+    isUnlocked(input),
+    lasts(forMs),
+    ...machineAllows(input, aimed.targets),
+  ]
+  const isAllowed = preconditions.every(({ met }) => met)
+  const targets = aimed.targets.flatMap(asTarget)
+  const because = describeFault(wish.fault, targets, forMs)
+  const order: FaultOrder = { id, deployment: status.name, fault: wish.fault, forMs, targets, because }
+  return { order: isAllowed ? order : null, preconditions, costs, heals }
+}
+
+interface Aimed {
+  readonly targets: readonly NodeStatus[]
+  /** What was found of the targets themselves; each that is not met stands against the fault. */
+  readonly problems: readonly Precondition[]
+}
+
+function aim(input: AimInput): Aimed {
+  const { wish, status } = input
+  const kind = faultTable[wish.fault].aim
+  switch (kind) {
+    case 'a primary':
+      return chosen(choose(primariesOf(status), input), 1, input)
+    case 'two primaries':
+      return chosen(choose(primariesOf(status), input), 2, input)
+    case 'a replica':
+      return chosen(choose(replicasOf(status), input), 1, input)
+    case 'all nodes':
+      return { targets: status.nodes, problems: [...everywhere(wish), ...missingPids(status.nodes)] }
+    case 'all clients':
+      return { targets: [], problems: everywhere(wish) }
+    case 'the controller':
+      return { targets: [], problems: everywhere(wish) }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** The node that was named first, then those of shards that are in sync, from the picked one on. */
+function choose(fitting: readonly NodeStatus[], { wish, status, pick }: AimInput): NodeStatus[] {
+  const inSync = fitting.filter(({ shard }) => shardTrouble(shard, status) === null)
+  const from = inSync.length === 0 ? 0 : ((pick % inSync.length) + inSync.length) % inSync.length
+  const turned = [...inSync.slice(from), ...inSync.slice(0, from)]
+  if (wish.node === null) return onePerShard(turned)
+  const named = fitting.filter(({ id }) => id === wish.node)
+  return named.length === 0 ? [] : onePerShard([...named, ...turned])
+}
+
+const onePerShard = (nodes: readonly NodeStatus[]): NodeStatus[] =>
+  nodes.filter((node, index) => nodes.findIndex(({ shard }) => shard === node.shard) === index)
+
+function chosen(candidates: readonly NodeStatus[], count: number, { wish, status }: AimInput): Aimed {
+  const targets = candidates.slice(0, count)
+  if (targets.length === count) return { targets, problems: missingPids(targets) }
+  return { targets: [], problems: [{ met: false, because: nobodyFits(wish, status) }] }
+}
+
+function nobodyFits({ fault, node }: FaultWish, status: Status): string {
+  const { aim: kind } = faultTable[fault]
+  const known = status.nodes.find(({ id }) => id === node)
+  if (node !== null && known === undefined) {
+    return `${status.name} has no node ${node.slice(0, 40)}: it has ${status.nodes.map(({ id }) => id).join(', ')}`
+  }
+  const isNamedWrong =
+    known !== undefined && !kind.endsWith(known.role) && !(kind === 'two primaries' && known.role === 'primary')
+  if (isNamedWrong)
+    return `${known.id} is ${articleOf(known.role)}: ${fault} falls on ${kind}, name another node or none`
+  return `${fault} needs ${kind} in sync, and there is none: wait until "holdfast status ${status.name}" says ready`
+}
+
+const articleOf = (role: NodeStatus['role']): string => (role === 'unknown' ? 'of no known role' : `a ${role}`)
+
+/** The nodes that own slots now, in the order of their shards. */
+const primariesOf = (status: Status): NodeStatus[] =>
+  status.shards.flatMap(({ primary }) => status.nodes.filter(({ id, role }) => id === primary && role === 'primary'))
+
+const replicasOf = (status: Status): NodeStatus[] =>
+  status.shards.flatMap(({ replicas }) =>
+    status.nodes.filter(({ id, role }) => replicas.includes(id) && role === 'replica'),
+  )
+
+const everywhere = ({ fault, node }: FaultWish): Precondition[] =>
+  node === null ? [] : [{ met: false, because: `${fault} falls on ${faultTable[fault].aim}: name no node with it` }]
+
+const missingPids = (nodes: readonly NodeStatus[]): Precondition[] =>
+  nodes
+    .filter(({ pid }) => pid === null)
+    .map(({ id }) => ({ met: false, because: `no process of ${id} is known: wait until it runs` }))
+
+function isLabelled({ wish, status, spec }: AimInput): Precondition {
+  if (spec.drills) return { met: true, because: `${status.name} is labelled for drills` }
+  if (wish.onProduction === status.name) {
+    return { met: true, because: `${status.name} is not labelled for drills, and was named for this one` }
+  }
+  return {
+    met: false,
+    because: `${status.name} is not labelled for drills: set "drills: yes" in its spec, or say --yes-on-production ${status.name}`,
+  }
+}
+
+function isReady({ name, wanted, ready, because }: Status): Precondition {
+  if (wanted === 'down') return { met: false, because: `${name} shall be down: bring it up with "holdfast up ${name}"` }
+  if (ready === 'yes') return { met: true, because: `${name} is ready: ${because}` }
+  return { met: false, because: `${name} is not ready (${because}): wait until it is` }
+}
+
+/** Every shard that is touched has all its copies, so that what a fault costs is what the fault costs. */
+function areInSync(targets: readonly NodeStatus[], status: Status): Precondition[] {
+  const touched = [...new Set(targets.map(({ shard }) => shard))]
+  return touched.map((shard) => {
+    const trouble = shardTrouble(shard, status)
+    if (trouble !== null) return { met: false, because: `${trouble}: wait until ${shard} is in sync` }
+    const copies = status.nodes.filter((node) => node.shard === shard).length
+    return copies === 1
+      ? { met: true, because: `${shard} has no second copy: it is away until its only process is there again` }
+      : { met: true, because: `${shard} has ${copies} copies in sync` }
+  })
+}
+
+function shardTrouble(id: string, status: Status): string | null {
+  const shard = status.shards.find((one): one is ShardStatus => one.id === id)
+  if (shard === undefined || shard.primary === null) return `${id} has no primary`
+  const members = status.nodes.filter((node) => node.shard === id)
+  const ill = members.find(({ state }) => state !== 'ok')
+  if (ill !== undefined) return `${ill.id} is ${ill.state}`
+  const cut = members.find((node) => node.id !== shard.primary && node.link !== 'up')
+  return cut === undefined ? null : `${cut.id} is not in sync with ${shard.primary}`
+}
+
+function holdsLease({ name, controller }: Status): Precondition {
+  if (controller.lease === 'held')
+    return { met: true, because: `a controller heals ${name}, in epoch ${controller.epoch}` }
+  return {
+    met: false,
+    because:
+      controller.lease === 'lost'
+        ? `another controller (${controller.id}) keeps ${name}: ask that one`
+        : `no controller heals ${name}: start one with "holdfast serve"`,
+  }
+}
+
+function isAlone({ underway, status, now }: AimInput): Precondition {
+  if (underway === null) return { met: true, because: 'no other fault lasts' }
+  const { id, because, injectedAt } = underway
+  return {
+    met: false,
+    because: `a fault lasts since ${formatDuration(now - injectedAt)}: ${because}. Wait, or stop it: "holdfast drill ${status.name} --stop" (${id})`,
+  }
+}
+
+function isUnlocked({ wish, lock, status, now }: AimInput): Precondition {
+  if (lock === null) return { met: true, because: 'no other drill runs' }
+  if (lock.id === wish.drill) return { met: true, because: `it is part of drill ${lock.id}` }
+  return {
+    met: false,
+    because: `drill ${lock.id} has ${status.name} to itself since ${formatDuration(now - lock.since)}: wait until it is over, or end it`,
+  }
+}
+
+function lasts(forMs: number): Precondition {
+  if (forMs === 0) return { met: true, because: 'it is over at once' }
+  if (Number.isFinite(forMs) && forMs >= faultMsMin && forMs <= faultMsMax) {
+    return { met: true, because: `it heals by itself after ${formatDuration(forMs)}` }
+  }
+  const limits = `${formatDuration(faultMsMin)} to ${formatDuration(faultMsMax)}`
+  return { met: false, because: `a fault lasts ${limits}, not ${formatDuration(forMs)}` }
+}
+
+function machineAllows({ wish, machine }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
+  switch (wish.fault) {
+    case 'disk-full':
+      return [machine.disk]
+    case 'slow-disk':
+      return [machine.throttle]
+    case 'memory-full':
+      return targets.map(canBeFilled)
+    case 'kill-controller':
+    case 'unattended':
+      return [machine.controller]
+    default:
+      return []
+  }
+}
+
+function canBeFilled({ id, memoryMaxBytes }: NodeStatus): Precondition {
+  if (memoryMaxBytes === null || memoryMaxBytes === 0) {
+    return { met: false, because: `the maxmemory of ${id} is not known, so nobody knows when it is full` }
+  }
+  const size = formatBytes(memoryMaxBytes)
+  if (memoryMaxBytes <= fillBytesMax) return { met: true, because: `${id} holds ${size} and can be filled` }
+  return {
+    met: false,
+    because: `${id} holds ${size}: only up to ${formatBytes(fillBytesMax)} can be filled within a drill`,
+  }
+}
+
+const asTarget = ({ id, shard, role, host, port, pid }: NodeStatus): FaultTarget[] =>
+  pid === null ? [] : [{ id, shard, role, host, port, pid }]
+
+/** The sentence for the event log: what, on whom, for how long. */
+function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[], forMs: number): string {
+  const all = targets.map(({ id, role, shard }) => `${id} (${role} of ${shard})`).join(' and ')
+  const whom = targets.length > 2 ? `all ${targets.length} nodes` : all
+  const lasting = `, for ${formatDuration(forMs)}`
+  switch (fault) {
+    case 'kill-primary':
+    case 'kill-replica':
+    case 'kill-two':
+    case 'kill-all':
+      return `SIGKILL to ${whom}`
+    case 'freeze':
+      return `SIGSTOP to ${whom}${lasting}`
+    case 'busy':
+      return `a script that does not end on ${whom}${lasting}`
+    case 'bounce':
+      return `SIGKILL to ${whom}, and somebody else starts it again without its data`
+    case 'memory-full':
+      return `${whom} is filled up to its maxmemory${lasting}`
+    case 'disk-full':
+      return `the file system of ${whom} is filled to the last block${lasting}`
+    case 'slow-disk':
+      return `the writes of ${whom} to disk are throttled${lasting}`
+    case 'kill-controller':
+      return `SIGKILL to the controller, nobody heals${lasting}`
+    case 'unattended':
+      return `SIGKILL to the controller and to ${whom}, nobody heals${lasting}`
+    case 'storm':
+      return `every client is cut off, and 500 more connect at once${lasting}`
+    default:
+      return fault satisfies never
+  }
+}
