@@ -1,0 +1,126 @@
+/**
+ * What may be expected of a deployment under each fault, and why: the only place where a drill's verdict takes its
+ * figures from. Where nothing can be promised, the reason is all there is.
+ */
+import type { Spec } from '../spec.ts'
+import { formatBytes, formatDuration } from '../units.ts'
+import type { FaultName } from './fault.ts'
+import type { ClientKind } from './operation.ts'
+
+export type PromisingSpec = Pick<
+  Spec,
+  'replicasPerShard' | 'persistence' | 'timeouts' | 'failover' | 'memory' | 'use' | 'durability'
+>
+
+/** Which acknowledged writes may be lost: none, those of the last moments before the fault, or any. */
+export interface LossBound {
+  readonly may: 'none' | 'the last ones' | 'any'
+  /** With `the last ones`: acknowledged so long before the fault, ms. */
+  readonly withinMs: number
+  readonly because: string
+}
+
+export function lossBound(fault: FaultName, client: ClientKind, spec: PromisingSpec): LossBound {
+  if (fault === 'kill-all') return lossOfAll(spec)
+  if (!takesPrimary(fault)) return none('no primary is taken away')
+  if (client === 'durable') return none('what it calls done, a replica has: one fault does not take both')
+  if (spec.replicasPerShard === 0) return lossOfAll(spec)
+  const { bytes, time } = spec.failover.maxLag
+  return {
+    may: 'the last ones',
+    withinMs: time,
+    because: `replication is asynchronous: what the replica lacked may be lost, at most ${formatDuration(time)} or ${formatBytes(bytes)} of writes (failover.maxLag)`,
+  }
+}
+
+/** While its disk is slow, an engine holds back what it appends, for two seconds at the longest. */
+const heldBackMs = 2000
+
+function lossOfAll({ persistence }: PromisingSpec): LossBound {
+  switch (persistence) {
+    case 'aof':
+    case 'hybrid':
+      return {
+        may: 'the last ones',
+        withinMs: heldBackMs,
+        because: `the files have all but what an engine held back while the disk was slow, at most ${formatDuration(heldBackMs)} of writes (persistence: ${persistence})`,
+      }
+    case 'rdb':
+      return { may: 'any', withinMs: 0, because: 'only what the last snapshot has is kept (persistence: rdb)' }
+    case 'none':
+      return { may: 'any', withinMs: 0, because: 'nothing is kept without a file (persistence: none)' }
+    default:
+      return persistence satisfies never
+  }
+}
+
+const none = (because: string): LossBound => ({ may: 'none', withinMs: 0, because })
+
+/** How long writes may stand still; null: that is not promised, and only told. */
+export interface TimeBound {
+  readonly ms: number | null
+  readonly because: string
+}
+
+/** On a machine that others use too, a pause of this length needs no fault. */
+const noiseMs = 1000
+/** Noticing a death, electing, and the client's way to the new primary; each takes tens of ms. */
+const promotedMs = 1000
+/** Beside its timeouts, what the engines' own vote takes. */
+const votedMs = 3000
+
+export function timeBound(fault: FaultName, client: ClientKind, spec: PromisingSpec, lastedMs: number): TimeBound {
+  if (client === 'durable' && takesCopy(fault) && spec.replicasPerShard < 2) {
+    return untold('with one replica a shard, a durable write waits until the other copy is back')
+  }
+  const { node, frozenAfter } = spec.timeouts
+  if (takesPrimary(fault) && fault !== 'busy' && spec.replicasPerShard === 0) {
+    return untold('without a replica the shard waits for its primary to be started and to load its file')
+  }
+  switch (fault) {
+    case 'kill-primary':
+    case 'kill-two':
+    case 'bounce':
+      return bound(promotedMs, 'the agent sees the process end, and a replica in sync is promoted at once')
+    case 'freeze':
+      return bound(frozenAfter + promotedMs, 'a freeze is proven after timeouts.frozenAfter, then it is as a death')
+    case 'busy':
+      return bound(
+        Math.min(lastedMs, 2 * node + votedMs) + promotedMs,
+        "a busy primary is left alone until the script ends, or the engines' own failover comes first",
+      )
+    case 'unattended':
+      return bound(
+        2 * node + votedMs,
+        "without a controller only the engines' own failover is left: twice timeouts.node and a vote",
+      )
+    case 'kill-replica':
+    case 'kill-controller':
+      return bound(noiseMs, 'no primary is touched; a longer pause is more than noise')
+    case 'storm':
+      return bound(noiseMs, 'the engines live; a client has to connect again, and no more')
+    case 'memory-full':
+      return spec.memory.policy === 'noeviction'
+        ? untold('with memory.policy noeviction a full engine refuses writes, and says so')
+        : bound(noiseMs, 'a full engine evicts and goes on')
+    case 'kill-all':
+      return untold('how long the files take to load depends on their size')
+    case 'disk-full':
+      return untold('an engine refuses writes while its file cannot be written, and says so')
+    case 'slow-disk':
+      return untold('writes wait for the disk')
+    default:
+      return fault satisfies never
+  }
+}
+
+const bound = (ms: number, because: string): TimeBound => ({ ms, because })
+const untold = (because: string): TimeBound => ({ ms: null, because })
+
+/** Somebody else may be primary afterwards. */
+function takesPrimary(fault: FaultName): boolean {
+  return ['kill-primary', 'kill-two', 'kill-all', 'freeze', 'busy', 'bounce', 'unattended'].includes(fault)
+}
+
+/** A shard has one copy less for a while. */
+const takesCopy = (fault: FaultName): boolean => takesPrimary(fault) || fault === 'kill-replica'

@@ -1,0 +1,188 @@
+/**
+ * The verdict: what the spec promises under this fault, each with the reason for its bound, and whether it was kept.
+ * Losses are judged for every client, since an acknowledgement is the engine's word. Times are judged for our own
+ * clients only: how long another client takes to find the new primary is its own.
+ */
+import { formatDuration } from '../units.ts'
+import type { PromisingSpec } from './bounds.ts'
+import { lossBound, timeBound } from './bounds.ts'
+import type { CheckResult, LostWrite } from './check.ts'
+import type { FaultName } from './fault.ts'
+import type { ClientKind } from './operation.ts'
+import { clientKinds, drillClients } from './operation.ts'
+import type { Outage } from './outage.ts'
+
+export interface Promised {
+  /** "Acknowledged writes of durable are kept". */
+  readonly what: string
+  /** Why that much may be expected, and not more. */
+  readonly because: string
+  readonly kept: boolean
+  /** What was found, with the figures. */
+  readonly found: string
+}
+
+export interface PromiseInput {
+  readonly fault: FaultName
+  readonly spec: PromisingSpec
+  /** Wall clock, ms since 1970. */
+  readonly faultAt: number
+  readonly lastedMs: number
+  readonly check: CheckResult
+  readonly outages: readonly Outage[]
+  /** From the heal until it was ready, ms; null: it was not, as long as was waited. */
+  readonly readyAfterMs: number | null
+  readonly waitedMs: number
+  /** What is missing in the record itself, such as a writer that died; null: nothing. */
+  readonly gap: string | null
+}
+
+export interface Verdict {
+  readonly kept: boolean
+  readonly because: string
+}
+
+export function judge(input: PromiseInput): { readonly promises: readonly Promised[]; readonly verdict: Verdict } {
+  const ran = clientKinds.filter((kind) => input.outages.some(({ client }) => client === kind))
+  const promises = [
+    wholeRecord(input),
+    ...ran.map((client) => noLoss(input, client)),
+    ...evictions(input),
+    ...ran.filter((client) => drillClients[client].isOurs).flatMap((client) => timely(input, client)),
+    ...ran.filter((client) => drillClients[client].isOurs).map((client) => truthful(input, client)),
+    equalCopies(input),
+    readyAgain(input),
+  ]
+  const broken = promises.filter(({ kept }) => !kept)
+  const worst = broken.map(({ what, found }) => `${what}: ${found}`).join('; ')
+  const lost = input.check.lost.length
+  const because =
+    broken.length === 0
+      ? `${count(lost, 'lost write')} of ${input.check.acknowledged} acknowledged, and every promise was kept`
+      : worst
+  return { promises, verdict: { kept: broken.length === 0, because } }
+}
+
+/** A record with holes proves nothing, and what was not read is not fine. */
+function wholeRecord({ check, gap }: PromiseInput): Promised {
+  const { acknowledged, unread, contradictions } = check
+  const found = [
+    ...(acknowledged === 0 ? ['no write was acknowledged at all'] : []),
+    ...(unread.length === 0 ? [] : [`${count(unread.length, 'acknowledged key')} could not be read`]),
+    ...(contradictions.length === 0 ? [] : [`${count(contradictions.length, 'key')} written by two operations`]),
+    ...(gap === null ? [] : [gap]),
+  ]
+  return {
+    what: 'every acknowledged write was read back',
+    because: 'what nobody could read is neither kept nor lost',
+    kept: found.length === 0,
+    found: found.length === 0 ? `all ${acknowledged} of them` : found.join(', '),
+  }
+}
+
+function noLoss(input: PromiseInput, client: ClientKind): Promised {
+  const { may, withinMs, because } = lossBound(input.fault, client, input.spec)
+  const lost = input.check.lost.filter(({ operation }) => operation.client === client)
+  const outside = lost.filter((write) => may === 'none' || !isWithin(write, input, withinMs))
+  const acknowledged = input.outages.reduce((sum, one) => (one.client === client ? sum + one.acknowledged : sum), 0)
+  const what = {
+    none: `no acknowledged write of ${client} is lost`,
+    'the last ones': `only the last writes of ${client} before the fault may be lost`,
+    any: `writes of ${client} may be lost`,
+  }[may]
+  return {
+    what,
+    because,
+    kept: may === 'any' || outside.length === 0,
+    found: `${lost.length} of ${acknowledged} lost${lost.length > 0 && may === 'the last ones' ? `, ${outside.length} of them not among the last ${formatDuration(withinMs)}` : ''}`,
+  }
+}
+
+/**
+ * A process goes on for a moment after the order to kill it was given. So the last moment is that of the client's last
+ * acknowledgement before its own gap, where that began at the fault.
+ */
+function isWithin({ operation }: LostWrite, { faultAt, outages }: PromiseInput, withinMs: number): boolean {
+  const own = outages.find(({ client, shard }) => client === operation.client && shard === operation.shard)
+  const gapAt = own?.longestGapAt ?? faultAt
+  const lastAt = gapAt > faultAt && gapAt < faultAt + orderedMs ? gapAt : faultAt
+  return operation.endedAt >= lastAt - withinMs && operation.endedAt <= lastAt
+}
+
+const orderedMs = 1000
+
+function evictions({ check }: PromiseInput): Promised[] {
+  return check.evicted.map(({ shard, missing, evicted, lostAtLeast }) => ({
+    what: `what ${shard} lacks was evicted`,
+    because: 'an evicted key looks like a lost one, so no more may be missing than was evicted (memory.policy)',
+    kept: lostAtLeast === 0,
+    found: `${missing} of the drill's keys are missing, ${evicted} keys were evicted`,
+  }))
+}
+
+/** A call waits so long in the client before it fails. */
+const patienceMs = 5000
+
+function timely({ fault, spec, lastedMs, outages }: PromiseInput, client: ClientKind): Promised[] {
+  const { ms, because } = timeBound(fault, client, spec, lastedMs)
+  if (ms === null) return []
+  const own = outages.filter((outage) => outage.client === client)
+  const worst = own.reduce((a, b) => (b.longestGapMs > a.longestGapMs ? b : a))
+  const unhappy = own.reduce((sum, { failed, indeterminate }) => sum + failed + indeterminate, 0)
+  const inTime: Promised = {
+    what: `${client} writes again within ${formatDuration(ms)}`,
+    because,
+    kept: worst.longestGapMs <= ms,
+    found: `${formatDuration(worst.longestGapMs)} at most, in ${worst.shard}`,
+  }
+  if (ms >= patienceMs) return [inTime]
+  const noError: Promised = {
+    what: `no call of ${client} fails`,
+    because: `a call waits ${formatDuration(patienceMs)} and tries again, which is longer than this may take`,
+    kept: unhappy === 0,
+    found: `${unhappy} failed or were left undecided`,
+  }
+  return [inTime, noError]
+}
+
+function truthful({ check }: PromiseInput, client: ClientKind): Promised {
+  const wrong = check.misjudged.filter((operation) => operation.client === client).length
+  return {
+    what: `what ${client} calls failed was not done`,
+    because: 'a caller must be able to believe it',
+    kept: wrong === 0,
+    found: wrong === 0 ? 'none of them is there' : `${wrong} of them are there`,
+  }
+}
+
+function equalCopies({ check, spec }: PromiseInput): Promised {
+  const { differing, copiesRead } = check
+  const unread = differing.filter(({ at }) => at === 'unread').length
+  const found =
+    differing.length === 0
+      ? `${copiesRead} copies compared, none differs`
+      : `${differing.length - unread} of ${copiesRead} copies differ, ${unread} could not be read`
+  return {
+    what: 'all copies are equal in the end',
+    because: 'a replica that differs would lose data at the next failover',
+    kept: differing.length === 0 && (copiesRead > 0 || spec.replicasPerShard === 0),
+    found: copiesRead === 0 && spec.replicasPerShard > 0 ? 'no copy could be read' : found,
+  }
+}
+
+function readyAgain({ readyAfterMs, waitedMs }: PromiseInput): Promised {
+  return {
+    what: 'the deployment is ready again, with all its copies',
+    because: 'Holdfast mends what a fault has broken',
+    kept: readyAfterMs !== null,
+    found:
+      readyAfterMs === null
+        ? `not within ${formatDuration(waitedMs)} after the fault was healed`
+        : readyAfterMs === 0
+          ? 'it was so when the fault was healed'
+          : `${formatDuration(readyAfterMs)} after the fault was healed`,
+  }
+}
+
+/** "0 lost writes", "1 key". */
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`

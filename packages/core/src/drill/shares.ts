@@ -1,0 +1,52 @@
+/** Whose the time of an outage was: until it was known, until somebody else was primary, until the client wrote again. */
+import type { HoldfastEvent } from '../event.ts'
+import type { ClientKind, DrillOperation } from './operation.ts'
+
+export interface Share {
+  readonly shard: string
+  readonly to: string
+  /** From the fault until the promotion was asked for, ms; null where nobody asked: the engines voted among themselves. */
+  readonly detectionMs: number | null
+  /** From then, or from the fault where nobody asked, until the shard was seen to have a primary. */
+  readonly promotionMs: number
+  /** From then until the first acknowledgement of each client; 0 where it was sooner than the controller saw it. */
+  readonly clientMs: Readonly<Partial<Record<ClientKind, number>>>
+}
+
+export interface ShareInput {
+  readonly faultAt: number
+  /** Who is primary of a shard since the fault, the first change of each. */
+  readonly promoted: readonly { readonly shard: string; readonly to: string }[]
+  readonly events: readonly HoldfastEvent[]
+  readonly operations: readonly DrillOperation[]
+}
+
+export function sharesOf({ faultAt, promoted, events, operations }: ShareInput): Share[] {
+  const since = events.filter(({ at }) => at >= faultAt)
+  return promoted.flatMap(({ shard, to }) => {
+    const seen = since.find(({ kind, subject, because }) => {
+      return kind === 'shard' && subject === shard && because.startsWith(`${to} `)
+    })
+    if (seen === undefined) return []
+    const asked = since.find(({ kind, subject, at }) => kind === 'action' && subject === to && at <= seen.at)
+    return [
+      {
+        shard,
+        to,
+        detectionMs: asked === undefined ? null : asked.at - faultAt,
+        promotionMs: seen.at - (asked?.at ?? faultAt),
+        clientMs: clientShares(operations, shard, asked?.at ?? faultAt, seen.at),
+      },
+    ]
+  })
+}
+
+/** The new primary can answer before the controller has looked again, so the first acknowledgement after the asking counts. */
+function clientShares(operations: readonly DrillOperation[], shard: string, askedAt: number, seenAt: number) {
+  const first: Partial<Record<ClientKind, number>> = {}
+  for (const { client, shard: its, outcome, endedAt } of operations) {
+    if (its !== shard || outcome !== 'ok' || endedAt < askedAt) continue
+    first[client] = Math.min(first[client] ?? Number.POSITIVE_INFINITY, Math.max(0, endedAt - seenAt))
+  }
+  return first
+}

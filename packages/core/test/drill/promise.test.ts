@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import type { FaultName } from '../../src/index.ts'
+import { faultNames, judge, lossBound, parseSpec, timeBound } from '../../src/index.ts'
+import type { JudgedWorld } from '../support/drill.ts'
+import { absent, aWrite, faultAt, judged, writing } from '../support/drill.ts'
+
+const broken = (world: JudgedWorld): string[] =>
+  judge(judged(world))
+    .promises.filter(({ kept }) => !kept)
+    .map(({ what, found }) => `${what}: ${found}`)
+
+const last = (key: string, msBefore: number, client: 'cache' | 'durable' = 'cache') =>
+  aWrite({ key, client, endedAt: faultAt - msBefore })
+
+describe('the verdict', () => {
+  test('is kept where nothing is lost and writing went on in time', () => {
+    const { verdict } = judge(judged({ operations: writing({}, { from: 0, to: 200 }) }))
+    expect(verdict).toEqual({ kept: true, because: '0 lost writes of 281 acknowledged, and every promise was kept' })
+  })
+
+  test('an outage above the bound breaks it, and says which', () => {
+    expect(broken({ operations: writing({}, { from: 0, to: 1300 }) })).toEqual([
+      'cache writes again within 1 s: 1.3 s at most, in shard-1',
+    ])
+  })
+
+  test('the outage of a client that is not ours is told, not judged', () => {
+    expect(broken({ operations: writing({ client: 'ioredis' }, { from: 0, to: 1900 }) })).toEqual([])
+  })
+
+  test('what the replica lacked may be lost after a death, and what it had for longer may not', () => {
+    const operations = [...writing(), last('new', 30), last('old', 1100)]
+    expect(broken({ operations, instead: { new: absent } })).toEqual([])
+    expect(broken({ operations, instead: { new: absent, old: absent } })).toEqual([
+      'only the last writes of cache before the fault may be lost: 2 of 302 lost, 1 of them not among the last 1 s',
+    ])
+  })
+
+  test('what was acknowledged after the fault may not be lost', () => {
+    const operations = [...writing({}, { from: 0, to: 200 }), aWrite({ key: 'late', endedAt: faultAt + 500 })]
+    expect(broken({ operations, instead: { late: absent } })).toHaveLength(1)
+  })
+
+  test('a durable write may never be lost', () => {
+    const operations = [...writing(), last('new', 30, 'durable')]
+    expect(broken({ operations, instead: { new: absent }, spec: { replicasPerShard: 2 } })).toContain(
+      'no acknowledged write of durable is lost: 1 of 1 lost',
+    )
+  })
+
+  test('nothing may be lost where no primary was taken away', () => {
+    const operations = [...writing(), last('new', 30)]
+    expect(broken({ fault: 'kill-replica', operations, instead: { new: absent } })).toEqual([
+      'no acknowledged write of cache is lost: 1 of 301 lost',
+    ])
+  })
+
+  test('all may be lost with every process where there is no file', () => {
+    const operations = writing()
+    const instead = Object.fromEntries(operations.map(({ key }) => [key, absent]))
+    expect(broken({ fault: 'kill-all', operations, instead, spec: { persistence: 'none' } })).toEqual([])
+    expect(broken({ fault: 'kill-all', operations, instead })).not.toEqual([])
+  })
+
+  test('a call of our own client that fails within its patience breaks it', () => {
+    const operations = [...writing(), aWrite({ key: 'f', outcome: 'failed', endedAt: faultAt + 20 })]
+    expect(broken({ operations, instead: { f: absent } })).toEqual([
+      'no call of cache fails: 1 failed or were left undecided',
+    ])
+  })
+
+  test('a client that called failed what is there has told a falsehood', () => {
+    const operations = [...writing(), aWrite({ key: 'f', outcome: 'failed' })]
+    expect(broken({ fault: 'disk-full', operations })).toEqual([
+      'what cache calls failed was not done: 1 of them are there',
+    ])
+  })
+
+  test('a key that nobody read, a writer that died and a record without writes prove nothing', () => {
+    const operations = writing()
+    const unread = { owner: 'unread', replicas: {} } as const
+    expect(broken({ operations, instead: { [operations[0]?.key ?? '']: unread } })[0]).toMatch(
+      /1 acknowledged key could not be read/,
+    )
+    expect(broken({ operations, gap: 'the process that writes ended by itself (SIGKILL)' })[0]).toMatch(
+      /ended by itself/,
+    )
+    expect(broken({ operations: [] })[0]).toMatch(/no write was acknowledged at all/)
+  })
+
+  test('a replica that differs breaks it, and so does one that nobody could read', () => {
+    const operations = writing()
+    const [{ key, value }] = operations as [{ key: string; value: string }]
+    const withCopy = (copy: 'absent' | 'unread') => ({ [key]: { owner: { value }, replicas: { 'node-4': copy } } })
+    expect(broken({ operations, instead: withCopy('absent') })[0]).toMatch(/1 of 300 copies differ/)
+    expect(broken({ operations, instead: withCopy('unread') })[0]).toMatch(/1 could not be read/)
+  })
+
+  test('a deployment that is not ready again breaks it', () => {
+    expect(broken({ operations: writing(), readyAfterMs: null })).toEqual([
+      'the deployment is ready again, with all its copies: not within 90 s after the fault was healed',
+    ])
+  })
+
+  test('evicted keys break nothing, unless more are missing', () => {
+    const operations = writing()
+    const instead = Object.fromEntries(operations.slice(0, 4).map(({ key }) => [key, absent]))
+    const world = { fault: 'memory-full', operations, instead } as const
+    expect(broken({ ...world, evicted: { 'shard-1': 4 } })).toEqual([])
+    expect(broken({ ...world, evicted: { 'shard-1': 3 } })[0]).toMatch(
+      /4 of the drill's keys are missing, 3 keys were evicted/,
+    )
+  })
+})
+
+describe('a bound', () => {
+  const spec = parseSpec({ name: 'it', timeouts: { node: '2s', frozenAfter: '1s' } })
+  const msOf = (fault: FaultName, changes = {}) => timeBound(fault, 'cache', { ...spec, ...changes }, 20_000).ms
+
+  test('follows the timeouts of the spec', () => {
+    expect([msOf('kill-primary'), msOf('kill-two'), msOf('freeze'), msOf('unattended'), msOf('busy')]).toEqual([
+      1000, 1000, 2000, 7000, 8000,
+    ])
+    expect(timeBound('busy', 'cache', spec, 500).ms).toBe(1500)
+  })
+
+  test('is not there without a replica, where the shard waits for its own primary', () => {
+    expect([msOf('kill-primary', { replicasPerShard: 0 }), msOf('storm', { replicasPerShard: 0 })]).toEqual([
+      null,
+      1000,
+    ])
+  })
+
+  test('is not there for durable writes while the only other copy is away', () => {
+    expect(timeBound('kill-replica', 'durable', spec, 0).ms).toBeNull()
+    expect(timeBound('kill-replica', 'durable', { ...spec, replicasPerShard: 2 }, 0).ms).toBe(1000)
+    expect(timeBound('storm', 'durable', spec, 0).ms).toBe(1000)
+  })
+
+  test('has a reason for every fault and client', () => {
+    for (const fault of faultNames) {
+      for (const client of ['cache', 'durable'] as const) {
+        expect(timeBound(fault, client, spec, 1000).because).not.toBe('')
+        expect(lossBound(fault, client, spec).because).not.toBe('')
+      }
+    }
+  })
+
+  test('of what is lost is failover.maxLag, and none for durable writes', () => {
+    expect(lossBound('kill-primary', 'ioredis', spec)).toMatchObject({ may: 'the last ones', withinMs: 1000 })
+    expect(lossBound('kill-primary', 'durable', spec).may).toBe('none')
+    expect(lossBound('kill-all', 'cache', { ...spec, persistence: 'none' }).may).toBe('any')
+  })
+})
