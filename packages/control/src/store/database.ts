@@ -9,8 +9,10 @@ export interface DatabaseOptions {
   readonly synchronous: 'FULL' | 'NORMAL'
   /** How the file looks now; rises with every change of the tables. */
   readonly version: number
-  /** Makes the tables of `version`, where they are not yet. */
+  /** Makes the tables of version 1. */
   readonly schema: string
+  /** What each later version changed, version 2 first. A file goes through all that it has not had yet. Default: none. */
+  readonly changes?: readonly string[]
 }
 
 /** One row. What the tables here hold: texts, numbers and nulls. */
@@ -30,7 +32,7 @@ export class DatabaseFile {
   readonly #db: Database.Database
   readonly #synchronous: DatabaseOptions['synchronous']
 
-  constructor({ path, synchronous, version, schema }: DatabaseOptions) {
+  constructor({ path, synchronous, version, schema, changes = [] }: DatabaseOptions) {
     this.path = path
     this.#synchronous = synchronous
     this.#db = onDisk(path, () => {
@@ -55,7 +57,7 @@ export class DatabaseFile {
       }
       if (found < version) {
         this.transaction(() => {
-          this.#db.exec(schema)
+          for (const step of [schema, ...changes].slice(found, version)) this.#db.exec(step)
           this.#db.exec(`PRAGMA user_version = ${version}`)
         })
       }

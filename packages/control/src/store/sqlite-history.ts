@@ -4,7 +4,8 @@ import type { Row } from './database.ts'
 import { DatabaseFile } from './database.ts'
 import { eventsAtOnce, eventsKept } from './event-limits.ts'
 import type { Home } from './home.ts'
-import type { History } from './store.ts'
+import { ledgerTables, SqliteLedger } from './sqlite-ledger.ts'
+import type { History, LedgerStore } from './store.ts'
 
 const schema = `
   CREATE TABLE events (
@@ -26,12 +27,16 @@ const schema = `
  * its last lines, which is why nothing is ever decided from it.
  */
 export class SqliteHistory implements History {
+  /** What is made of the events is in the same file. */
+  readonly ledger: LedgerStore
   readonly #file: DatabaseFile
   readonly #eventsMax: number
   readonly #listeners = new Set<(event: HoldfastEvent) => void>()
 
   constructor({ home, eventsMax = eventsKept }: { home: Pick<Home, 'history'>; eventsMax?: number }) {
-    this.#file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 1, schema })
+    const tables = { version: 2, schema, changes: [ledgerTables] }
+    this.#file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', ...tables })
+    this.ledger = new SqliteLedger(this.#file)
     this.#eventsMax = eventsMax
   }
 

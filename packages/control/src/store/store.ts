@@ -1,4 +1,4 @@
-import type { Document, EventDraft, HoldfastEvent } from '@holdfast/core'
+import type { Document, EventDraft, Gathering, HoldfastEvent, HourSum, Incident } from '@holdfast/core'
 
 /**
  * Where wanted state lives. Compare-and-set on the document's revision; one lease a deployment, whose epoch rises
@@ -40,4 +40,25 @@ export interface History {
   /** Calls back for each appended event; answers how to stop. */
   subscribe(listener: (event: HoldfastEvent) => void): () => void
   close(): void
+}
+
+/** What is kept of a deployment's ledger: its incidents and its hours for a year, and how far they are gathered. */
+export interface LedgerStore {
+  /** All or nothing: sums are added to what is there, incidents replace those of the same id. */
+  save(deployment: string, entry: LedgerEntry): void
+  /** What was last saved; undefined where nothing was, or another version of Holdfast wrote it. */
+  gathering(deployment: string): Gathering | undefined
+  /** Those that had not ended by then, the newest first. */
+  incidents(deployment: string, since: number): Incident[]
+  /** Of the hours that had not ended by then. */
+  hours(deployment: string, since: number): HourSum[]
+  forget(deployment: string): void
+}
+
+export interface LedgerEntry {
+  readonly gathering: Gathering
+  readonly incidents: readonly Incident[]
+  readonly sums: readonly HourSum[]
+  /** Wall clock, ms since 1970: what ended a year before goes. */
+  readonly now: number
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DatabaseFile } from '../../src/store/database.ts'
 import type { Home } from '../../src/store/home.ts'
 import { SqliteHistory } from '../../src/store/sqlite-history.ts'
-import { anEvent, describeHistory } from './store.contract.ts'
+import { anEvent, codeOf, describeHistory } from './store.contract.ts'
 import { temporaryHome } from './temporary-home.ts'
 
 describeHistory('sqlite', () => {
@@ -29,11 +29,45 @@ describe('the file of the history', () => {
 
   test('an event of a kind that a later version added is still read', () => {
     new SqliteHistory({ home }).close()
-    const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 1, schema: '' })
+    const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 2, schema: '' })
     file.change("INSERT INTO events VALUES (7, 1, 1, 'shop', 'eclipse', 'shop', 'the moon', NULL, 'sky')")
     file.close()
     const history = new SqliteHistory({ home })
     expect(history.latest({}).map((event) => event.because)).toEqual(['the moon'])
     history.close()
   })
+
+  test('a file of version 1 keeps its events and gets the tables of the ledger', () => {
+    const former = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 1, schema: formerSchema })
+    former.change("INSERT INTO events VALUES (41, 1, 7, 'shop', 'turn', 'shop', 'as specified', NULL, 'controller')")
+    former.close()
+    const history = new SqliteHistory({ home })
+    expect(history.latest({})).toMatchObject([{ seq: 41, because: 'as specified' }])
+    expect(history.append(anEvent()).seq).toBe(42)
+    expect(history.ledger.incidents('shop', 0)).toEqual([])
+    history.close()
+    new SqliteHistory({ home }).close()
+  })
+
+  test('an older Holdfast refuses the file instead of misreading it', () => {
+    new SqliteHistory({ home }).close()
+    const open = () => new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 1, schema: formerSchema })
+    expect(codeOf(open)).toBe('HOST_HOME_NEWER')
+  })
 })
+
+/** As version 1 made it, and as it lies on the disks of people. */
+const formerSchema = `
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    epoch INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    deployment TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    because TEXT NOT NULL,
+    cause TEXT,
+    actor TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_of_deployment ON events (deployment, seq);
+`

@@ -105,7 +105,7 @@ export function gather(before: Gathering, clue: Clue): Gathered {
 
 /** The incident that goes on, if one does. One that is only waiting to be over has its end already. */
 export const openIncident = ({ deployment, open }: Gathering): Incident | null =>
-  open === null ? null : incidentOf(deployment, open, open.calmSince)
+  open === null || kindOf(open) === undefined ? null : incidentOf(deployment, open, open.calmSince)
 
 /** An event is a sentence for the timeline; only a loss, a hand-over and a fault are facts by themselves. */
 function hear(before: Gathering, event: HoldfastEvent): Gathering {
