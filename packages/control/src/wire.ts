@@ -53,7 +53,8 @@ export interface StartOptions {
 }
 
 /** Starts the controller of a home in this process. Refuses a home that another one keeps. */
-export async function startController({ home, progress, acts, on, port }: StartOptions): Promise<RunningController> {
+export async function startController(options: StartOptions): Promise<RunningController> {
+  const { home, progress, acts, on, port, demo } = options
   if (acts) refuseSecondController(home)
   const boot = bootId()
   const id = `${process.pid}-${randomUUID().slice(0, 8)}`
@@ -105,6 +106,7 @@ export async function startController({ home, progress, acts, on, port }: StartO
     clock: systemClock,
     panelDir: fileURLToPath(new URL('../public', import.meta.url)),
     log,
+    ...(demo === undefined ? {} : { demo }),
   })
   const url = await listen(app, acts ? port : 0)
   if (acts) {

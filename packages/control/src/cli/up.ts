@@ -1,37 +1,23 @@
 import { existsSync } from 'node:fs'
-import { defaultSpec, formatDuration, HoldfastError, nodeCountOf, parseSpec, urlFor } from '@holdfast/core'
-import { findEngine } from '../binary/find.ts'
-import { adminName, makeAdministrator, savedSpecs, startController } from '../wire.ts'
+import { defaultSpec, parseSpec } from '@holdfast/core'
+import { makeAdministrator, savedSpecs, startController } from '../wire.ts'
 import { Api } from './api.ts'
 import { startInBackground } from './background.ts'
+import type { Errand } from './bring.ts'
+import { announceEngine, bring, bringPatiently } from './bring.ts'
 import { runningApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { Interrupts } from './interrupts.ts'
 import { portOf } from './port.ts'
+import { report, tellPassword } from './report.ts'
 import type { Wish } from './spec.ts'
-import { linesOf, readChecked } from './spec.ts'
-import { isDown, isReadyAt, refuseFailedStarts, until } from './until.ts'
-
-/** What to type: in a clone, npm knows where the program is and the shell does not. */
-const program = process.env['npm_execpath'] === undefined ? 'holdfast' : 'npx holdfast'
-const readyWithinMs = 60_000
-/** What a shell answers for a program that Ctrl-C ended. */
-const interruptedExit = 130
+import { readChecked } from './spec.ts'
+import { interruptedExit, takeDown } from './take-down.ts'
 
 export interface UpOptions {
   readonly detach?: boolean
   readonly port?: string
   readonly acceptDataLoss?: boolean
-}
-
-/** One `up`, as all its steps know it. */
-interface Errand {
-  readonly context: Context
-  readonly wish: Wish
-  /** Whether the wish may differ from what is saved: a file says how it should be, no file means "as it is". */
-  readonly isEdit: boolean
-  readonly acceptDataLoss: boolean
-  readonly startedAt: number
 }
 
 /**
@@ -137,137 +123,4 @@ function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['tex
 async function specsOf(api: Api): Promise<ReadonlyMap<string, Wish['text']>> {
   const names = await api.names()
   return new Map(await Promise.all(names.map(async (name) => [name, (await api.spec(name)).spec] as const)))
-}
-
-async function announceEngine({ home, say }: Context, { spec }: Wish): Promise<void> {
-  const world = { home: home.path, path: process.env['PATH'] ?? '', progress: say }
-  const { flavor, version, source, server } = await findEngine(spec.engine, world)
-  const where = { spec: 'named by the spec', path: 'on the PATH', cache: 'fetched before', fetched: 'fetched now' }
-  say(`engine: ${flavor} ${version}, ${where[source]}: ${server}`)
-}
-
-/** Saves what is wanted, and waits until it is so. */
-async function bring(errand: Errand, api: Api, signal?: AbortSignal): Promise<void> {
-  const { context, wish, isEdit, acceptDataLoss } = errand
-  const { name } = wish.spec
-  const exists = (await api.names()).includes(name)
-  if (!exists) {
-    await api.apply(name, wish.text, 0)
-  } else {
-    if (isEdit) await edit(context, api, wish)
-    await api.setWanted(name, 'up', { acceptDataLoss })
-  }
-  context.say(`bringing up ${name}: ${wish.spec.shards} shards, ${nodeCountOf(wish.spec)} nodes`)
-  const { revision } = await api.spec(name)
-  const waiting = { isThere: isReadyAt(revision), withinMs: readyWithinMs, check: refuseFailedStarts }
-  try {
-    await until(context, api, name, signal === undefined ? waiting : { ...waiting, signal })
-  } catch (error) {
-    throw asFailedStart(error, name, exists)
-  }
-}
-
-async function edit({ say }: Context, api: Api, { text, spec }: Wish): Promise<void> {
-  const preview = await api.plan(text)
-  if (preview.changes.length === 0) return
-  for (const line of linesOf(preview)) say(line)
-  await api.apply(spec.name, text, (await api.spec(spec.name)).revision)
-}
-
-/** The same, with what to do about it: a deployment that never ran is best made anew, another one is worth mending. */
-function asFailedStart(error: unknown, name: string, exists: boolean): unknown {
-  if (!(error instanceof HoldfastError) || error.code !== 'ENGINE_START_FAILED') return error
-  const remedy = exists
-    ? `Mend what it says; Holdfast tries again by itself while a controller runs. See "holdfast status ${name}".`
-    : `${name} is defined and not up: correct the spec, remove this attempt with "holdfast down ${name} --purge", and bring it up again.`
-  return new HoldfastError(error.code, `${error.message}\n${remedy}`, error.facts, error)
-}
-
-/**
- * In the foreground there is a controller that goes on trying: what takes long is said, and waited for. Only a new
- * deployment whose engines refuse to start is given up, since trying again would change nothing.
- */
-async function bringPatiently(errand: Errand, api: Api, signal: AbortSignal): Promise<void> {
-  const { context, wish } = errand
-  const { name } = wish.spec
-  const existed = (await api.names()).includes(name)
-  try {
-    await bring(errand, api, signal)
-  } catch (error) {
-    const isPatience =
-      error instanceof HoldfastError && ['TIMEOUT_NOT_READY', 'ENGINE_START_FAILED'].includes(error.code)
-    if (!isPatience) throw error
-    if (error.code === 'ENGINE_START_FAILED' && !existed) {
-      await api.setWanted(name, 'down')
-      await until(context, api, name, { isThere: isDown, withinMs: readyWithinMs, signal })
-      throw error
-    }
-    context.say(`${error.message}\nStill trying. Press Ctrl-C to stop it.`)
-    const { revision } = await api.spec(name)
-    await until(context, api, name, { isThere: isReadyAt(revision), signal })
-  }
-}
-
-async function report({ context, wish, startedAt }: Errand, api: Api, newPassword: string | undefined): Promise<void> {
-  const { name } = wish.spec
-  const [status, { user, password }] = await Promise.all([api.status(name), api.credentials(name)])
-  const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
-  const url = urlFor('holdfast', { nodes, user, password }, { showSecret: false })
-  const { engine } = status
-  const primary = status.nodes.find(({ role }) => role === 'primary')
-  context.out(
-    [
-      '',
-      `${name} is ready after ${formatDuration(performance.now() - startedAt)}: ${status.because}`,
-      ...(engine === null ? [] : [`  engine   ${engine.flavor} ${engine.version}, ${engine.path}`]),
-      `  panel    ${api.url}`,
-      ...(newPassword === undefined
-        ? [`  sign in  ${adminName}, with the password of the first start ("holdfast password" makes another)`]
-        : [
-            `  sign in  ${adminName} / ${newPassword}`,
-            '           This password is shown once and kept only as a hash.',
-          ]),
-      `  connect  ${url}`,
-      `           ${program} url ${name} --as ioredis --show-secret`,
-      '',
-      'One machine protects from the death of a process, not from the death of the machine.',
-      '',
-      'Try next:',
-      `  ${program} status ${name}`,
-      `  ${program} cli ${name} -- set greeting hello`,
-      `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: ${program} events ${name}`,
-    ].join('\n'),
-  )
-}
-
-/** Stops what the foreground kept up. An impatient second Ctrl-C leaves the engines running, as they are wanted again. */
-async function takeDown(context: Context, api: Api, name: string, interrupts: Interrupts): Promise<number> {
-  const { say } = context
-  const names = await api.names()
-  if (!names.includes(name)) return 0
-  const status = await api.status(name).catch(() => undefined)
-  if (status?.controller.lease === 'lost') {
-    say(`another controller keeps ${name}: leaving it up`)
-    return 0
-  }
-  say(`\nstopping ${name} (Ctrl-C again: leave its engines running)`)
-  await api.setWanted(name, 'down')
-  const stopped = until(context, api, name, { isThere: isDown, withinMs: readyWithinMs }).then(() => true)
-  const isDone = await Promise.race([stopped, interrupts.second().then(() => false)])
-  if (!isDone) {
-    await api.setWanted(name, 'up')
-    say(
-      `engines of ${name} run on and nobody heals them: "holdfast up ${name}" carries on, "holdfast down ${name}" stops them`,
-    )
-    return interruptedExit
-  }
-  say(`${name} is down; its data is kept`)
-  const others = names.filter((other) => other !== name)
-  if (others.length > 0) say(`nobody heals ${others.join(', ')} now: "holdfast serve" does`)
-  return 0
-}
-
-/** Where it could not be told with the rest: it is kept nowhere, so it would be lost. */
-function tellPassword({ say }: Context, newPassword: string | undefined): void {
-  if (newPassword !== undefined) say(`panel sign-in: ${adminName} / ${newPassword} (shown once, kept only as a hash)`)
 }

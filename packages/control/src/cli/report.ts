@@ -1,0 +1,53 @@
+import type { Status } from '@holdfast/core'
+import { formatDuration, urlFor } from '@holdfast/core'
+import { adminName } from '../wire.ts'
+import type { Api } from './api.ts'
+import type { Errand } from './bring.ts'
+import type { Context } from './context.ts'
+
+/** What to type: in a clone, npm knows where the program is and the shell does not. */
+export const program = process.env['npm_execpath'] === undefined ? 'holdfast' : 'npx holdfast'
+
+/** What somebody wants to know of a deployment that has just come up. */
+export async function report(
+  { context, wish, startedAt }: Errand,
+  api: Api,
+  newPassword: string | undefined,
+): Promise<void> {
+  const { name } = wish.spec
+  const [status, { user, password }] = await Promise.all([api.status(name), api.credentials(name)])
+  const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
+  const url = urlFor('holdfast', { nodes, user, password }, { showSecret: false })
+  const primary = status.nodes.find(({ role }) => role === 'primary')
+  context.out(
+    [
+      '',
+      `${name} is ready after ${formatDuration(performance.now() - startedAt)}: ${status.because}`,
+      ...engineLines(status),
+      `  panel    ${api.url}`,
+      ...signInLines(newPassword),
+      `  connect  ${url}`,
+      `           ${program} url ${name} --as ioredis --show-secret`,
+      '',
+      'One machine protects from the death of a process, not from the death of the machine.',
+      '',
+      'Try next:',
+      `  ${program} status ${name}`,
+      `  ${program} cli ${name} -- set greeting hello`,
+      `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: ${program} events ${name}`,
+    ].join('\n'),
+  )
+}
+
+export const engineLines = ({ engine }: Status): string[] =>
+  engine === null ? [] : [`  engine   ${engine.flavor} ${engine.version}, ${engine.path}`]
+
+export const signInLines = (newPassword: string | undefined): string[] =>
+  newPassword === undefined
+    ? [`  sign in  ${adminName}, with the password of the first start ("holdfast password" makes another)`]
+    : [`  sign in  ${adminName} / ${newPassword}`, '           This password is shown once and kept only as a hash.']
+
+/** Where it could not be told with the rest: it is kept nowhere, so it would be lost. */
+export function tellPassword({ say }: Context, newPassword: string | undefined): void {
+  if (newPassword !== undefined) say(`panel sign-in: ${adminName} / ${newPassword} (shown once, kept only as a hash)`)
+}

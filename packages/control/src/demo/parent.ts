@@ -1,0 +1,15 @@
+/** A process of the demonstration, seen from inside: it hears its orders by the channel, and ends when that does. */
+import type { FromLoad, FromShop } from './messages.ts'
+
+/** Calls `hear` with each order, as long as there is somebody who gives them. */
+export function hearParent(hear: (order: unknown) => void): void {
+  process.on('disconnect', () => process.exit(0))
+  process.on('message', (message) => hear(message))
+  // Born without a parent, or orphaned before it could listen.
+  if (!process.connected) process.exit(0)
+}
+
+export function tellParent(message: FromShop | FromLoad): void {
+  // The answer to somebody who has just gone has no reader.
+  if (process.connected) process.send?.(message, () => undefined)
+}
