@@ -126,7 +126,7 @@ export class FaultDesk {
   /** Tells what has become of the faults, also of those that healed while no controller was there, and heals leftovers. */
   async look(): Promise<void> {
     for (const name of this.#options.names()) {
-      if (this.#options.status(name)?.controller.lease !== 'held') continue
+      if (this.#options.status(name)?.controller.lease !== 'held' || this.#injecting.has(name)) continue
       try {
         await this.#healLeftovers(name)
         for (const fault of this.#options.faults.seen(name)) {

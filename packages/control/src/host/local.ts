@@ -203,9 +203,11 @@ class LocalEngine {
 
   /** Notes what the engine is now, so that it is known when it is no more. */
   async record(): Promise<void> {
-    if (this.#lookAtProcess().state !== 'running') return
+    if (this.#lookAtProcess().state === 'absent') return
     try {
       const [text] = await this.#link.pipeline([['INFO', 'replication']])
+      // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
+      if (this.#lookAtProcess().state === 'dead') this.#adopt(this.#node())
       // An answer may still be read after its engine has died: it is of before then, and not of now.
       if (this.#lookAtProcess().state !== 'running') return
       const at = this.#options.clock.now()
@@ -249,7 +251,17 @@ class LocalEngine {
     const known = memory.process === null ? undefined : readProcess(memory.process.pid)
     if (known !== undefined && known.startTime === memory.process?.startTime) return
     const [found] = processesIn(this.#dataDir)
-    if (found !== undefined) memory.process = { pid: found.pid, startTime: found.startTime }
+    if (found !== undefined) this.#begin(memory, { pid: found.pid, startTime: found.startTime })
+  }
+
+  /** From now on the node is this process, which has just read its files, and knows nothing of what was asked before. */
+  #begin(memory: NodeMemory, process: NonNullable<NodeMemory['process']>): void {
+    memory.process = process
+    memory.usersDigest = null
+    memory.failoverAsked = null
+    this.#config = null
+    this.#configAt = Number.NEGATIVE_INFINITY
+    this.#usersDigestNow = null
   }
 
   #keep(facts: ReturnType<typeof parseReplication>, at: number): void {
@@ -327,12 +339,7 @@ class LocalEngine {
     this.#startedAt = this.#options.clock.now()
     try {
       const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action, gate })
-      memory.process = { pid: child.pid, startTime: readProcess(child.pid)?.startTime ?? 0 }
-      memory.usersDigest = null
-      memory.failoverAsked = null
-      this.#config = null
-      this.#configAt = Number.NEGATIVE_INFINITY
-      this.#usersDigestNow = null
+      this.#begin(memory, { pid: child.pid, startTime: readProcess(child.pid)?.startTime ?? 0 })
       child.onExit(() => this.#noticeExit(child.pid))
       this.#memory.save(this.deployment, true)
     } catch (error) {

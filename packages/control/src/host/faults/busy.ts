@@ -1,7 +1,7 @@
 /**
- * A script that reads nothing, writes nothing and does not end: the engine burns CPU and answers nobody, and after five
- * seconds everybody with BUSY. It carries its own dead man's timer: it ends by itself after as much CPU time as it
- * should have lasted, whoever was killed meanwhile.
+ * A script that reads no key, writes none and does not end: the engine burns CPU and answers nobody, and after five
+ * seconds everybody with BUSY. It carries a timer of its own and ends by itself, whoever was killed meanwhile; before
+ * its first BUSY an engine could not be told to end it anyway.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EngineLink } from '../../engine/link.ts'
@@ -10,7 +10,11 @@ import { adminLink } from './admin-link.ts'
 import type { FoundTarget } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 
-const script = 'local began = os.clock() while os.clock() - began < tonumber(ARGV[1]) do end return 1'
+const script = `
+  local function now() local time = redis.call('TIME') return time[1] + time[2] / 1e6 end
+  local began = now()
+  while now() - began < tonumber(ARGV[1]) do end
+  return 1`
 const beginWithinMs = 5000
 /** An idle engine answers within this on any machine; one that does not is busy. */
 const silentMs = 300

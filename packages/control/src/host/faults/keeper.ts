@@ -21,27 +21,16 @@ const healAgainMs = 500
 const healWithinMs = 60_000
 
 async function keep({ path, notAfter, ...fault }: KeeperTask): Promise<void> {
-  const { order, scene } = fault
+  const { order } = fault
   const injury = await injuryOf(order.fault)
   const over = new AbortController()
   process.on('SIGTERM', () => over.abort())
-  const begun = systemClock.wall()
-  const startTime = readProcess(process.pid)?.startTime ?? 0
-  const record: FaultRecord = {
-    order,
-    scene,
-    keeper: { pid: process.pid, startTime },
-    bootId: bootId(),
-    injectedAt: begun,
-    healsAt: begun + order.forMs,
-    healedAt: null,
-    trouble: null,
-  }
+  const record = recordOf(fault, systemClock.wall() + (injury.tellsFirst === true ? tellFirstMs : 0))
   try {
     writeFault(path, record)
     if (systemClock.now() > notAfter) throw new Error('it came too late: nothing was done')
     if (injury.tellsFirst === true) {
-      say({ injectedAt: Math.round(begun + tellFirstMs) })
+      say({ injectedAt: record.injectedAt })
       await systemClock.sleep(tellFirstMs)
     }
     await injury.inject(fault, over.signal)
@@ -51,13 +40,21 @@ async function keep({ path, notAfter, ...fault }: KeeperTask): Promise<void> {
     if (left === null) rmSync(path, { force: true })
     return say({ trouble: messageOf(error) })
   }
-  const injectedAt = Math.round(systemClock.wall())
-  const injected = { ...record, injectedAt, healsAt: injectedAt + order.forMs }
+  // It began when the first thing was done, and lasts from when the last was.
+  const injected = { ...record, healsAt: Math.round(systemClock.wall()) + order.forMs }
   note(path, injected)
-  say({ injectedAt })
+  say({ injectedAt: record.injectedAt })
   if (order.forMs > 0) await systemClock.sleep(order.forMs, over.signal)
   over.abort()
   await healAll(injury, fault, path, injected)
+}
+
+function recordOf({ order, scene }: FaultCase, at: number): FaultRecord {
+  const injectedAt = Math.round(at)
+  const startTime = readProcess(process.pid)?.startTime ?? 0
+  const keeper = { pid: process.pid, startTime }
+  const healsAt = injectedAt + order.forMs
+  return { order, scene, keeper, bootId: bootId(), injectedAt, healsAt, healedAt: null, trouble: null }
 }
 
 /** Heals until nothing is left, or it has taken too long. Answers what is left, and writes it down. */

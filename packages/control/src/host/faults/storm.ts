@@ -11,8 +11,10 @@ const signInWithinMs = 20_000
 export const storm: Injury = {
   inject: async (fault, over) => {
     const { nodes } = fault.scene
+    // First the cut, or it would hit those who have just come.
+    await cutAll(fault)
     const crowd = Array.from({ length: clients }, (_, index) => signIn(nodes[index % nodes.length], fault, over))
-    const [, ...signedIn] = await Promise.all([cutAll(fault), ...crowd])
+    const signedIn = await Promise.all(crowd)
     const count = signedIn.filter(Boolean).length
     if (count < clients / 2) throw new Error(`only ${count} of ${clients} clients could sign in`)
   },
@@ -32,7 +34,7 @@ async function cutAll({ scene, secrets }: FaultCase): Promise<void> {
   )
 }
 
-/** One plain client. Whether it was let in; it may be cut by its own storm, and comes back, as a client does. */
+/** One plain client, that tries again as a client does. Whether it was let in. */
 async function signIn(
   node: { host: string; port: number } | undefined,
   fault: FaultCase,
