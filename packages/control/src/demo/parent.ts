@@ -13,3 +13,13 @@ export function tellParent(message: FromShop | FromLoad): void {
   // The answer to somebody who has just gone has no reader.
   if (process.connected) process.send?.(message, () => undefined)
 }
+
+const complaintsMax = 200
+let complaints = 0
+
+/** A line for the log of this process: what went wrong, the first times. */
+export function complain(what: string, error: unknown): void {
+  if (complaints++ >= complaintsMax) return
+  const why = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`${new Date().toISOString()} ${what}: ${why}\n`)
+}

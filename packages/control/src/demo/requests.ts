@@ -2,6 +2,7 @@
 import { Agent, request } from 'node:http'
 import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
+import { complain } from './parent.ts'
 import type { Visit } from './visitors.ts'
 import { nextVisit } from './visitors.ts'
 
@@ -9,6 +10,8 @@ import { nextVisit } from './visitors.ts'
 export const visitorPatienceMs = 2000
 /** And somebody who came for one thing alone. */
 const buyerPatienceMs = 10_000
+/** Visitors come gradually: the caches of a shop that has just opened are cold. */
+const allAreThereAfterMs = 6000
 /** A late process catches up with what was due, but not with more than this. */
 const catchUpMs = 1000
 
@@ -26,11 +29,13 @@ export class Requests {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    let dueAt = performance.now()
+    const openedAt = performance.now()
+    let dueAt = openedAt
     while (!signal.aborted) {
       const now = performance.now()
       dueAt = Math.max(dueAt, now - catchUpMs)
-      for (; dueAt <= now; dueAt += 1000 / this.#perSecondNow) void this.#visit(dueAt)
+      const share = Math.min(1, 0.1 + (now - openedAt) / allAreThereAfterMs)
+      for (; dueAt <= now; dueAt += 1000 / (share * this.#perSecondNow)) void this.#visit(dueAt)
       await delay(5)
     }
     this.#agent.destroy()
@@ -88,12 +93,17 @@ export class Requests {
         answer.once('close', () => done(null))
         answer.resume()
       })
-      const late = setTimeout(() => asked.destroy(new Error('late')), withinMs)
+      const giveUp = (): void => void asked.destroy(new Error(`not answered within ${withinMs} ms`))
+      // An answer that lies in the socket is heard first: a pause of this process is not the shop's.
+      const late = setTimeout(() => setImmediate(giveUp), withinMs)
       const done = (status: number | null): void => {
         clearTimeout(late)
         resolve(status)
       }
-      asked.once('error', () => done(null))
+      asked.once('error', (error) => {
+        complain(`${method} ${path}`, error)
+        done(null)
+      })
       asked.end()
     })
   }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fastify } from 'fastify'
 import type { Product } from './goods.ts'
 import { productCount, productId } from './goods.ts'
+import { complain } from './parent.ts'
 import type { Served, ShopStore } from './store/store.ts'
 import type { Tally } from './tally.ts'
 
@@ -21,6 +22,10 @@ interface OfProduct {
 export function buildShop(store: ShopStore, tally: Tally): FastifyInstance {
   const app = fastify({ logger: false, forceCloseConnections: true })
   countAnswers(app, tally)
+  app.setErrorHandler((error, request, reply) => {
+    complain(`${request.method} ${request.url}`, error)
+    return page(reply.code(500), 'This did not work', '<p>Please try again in a moment.</p>')
+  })
 
   app.get('/', async (_request, reply) => page(reply, 'A small shop', listOfGoods()))
 
@@ -48,10 +53,11 @@ export function buildShop(store: ShopStore, tally: Tally): FastifyInstance {
     const saved = store.addToCart(visitorOf(headers.cookie, reply), id, randomUUID())
     if (await within(saved, cartPatienceMs)) return reply.code(204).send()
     // Whoever promised it counts it, when it was not kept.
-    within(saved, cartWithinMs - cartPatienceMs).then(
-      (isSaved) => isSaved || tally.count('errors'),
-      () => tally.count('errors'),
-    )
+    const broken = (why: unknown): void => {
+      tally.count('errors')
+      complain('a cart that was promised', why)
+    }
+    within(saved, cartWithinMs - cartPatienceMs).then((isSaved) => isSaved || broken('not saved in time'), broken)
     return page(reply.code(202), 'Your cart', '<p>being saved</p>')
   })
   return app

@@ -8,6 +8,7 @@ import { createCache } from '@holdfast/cache'
 import type { LaneName } from '@holdfast/core'
 import type { AckedWrites } from './acked-writes.ts'
 import type { EngineAccess } from './messages.ts'
+import { complain } from './parent.ts'
 import { holdfastUrl } from './store/holdfast.ts'
 import { openIoredis } from './store/ioredis.ts'
 
@@ -103,17 +104,17 @@ export class Writers {
   async #bounded(work: Promise<void>): Promise<boolean> {
     this.#underWay++
     const over = new AbortController()
-    const late = delay(answerWithinMs, false, { signal: over.signal }).catch(() => false)
+    const late = delay(answerWithinMs, undefined, { signal: over.signal }).catch(() => undefined)
     const isDone = await Promise.race([
       work.then(
         () => true,
-        () => false,
+        (error: unknown) => complain('a writer', error),
       ),
       late,
     ])
     over.abort()
     this.#underWay--
-    return isDone
+    return isDone === true
   }
 }
 
