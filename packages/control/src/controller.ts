@@ -6,6 +6,7 @@ import type {
   FaultPreview,
   FaultSeen,
   FaultWish,
+  Ledger,
   NodePlace,
   Spec,
   SpecText,
@@ -32,6 +33,7 @@ import { FaultDesk } from './fault-desk.ts'
 import { claimPort } from './host/engine-process.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
+import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
@@ -52,6 +54,7 @@ export interface ControllerOptions {
   readonly hosts: ReadonlyMap<string, HostPort>
   /** The faults of this machine. */
   readonly faults: FaultHost
+  readonly books: Bookkeeper
   readonly enginesFor: (credentials: { username: string; password: string }) => EnginePort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
   readonly openFilesMax: number
@@ -77,7 +80,10 @@ export class Controller implements Platform {
       spec: (name) => parseSpec(this.#documentOf(name).spec),
     })
     for (const host of options.hosts.values()) {
-      host.onExit(({ deployment }) => this.#loops.get(deployment)?.loop.wake())
+      host.onExit((exit) => {
+        this.#loops.get(exit.deployment)?.loop.wake()
+        options.books.exited(exit)
+      })
     }
   }
 
@@ -134,6 +140,11 @@ export class Controller implements Platform {
 
   faults(name: string): readonly FaultSeen[] {
     return this.#faults.seen(name)
+  }
+
+  ledger(name: string, since: number): Ledger {
+    this.#documentOf(name)
+    return this.#options.books.read(name, since)
   }
 
   onStatus(listener: (status: Status) => void): () => void {
@@ -279,7 +290,10 @@ export class Controller implements Platform {
       onStatus: (status) => {
         for (const listener of this.#listeners) listener(status)
       },
-      onGone: () => this.#drop(name),
+      onGone: () => {
+        this.#drop(name)
+        this.#options.books.forget(name)
+      },
     })
     const entry = { loop, engines, done: this.#running ? loop.run() : Promise.resolve() }
     this.#loops.set(name, entry)

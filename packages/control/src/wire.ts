@@ -3,8 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { SpecText } from '@holdfast/core'
-import { engineUsers, HoldfastError, localHostId } from '@holdfast/core'
+import type { Spec, SpecText } from '@holdfast/core'
+import { engineUsers, HoldfastError, localHostId, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { findEngine } from './binary/find.ts'
@@ -13,6 +13,8 @@ import { Controller } from './controller.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
+import { Bookkeeper } from './ledger/bookkeeper.ts'
+import { openProbeClient } from './ledger/client.ts'
 import { bootId, readProcess } from './proc.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
@@ -85,6 +87,16 @@ export async function startController(options: StartOptions): Promise<RunningCon
       return { [engineUsers.admin]: admin, [engineUsers.app]: application }
     },
   })
+  const books = new Bookkeeper({
+    controllerId: id,
+    store: history.ledger,
+    history,
+    clock: systemClock,
+    log,
+    spec: (deployment) => parsedSpec(store, deployment),
+    credentials: (deployment) => controller.credentials(deployment),
+    openClient: openProbeClient,
+  })
   const controller = new Controller({
     id,
     home,
@@ -94,6 +106,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     log,
     hosts: new Map([[host.id, host]]),
     faults,
+    books,
     enginesFor: (credentials) => new ValkeyEngines(systemClock, credentials),
     findBinary: (spec) => findEngine(spec.engine, { home: home.path, path: process.env['PATH'] ?? '', progress }),
     openFilesMax: openFilesMax(),
@@ -115,6 +128,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     for (const name of former === undefined ? [] : store.names()) store.release(name, former?.id ?? '')
     const startTime = readProcess(process.pid)?.startTime ?? 0
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
+    books.run(controller)
     controller.run(on)
   }
   return {
@@ -124,6 +138,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     newPassword,
     close: async () => {
       await controller.stop()
+      await books.close()
       await app.close()
       host.close()
       if (acts) removeController(home, id)
@@ -132,6 +147,11 @@ export async function startController(options: StartOptions): Promise<RunningCon
       log.flush()
     },
   }
+}
+
+function parsedSpec(store: SqliteStore, deployment: string): Spec | undefined {
+  const document = store.load(deployment)
+  return document === undefined ? undefined : parseSpec(document.spec)
 }
 
 /**

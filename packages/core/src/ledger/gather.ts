@@ -134,9 +134,10 @@ function hearOfFault(now: Gathering, { at, seq, cause }: HoldfastEvent, step: In
   const fault = known === undefined ? { id, step, overAt: null } : { ...known, overAt: at }
   const faults = [...now.faults.filter((one) => one.id !== id), fault].slice(-10)
   const { open } = now
-  // Whoever injects it may say so a moment later than the world shows it.
-  const caused = open !== null && open.drill === null && known === undefined && at - open.beganAt <= beforeMs
-  return caused ? { ...now, faults, open: { ...open, drill: id } } : { ...now, faults }
+  // Whoever injects it may say so a moment later than the world shows it, and where he died of it, much later.
+  const sinceMs = open === null ? Number.POSITIVE_INFINITY : at - open.beganAt
+  const caused = open?.drill === null && known === undefined && sinceMs <= beforeMs && sinceMs > -faultMsMax
+  return caused && open !== null ? { ...now, faults, open: { ...open, drill: id } } : { ...now, faults }
 }
 
 function watch(before: Gathering, look: Look): Gathering {
