@@ -20,23 +20,27 @@ export function wayOf(key: string, status: Status | undefined): KeyWay {
 export interface Move {
   readonly at: number
   readonly shard: string
-  /** Null: not known. */
-  readonly from: string | null
+  readonly from: string
   readonly to: string
 }
 
 const primaryChanged = /^(\S+) is primary of (\S+), was (\S+)$/
 
-/** The moves that the log tells, oldest first. Between two primaries a shard may have had nobody: that is one move. */
-export function movesOf(events: readonly HoldfastEvent[]): Move[] {
+/**
+ * The moves that the log tells, oldest first. Between two primaries a shard may have had nobody: that is one move. Where
+ * the log does not say who was before, the first look does; and a shard that is born moves nothing.
+ */
+export function movesOf(events: readonly HoldfastEvent[], firstLook?: Status): Move[] {
   const last = new Map<string, string>()
   return events.flatMap(({ kind, at, because }) => {
     const [, to, shard, was] = (kind === 'shard' && primaryChanged.exec(because)) || []
     if (to === undefined || shard === undefined || was === undefined) return []
-    const from = was === 'nobody' ? (last.get(shard) ?? null) : was
+    const looked = firstLook !== undefined && at > firstLook.observedAt ? firstLook.shards : []
+    const before = last.get(shard) ?? looked.find(({ id }) => id === shard)?.primary
+    const from = was === 'nobody' ? before : was
     last.set(shard, to)
     // Who died and came back in his place did not move anything.
-    return from === to ? [] : [{ at, shard, from, to }]
+    return from === undefined || from === null || from === to ? [] : [{ at, shard, from, to }]
   })
 }
 

@@ -8,10 +8,10 @@ export const windowMs = 180_000
 export const laneNames = ['holdfast', 'bare'] as const satisfies readonly LaneName[]
 
 export const laneWords: Readonly<Record<LaneName, { readonly title: string; readonly what: string }>> = {
-  holdfast: { title: 'Holdfast', what: 'The shop with @holdfast/cache, on the deployment that Holdfast keeps up.' },
+  holdfast: { title: 'Holdfast', what: 'The shop with @holdfast/cache, on a cluster that Holdfast keeps up.' },
   bare: {
     title: 'The engine alone',
-    what: 'The same shop with a plain ioredis client at its defaults, on a cluster that nobody keeps up.',
+    what: 'The same shop with plain ioredis, on a cluster that nobody keeps up.',
   },
 }
 

@@ -70,7 +70,7 @@ export class MemoryDemo implements DemoDoor {
       buyers: null,
       hot: null,
       keys: [
-        ...[7, 12, 31].map((id) => ({ label: `product ${id}`, key: `shop:product:${id}` })),
+        ...[7, 1, 4].map((id) => ({ label: `product ${id}`, key: `shop:product:${id}` })),
         { label: 'cart of visitor 4', key: 'shop:cart:4' },
         { label: 'session of visitor 4', key: 'shop:session:4' },
       ],
@@ -129,6 +129,10 @@ export class MemoryDemo implements DemoDoor {
     this.#show({ lost: [{ lane, key, ackedAt }, ...this.#state.lost] })
   }
 
+  endSale(): void {
+    this.#show({ hot: null })
+  }
+
   #now(): number {
     return this.#state.samples.reduce((newest, { at }) => Math.max(newest, at), this.#state.startedAt)
   }
@@ -161,9 +165,10 @@ export class MemoryDemo implements DemoDoor {
   }
 
   #sample(lane: LaneName, at: number): LaneSample {
+    const { startedAt } = this.#state
     const { failing, isHit } = this.#strain(lane, at)
-    const asked = Math.round(200 + breath(at, 9))
-    const errors = Math.round(asked * failing * (0.9 + breath(at, 0.1)))
+    const asked = Math.round(200 + breath(at - startedAt, 9))
+    const errors = Math.round(asked * failing * (0.9 + breath(at - startedAt, 0.1)))
     const totals = this.#totals[lane]
     const requests = asked - (lane === 'bare' ? Math.round(errors * 0.4) : 0)
     totals.requests += requests
@@ -171,7 +176,7 @@ export class MemoryDemo implements DemoDoor {
     totals.acked += Math.round(42 * (1 - failing))
     const isOnSource = isHit && this.#underway === 'cache'
     const queries = this.#state.database.running
-      ? Math.round((isOnSource ? 110 : lane === 'bare' ? 31 : 14) + breath(at, 4))
+      ? Math.round((isOnSource ? 110 : lane === 'bare' ? 31 : 14) + breath(at - startedAt, 4))
       : 0
     const slow = failing > 0 ? 9000 : lane === 'bare' ? 44 : isHit ? 260 : 31
     return {
@@ -180,7 +185,7 @@ export class MemoryDemo implements DemoDoor {
       requests,
       errors,
       stale: isHit && this.#underway === 'database' ? Math.round(asked * 0.4) : 0,
-      p99Ms: requests === 0 ? null : Math.round(slow * (1 + breath(at, 0.2)) * 10) / 10,
+      p99Ms: requests === 0 ? null : Math.round(slow * (1 + breath(at - startedAt, 0.2)) * 10) / 10,
       queries,
       loadsSaved: Math.max(0, asked - queries - errors),
       acked: totals.acked,
@@ -205,5 +210,5 @@ export class MemoryDemo implements DemoDoor {
 }
 
 /** Figures that breathe without chance: the same second always looks the same. */
-const breath = (at: number, depth: number): number =>
-  depth * (0.6 * Math.sin(at / 7000) + 0.3 * Math.sin(at / 2300) + 0.1 * Math.sin(at / 900))
+const breath = (ms: number, depth: number): number =>
+  depth * (0.6 * Math.sin(ms / 7000) + 0.3 * Math.sin(ms / 2300) + 0.1 * Math.sin(ms / 900))

@@ -39,7 +39,7 @@ export function DemoPage() {
         ),
     })
   }, [])
-  const { status, events } = useDeployment(deployment)
+  const { status, moves } = useDeployment(deployment)
 
   if (trouble.value !== '') return <NowherePage what={`${trouble.value}.`} />
   if (state.value === undefined) return <p class="muted">Looking at the demonstration…</p>
@@ -62,15 +62,19 @@ export function DemoPage() {
       <DemoLosses state={shown} now={now} />
       <div class="lanes">
         <DemoMarks marks={shown.marks} now={now} />
-        <KeyWay keys={shown.keys} status={status} moves={movesOf(events)} now={now} />
+        <KeyWay keys={keysOf(shown)} status={status} moves={moves} now={now} />
       </div>
       <div class="lanes">
         <Buyers buyers={shown.buyers} now={now} />
-        <FlashSale hot={shown.hot} />
+        <FlashSale hot={shown.hot} marks={shown.marks} now={now} />
       </div>
     </>
   )
 }
+
+/** What is lost has a list of its own. */
+const keysOf = ({ keys, lost }: DemoState): DemoState['keys'] =>
+  keys.filter(({ key }) => !lost.some((one) => one.key === key))
 
 /**
  * The deployment under the demonstration: how it is, and the log of its moves. The log is asked for when a shard has
@@ -78,6 +82,7 @@ export function DemoPage() {
  */
 function useDeployment(name: string | undefined) {
   const status = useSignal<Status | undefined>(undefined)
+  const firstLook = useSignal<Status | undefined>(undefined)
   const events = useSignal<readonly HoldfastEvent[]>([])
   useEffect(() => {
     if (name === undefined) return undefined
@@ -93,11 +98,12 @@ function useDeployment(name: string | undefined) {
       onData: (text) => {
         const next: Status = JSON.parse(text)
         status.value = next
+        firstLook.value ??= next
         if (primariesAsText(next) === primaries) return
         primaries = primariesAsText(next)
         reading = reading.then(readOn)
       },
     })
   }, [name])
-  return { status: status.value, events: events.value }
+  return { status: status.value, moves: movesOf(events.value, firstLook.value) }
 }

@@ -119,7 +119,9 @@ const timesAxis = (isShown: boolean): UPlot.Axis => ({
   size: isShown ? timesHeight : 0,
   space: 70,
   incrs: [30_000, 60_000, 90_000],
-  values: (_, splits) => splits.map((at) => (isShown ? timeOfDay.format(at) : '')),
+  // A time at the very edge would be cut in half.
+  values: (made, splits) =>
+    splits.map((at) => (isShown && made.valToPos(at, 'x') < made.over.clientWidth - 26 ? timeOfDay.format(at) : '')),
 })
 
 const figuresAxis = (latest: { readonly current: Props }): UPlot.Axis => ({
@@ -140,7 +142,8 @@ const lookOfAxis: UPlot.Axis = {
 const colour = (made: UPlot, name: string): string => getComputedStyle(made.root).getPropertyValue(name).trim()
 
 function drawLines(made: UPlot, { lines, losses, place, from, to }: Props): void {
-  const { ctx, bbox, pxRatio } = made as UPlot & { readonly pxRatio: number }
+  const { ctx, bbox } = made
+  const { pxRatio } = UPlot
   const isSeen = (at: number) => at >= from && at <= to
   const x = (at: number) => Math.round(made.valToPos(at, 'x', true)) + 0.5
   ctx.save()

@@ -12,7 +12,6 @@ const said = signal<{ readonly tone: 'ok' | 'bad'; readonly text: string } | und
 const groups: readonly { readonly title: string; readonly actions: readonly DemoAction[] }[] = [
   { title: 'Break something', actions: ['kill', 'two', 'freeze', 'cache', 'database'] },
   { title: 'Bring a crowd', actions: ['buyers', 'hot'] },
-  { title: 'Against what', actions: ['compare'] },
 ]
 
 /** The buttons, each with the key of the terminal, which works here too. What a press led to is said below, and aloud. */
@@ -45,7 +44,7 @@ export function DemoActions({ state }: { state: DemoState }) {
       <div class="action-said">
         <p role="status" class={said.value?.tone === 'bad' ? 'bad-words' : ''}>
           {said.value !== undefined && <Mark tone={said.value.tone} />}
-          {said.value?.text ?? 'Nothing has been done yet.'}
+          {said.value?.text ?? <span class="muted">Press a button, or its key.</span>}
         </p>
         {state.faultUnderway !== null && <StopButton />}
       </div>
@@ -53,7 +52,7 @@ export function DemoActions({ state }: { state: DemoState }) {
   )
 }
 
-function ActionButton({ action, state }: { action: DemoAction; state: DemoState }) {
+export function ActionButton({ action, state }: { action: DemoAction; state: DemoState }) {
   const { key } = demoActions[action]
   const against = reasonAgainst(action, state)
   return (
@@ -83,15 +82,19 @@ function StopButton() {
   )
 }
 
-const labelOf = (action: DemoAction, { compare }: DemoState): string =>
-  action === 'compare' && (compare === 'on' || compare === 'stopping') ? 'Stop comparing' : demoActions[action].label
+function labelOf(action: DemoAction, { compare, database }: DemoState): string {
+  if (action === 'compare' && (compare === 'on' || compare === 'stopping')) return 'Stop comparing'
+  if (action === 'database' && !database.running) return 'Start the database'
+  return demoActions[action].label.split(':')[0] ?? ''
+}
 
 /** Why a button does nothing now; undefined: it does. */
-function reasonAgainst(action: DemoAction, { compare }: DemoState): string | undefined {
+function reasonAgainst(action: DemoAction, { compare, hot }: DemoState): string | undefined {
   if (underWay.value.has(action)) return 'being done'
-  if (action !== 'compare') return undefined
-  if (compare === 'starting') return 'the second cluster is being started'
-  return compare === 'stopping' ? 'the second cluster is being stopped' : undefined
+  if (action === 'hot' && hot !== null) return 'the sale goes on'
+  if (action === 'compare' && compare === 'starting') return 'the second cluster is being started'
+  if (action === 'compare' && compare === 'stopping') return 'the second cluster is being stopped'
+  return undefined
 }
 
 /** The action of a typed key, unless it was meant for something else. */

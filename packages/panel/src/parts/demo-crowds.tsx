@@ -23,16 +23,23 @@ export function Buyers({ buyers, now }: { buyers: DemoState['buyers']; now: numb
 }
 
 /** A hot key, found and relieved. */
-export function FlashSale({ hot }: { hot: DemoState['hot'] }) {
+export function FlashSale({ hot, marks, now }: Pick<DemoState, 'hot' | 'marks'> & { now: number }) {
+  const last = marks.findLast(({ action, because }) => action === 'hot' && because !== null)
   return (
     <section class="card crowd" aria-labelledby="sale">
       <h2 id="sale">Flash sale</h2>
-      {hot === null ? (
+      {hot === null && last !== undefined && (
+        <p>
+          {last.because} <span class="muted">at {formatTime(last.at, now)}</span>
+        </p>
+      )}
+      {hot === null && last === undefined && (
         <Press action="hot">
           Almost everybody wants one product. Its key is found to be hot, and the shops keep it in their own memory: the
           engine that has it is relieved.
         </Press>
-      ) : (
+      )}
+      {hot !== null && (
         <p>
           <strong class="score-value">{Math.round(hot.servedLocally * 100)} %</strong> of the{' '}
           {formatCount(hot.perSecond)} reads a second of {hot.product} are answered by the shops' own memory

@@ -20,7 +20,7 @@ export function DemoMarks({ marks, now }: { marks: readonly DemoMark[]; now: num
               </time>
               <span>
                 {what}
-                {because !== null && <q class="second because">{because}</q>}
+                {because !== null && <span class="mark-because">{because}</span>}
               </span>
             </li>
           ))}

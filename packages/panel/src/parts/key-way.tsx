@@ -91,7 +91,7 @@ function Way({ of: key, status, moves, now }: { of: ChosenKey } & Omit<Props, 'k
         )}
         {movesOfKey.toReversed().map(({ at, from, to }) => (
           <li key={at}>
-            slot {slot} · {shard} · {from ?? 'nobody'} → <strong>{to}</strong> at {formatTime(at, now)}
+            slot {slot} · {shard} · {from} → <strong>{to}</strong> at {formatTime(at, now)}
           </li>
         ))}
       </ul>

@@ -70,17 +70,23 @@ function figureOf(measure: Measure, sample: LaneSample | undefined): string {
 
 function noteOf(name: keyof typeof measures, sample: LaneSample | undefined): string {
   if (sample === undefined) return ''
-  if (name === 'requests' && sample.stale > 0) return `${formatCount(sample.stale)} from old values, and said so`
+  if (name === 'requests' && sample.stale > 0) return `${formatCount(sample.stale)} marked stale`
   if (name === 'queries' && sample.loadsSaved > 0) return `${formatCount(sample.loadsSaved)} saved`
   return ''
 }
 
-/** What the pointer is on: the moment, and what was done just then. */
+/** What the pointer is on: the moment, and what was done just then. Without a pointer, what was done last. */
 function Reading({ at, state }: { at: number | null; state: DemoState }) {
-  if (at === null) return <p class="muted reading">The last three minutes</p>
-  const mark = markNear(state.marks, at)
-  const time = formatTime(mark?.at ?? at, axisEnd(state))
-  return <p class="reading">{mark === undefined ? time : `${time} ${mark.because ?? mark.what}`}</p>
+  const now = axisEnd(state)
+  const mark = at === null ? state.marks.findLast((one) => one.at > now - windowMs) : markNear(state.marks, at)
+  if (mark === undefined)
+    return <p class="muted reading">{at === null ? 'The last three minutes' : formatTime(at, now)}</p>
+  return (
+    <p class="reading">
+      <kbd aria-hidden="true">{demoActions[mark.action].key}</kbd> {formatTime(mark.at, now)}{' '}
+      {mark.because ?? mark.what}
+    </p>
+  )
 }
 
 const nearMs = 1500

@@ -1,7 +1,7 @@
 import type { DemoState, LaneName } from '@holdfast/core'
 import { formatCount } from '../figures.ts'
 import { laneWords, samplesOf } from '../lanes.ts'
-import { None } from './value.tsx'
+import { ActionButton } from './demo-actions.tsx'
 
 /** The two figures that matter of one lane, large: what its visitors saw, and what was lost. */
 export function LaneScore({ lane, state }: { lane: LaneName; state: DemoState }) {
@@ -9,7 +9,10 @@ export function LaneScore({ lane, state }: { lane: LaneName; state: DemoState })
   const { title, what } = laneWords[lane]
   return (
     <section class={`card score lane-${lane}`} aria-labelledby={`score-${lane}`}>
-      <h2 id={`score-${lane}`}>{title}</h2>
+      <div class="score-name">
+        <h2 id={`score-${lane}`}>{title}</h2>
+        {lane === 'bare' && <ActionButton action="compare" state={state} />}
+      </div>
       <p class="muted score-what">{what}</p>
       <dl class="score-figures">
         <Large value={latest?.errorsTotal} name={latest?.errorsTotal === 1 ? 'error' : 'errors'}>
@@ -34,7 +37,9 @@ function Large({ value, name, children }: { value: number | undefined; name: str
     <div>
       <dt>{name}</dt>
       <dd>
-        <strong class={`score-value tone-${tone}`}>{value === undefined ? <None /> : formatCount(value)}</strong>
+        <strong class={`score-value tone-${tone}`}>
+          {value === undefined ? <span aria-hidden="true">–</span> : formatCount(value)}
+        </strong>
         <span class="muted">{children}</span>
       </dd>
     </div>
