@@ -54,7 +54,7 @@ export function previewFault(input: AimInput): FaultPreview {
     holdsLease(status),
     isAlone(input),
     isUnlocked(input),
-    lasts(forMs),
+    lasts(forMs, usualMs === 0),
     ...machineAllows(input, aimed.targets),
   ]
   const isAllowed = preconditions.every(({ met }) => met)
@@ -212,13 +212,13 @@ function isUnlocked({ wish, lock, status, now }: AimInput): Precondition {
   }
 }
 
-function lasts(forMs: number): Precondition {
-  if (forMs === 0) return { met: true, because: 'it is over at once' }
+function lasts(forMs: number, isOverAtOnce: boolean): Precondition {
+  if (isOverAtOnce) return { met: true, because: 'it is over at once' }
   if (Number.isFinite(forMs) && forMs >= faultMsMin && forMs <= faultMsMax) {
     return { met: true, because: `it heals by itself after ${formatDuration(forMs)}` }
   }
   const limits = `${formatDuration(faultMsMin)} to ${formatDuration(faultMsMax)}`
-  return { met: false, because: `a fault lasts ${limits}, not ${formatDuration(forMs)}` }
+  return { met: false, because: `a fault lasts from ${limits}: say another length` }
 }
 
 function machineAllows({ wish, machine }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
