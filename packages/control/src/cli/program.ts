@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { clients, errorTable, HoldfastError } from '@holdfast/core'
+import { clientKinds, clients, errorTable, HoldfastError } from '@holdfast/core'
 import { Command, CommanderError } from 'commander'
 import { ControllerBug } from './api.ts'
 import type { Context } from './context.ts'
 import { openContext } from './context.ts'
 import { events } from './events.ts'
+import { incidents } from './incidents.ts'
 import { apply, cli, plan, url } from './spec.ts'
 import { status } from './status.ts'
 
@@ -94,6 +95,13 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('what happened, oldest first, and why')
     .action((name, options) => run((context) => events(context, name, options)))
   program
+    .command('incidents')
+    .argument('[name]', nameHelp)
+    .option('--since <time>', 'how far to look back', '30d')
+    .option('--json', 'for programs')
+    .description('what kept applications from writing, for how long, and why; the newest first')
+    .action((name, options) => run((context) => incidents(context, name, options)))
+  program
     .command('plan')
     .argument('<spec>', specHelp)
     .option('--config', "show every engine's config too, passwords masked")
@@ -125,6 +133,35 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     )
     .action((name) => run((context) => cli(context, name, rest)))
   program
+    .command('drill')
+    .argument('[name]', 'the deployment')
+    .argument('[fault]', 'what shall happen to it; --list explains each')
+    .usage('NAME FAULT [options] | NAME --stop | --list | NAME FAULT[,FAULT…] --ci [options] -- COMMAND [ARGUMENTS]')
+    .option('--list', 'all faults: what each does, how it heals, and what it may cost')
+    .option('--stop', 'end the faults that last')
+    .option('--for <time>', 'how long it shall last, such as 20s')
+    .option('--node <node>', 'on whom it shall fall')
+    .option('--clients <kinds>', `who writes meanwhile: ${clientKinds.join(',')} (default: all of them)`)
+    .option('--report <file>', 'the report as one HTML page')
+    .option('--json', 'the report for programs')
+    .option(
+      '--ci',
+      'take the faults in turn while a command runs, such as your tests; "all-safe" takes every harmless one',
+    )
+    .option('--every <time>', 'with --ci: from one fault to the next', '20s')
+    .option('--yes-on-production <name>', 'the name once more: allows a deployment without "drills: yes"')
+    .option('-y, --yes', 'do not ask')
+    .description('break something on purpose, and measure what it costs')
+    .addHelpText('after', drillHelp)
+    .action((name, fault, options) =>
+      run(async (context) => (await import('./drill-command.ts')).drillCommand(context, name, fault, options, rest)),
+    )
+  program
+    .command('demo')
+    .option('--port <port>', 'where the panel listens (default: 7500, or any free port where that is in use)')
+    .description('a shop under load, and keys to break what it stands on; what "npm start" shows')
+    .action((options) => run(async (context) => (await import('./demo.ts')).demo(context, options)))
+  program
     .command('serve')
     .option('--port <port>', 'where the panel listens (default: 7500, or any free port where that is in use)')
     .description('keep up all deployments of this home; engines outlive it')
@@ -134,7 +171,8 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('make a new password for the panel')
     .action(() => run(async (context) => (await import('./password.ts')).password(context)))
   program.hook('preAction', (_, command) => {
-    if (rest.length > 0 && command.name() !== 'cli') command.error(`error: nothing may follow "--" here: ${rest[0]}`)
+    if (rest.length > 0 && !['cli', 'drill'].includes(command.name()))
+      command.error(`error: nothing may follow "--" here: ${rest[0]}`)
   })
   return program
 }
@@ -152,7 +190,15 @@ Environment:
   HOLDFAST_HOME                  where everything is kept (default: ~/.holdfast)
 
 Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
-6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 70 a bug (docs/errors.md)`
+6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken, 70 a bug (docs/errors.md)`
+
+const drillHelp = `
+Examples:
+  holdfast drill shop kill-primary                      0 if every promise was kept, 9 if one was broken
+  holdfast drill shop freeze --for 20s --report freeze.html
+  holdfast drill shop kill-primary,freeze --ci --every 30s -- npm test
+
+Ctrl-C heals at once and still reads back and reports; a second one leaves, and the fault ends by its own timer.`
 
 const upHelp = `
 In the foreground it keeps the deployment up until Ctrl-C, which stops it; a second Ctrl-C leaves the engines running.

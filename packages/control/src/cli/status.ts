@@ -3,6 +3,7 @@ import type { NodeStatus, Status } from '@holdfast/core'
 import { formatBytes, formatSlots, HoldfastError } from '@holdfast/core'
 import { chooseAmong, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
+import { table } from './table.ts'
 
 export interface StatusOptions {
   readonly json?: boolean
@@ -73,16 +74,4 @@ function memoryOf({ memoryBytes, memoryMaxBytes }: NodeStatus): string {
 function linkOf({ role, link, lag }: NodeStatus): string {
   if (role !== 'replica') return '-'
   return lag === null ? (link ?? '?') : `${link}, ${formatBytes(lag)} behind`
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

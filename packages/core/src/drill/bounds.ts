@@ -69,7 +69,18 @@ const promotedMs = 1000
 /** Beside its timeouts, what the engines' own vote takes. */
 const votedMs = 3000
 
-export function timeBound(fault: FaultName, client: ClientKind, spec: PromisingSpec, lastedMs: number): TimeBound {
+export interface FaultCircumstances {
+  readonly lastedMs: number
+  /** A frozen engine of this shard was killed lately, so the next one is not (SAFETY: once in ten minutes). */
+  readonly fenceSpent: boolean
+}
+
+export function timeBound(
+  fault: FaultName,
+  client: ClientKind,
+  spec: PromisingSpec,
+  { lastedMs, fenceSpent }: FaultCircumstances,
+): TimeBound {
   if (client === 'durable' && takesCopy(fault) && spec.replicasPerShard < 2) {
     return untold('with one replica a shard, a durable write waits until the other copy is back')
   }
@@ -83,6 +94,7 @@ export function timeBound(fault: FaultName, client: ClientKind, spec: PromisingS
     case 'bounce':
       return bound(promotedMs, 'the agent sees the process end, and a replica in sync is promoted at once')
     case 'freeze':
+      if (fenceSpent) return bound(2 * node + votedMs, notAgain)
       return bound(frozenAfter + promotedMs, 'a freeze is proven after timeouts.frozenAfter, then it is as a death')
     case 'busy':
       return bound(
@@ -113,6 +125,9 @@ export function timeBound(fault: FaultName, client: ClientKind, spec: PromisingS
       return fault satisfies never
   }
 }
+
+const notAgain =
+  "a frozen engine of this shard was killed less than ten minutes ago and the next one is not: the engines' own failover is left"
 
 const bound = (ms: number, because: string): TimeBound => ({ ms, because })
 const untold = (because: string): TimeBound => ({ ms: null, because })

@@ -26,10 +26,11 @@ export function paceOf(operations: readonly DrillOperation[], from: number, unti
   const length = Math.max(1, Math.ceil((until - from) / everyMs))
   const lines = new Map<string, { client: ClientKind; shard: string; acks: number[]; troubles: number[] }>()
   for (const { client, shard, outcome, endedAt } of operations) {
+    if (endedAt < from) continue
     const name = `${client} ${shard}`
     const line = lines.get(name) ?? { client, shard, acks: zeros(length), troubles: zeros(length) }
     lines.set(name, line)
-    const index = Math.min(length - 1, Math.max(0, Math.floor((endedAt - from) / everyMs)))
+    const index = Math.min(length - 1, Math.floor((endedAt - from) / everyMs))
     const row = outcome === 'ok' ? line.acks : line.troubles
     row[index] = (row[index] ?? 0) + 1
   }

@@ -4,7 +4,7 @@
  * clients only: how long another client takes to find the new primary is its own.
  */
 import { formatDuration } from '../units.ts'
-import type { PromisingSpec } from './bounds.ts'
+import type { LossBound, PromisingSpec } from './bounds.ts'
 import { lossBound, timeBound } from './bounds.ts'
 import type { CheckResult, LostWrite } from './check.ts'
 import type { FaultName } from './fault.ts'
@@ -28,6 +28,7 @@ export interface PromiseInput {
   /** Wall clock, ms since 1970. */
   readonly faultAt: number
   readonly lastedMs: number
+  readonly fenceSpent: boolean
   readonly check: CheckResult
   readonly outages: readonly Outage[]
   /** From the heal until it was ready, ms; null: it was not, as long as was waited. */
@@ -44,23 +45,34 @@ export interface Verdict {
 
 export function judge(input: PromiseInput): { readonly promises: readonly Promised[]; readonly verdict: Verdict } {
   const ran = clientKinds.filter((kind) => input.outages.some(({ client }) => client === kind))
+  const own = ran.filter((client) => drillClients[client].isOurs)
   const promises = [
     wholeRecord(input),
-    ...ran.map((client) => noLoss(input, client)),
+    ...alike(ran, (client) => lossBound(input.fault, client, input.spec)).map(([bound, kinds]) =>
+      noLoss(input, bound, kinds),
+    ),
     ...evictions(input),
-    ...ran.filter((client) => drillClients[client].isOurs).flatMap((client) => timely(input, client)),
-    ...ran.filter((client) => drillClients[client].isOurs).map((client) => truthful(input, client)),
+    ...own.flatMap((client) => timely(input, client)),
+    ...(own.length === 0 ? [] : [truthful(input)]),
     equalCopies(input),
     readyAgain(input),
   ]
   const broken = promises.filter(({ kept }) => !kept)
   const worst = broken.map(({ what, found }) => `${what}: ${found}`).join('; ')
-  const lost = input.check.lost.length
-  const because =
-    broken.length === 0
-      ? `${count(lost, 'lost write')} of ${input.check.acknowledged} acknowledged, and every promise was kept`
-      : worst
-  return { promises, verdict: { kept: broken.length === 0, because } }
+  const kept = `${count(input.check.lost.length, 'lost write')} of ${input.check.acknowledged} acknowledged, and every promise was kept`
+  return { promises, verdict: { kept: broken.length === 0, because: broken.length === 0 ? kept : worst } }
+}
+
+/** Clients for which the same may be expected are told together. */
+function alike(kinds: readonly ClientKind[], boundOf: (client: ClientKind) => LossBound): [LossBound, ClientKind[]][] {
+  const groups = new Map<string, [LossBound, ClientKind[]]>()
+  for (const kind of kinds) {
+    const bound = boundOf(kind)
+    const group = groups.get(bound.because)
+    if (group === undefined) groups.set(bound.because, [bound, [kind]])
+    else group[1].push(kind)
+  }
+  return [...groups.values()]
 }
 
 /** A record with holes proves nothing, and what was not read is not fine. */
@@ -80,21 +92,23 @@ function wholeRecord({ check, gap }: PromiseInput): Promised {
   }
 }
 
-function noLoss(input: PromiseInput, client: ClientKind): Promised {
-  const { may, withinMs, because } = lossBound(input.fault, client, input.spec)
-  const lost = input.check.lost.filter(({ operation }) => operation.client === client)
+function noLoss(input: PromiseInput, { may, withinMs, because }: LossBound, clients: readonly ClientKind[]): Promised {
+  const lost = input.check.lost.filter(({ operation }) => clients.includes(operation.client))
   const outside = lost.filter((write) => may === 'none' || !isWithin(write, input, withinMs))
-  const acknowledged = input.outages.reduce((sum, one) => (one.client === client ? sum + one.acknowledged : sum), 0)
+  const own = input.outages.filter(({ client }) => clients.includes(client))
+  const acknowledged = own.reduce((sum, one) => sum + one.acknowledged, 0)
+  const who = clients.join(', ')
   const what = {
-    none: `no acknowledged write of ${client} is lost`,
-    'the last ones': `only the last writes of ${client} before the fault may be lost`,
-    any: `writes of ${client} may be lost`,
+    none: `no acknowledged write is lost (${who})`,
+    'the last ones': `only the last writes before the fault may be lost (${who})`,
+    any: `writes may be lost (${who})`,
   }[may]
+  const late = `, ${outside.length} of them not among the last ${formatDuration(withinMs)}`
   return {
     what,
     because,
     kept: may === 'any' || outside.length === 0,
-    found: `${lost.length} of ${acknowledged} lost${lost.length > 0 && may === 'the last ones' ? `, ${outside.length} of them not among the last ${formatDuration(withinMs)}` : ''}`,
+    found: `${lost.length} of ${acknowledged} lost${lost.length > 0 && may === 'the last ones' ? late : ''}`,
   }
 }
 
@@ -123,17 +137,19 @@ function evictions({ check }: PromiseInput): Promised[] {
 /** A call waits so long in the client before it fails. */
 const patienceMs = 5000
 
-function timely({ fault, spec, lastedMs, outages }: PromiseInput, client: ClientKind): Promised[] {
-  const { ms, because } = timeBound(fault, client, spec, lastedMs)
+function timely(input: PromiseInput, client: ClientKind): Promised[] {
+  const { fault, spec, outages } = input
+  const { ms, because } = timeBound(fault, client, spec, input)
   if (ms === null) return []
   const own = outages.filter((outage) => outage.client === client)
   const worst = own.reduce((a, b) => (b.longestGapMs > a.longestGapMs ? b : a))
+  const quietMs = own.reduce((most, { quietGapMs }) => Math.max(most, quietGapMs), 0)
   const unhappy = own.reduce((sum, { failed, indeterminate }) => sum + failed + indeterminate, 0)
   const inTime: Promised = {
     what: `${client} writes again within ${formatDuration(ms)}`,
     because,
     kept: worst.longestGapMs <= ms,
-    found: `${formatDuration(worst.longestGapMs)} at most, in ${worst.shard}`,
+    found: `${formatDuration(worst.longestGapMs)} at most, in ${worst.shard}; without a fault ${formatDuration(quietMs)}`,
   }
   if (ms >= patienceMs) return [inTime]
   const noError: Promised = {
@@ -145,13 +161,13 @@ function timely({ fault, spec, lastedMs, outages }: PromiseInput, client: Client
   return [inTime, noError]
 }
 
-function truthful({ check }: PromiseInput, client: ClientKind): Promised {
-  const wrong = check.misjudged.filter((operation) => operation.client === client).length
+function truthful({ check }: PromiseInput): Promised {
+  const wrong = check.misjudged.filter(({ client }) => drillClients[client].isOurs).length
   return {
-    what: `what ${client} calls failed was not done`,
+    what: 'what our clients call failed was not done',
     because: 'a caller must be able to believe it',
     kept: wrong === 0,
-    found: wrong === 0 ? 'none of them is there' : `${wrong} of them are there`,
+    found: wrong === 0 ? 'none of it is there' : `${wrong} of it there`,
   }
 }
 

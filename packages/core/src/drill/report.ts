@@ -5,6 +5,7 @@ import type { PromisingSpec } from './bounds.ts'
 import type { CheckResult, EvictedWrites } from './check.ts'
 import type { FaultName } from './fault.ts'
 import type { ClientKind, DrillOperation } from './operation.ts'
+import { clientKinds } from './operation.ts'
 import type { Outage } from './outage.ts'
 import { outagesOf } from './outage.ts'
 import type { Pace } from './pace.ts'
@@ -21,6 +22,8 @@ export interface DrillReport {
   readonly fault: FaultName
   /** What was done, on whom, for how long. */
   readonly what: string
+  /** On whom it fell; empty where it was on no node. */
+  readonly targets: readonly HitNode[]
   /** "redis 7.0.15; 3 shards of 2 copies; persistence hybrid; class cache". */
   readonly shape: string
   /** Wall clock, ms since 1970: first write, fault, heal, ready again, last write. */
@@ -41,6 +44,11 @@ export interface DrillReport {
   readonly pace: Pace
   /** What a reader must know beside the figures. */
   readonly notes: readonly string[]
+}
+
+export interface HitNode {
+  readonly node: string
+  readonly shard: string
 }
 
 export interface WritesFound {
@@ -76,6 +84,7 @@ export interface DrillFacts {
   readonly deployment: string
   readonly fault: FaultName
   readonly what: string
+  readonly targets: readonly HitNode[]
   readonly shape: string
   readonly spec: PromisingSpec
   readonly beganAt: number
@@ -84,6 +93,8 @@ export interface DrillFacts {
   readonly readyAt: number | null
   readonly endedAt: number
   readonly waitedMs: number
+  /** A frozen engine of a shard that was hit had been killed less than ten minutes before. */
+  readonly fenceSpent: boolean
   readonly cutShort: string | null
   readonly operations: readonly DrillOperation[]
   readonly check: CheckResult
@@ -94,12 +105,12 @@ export interface DrillFacts {
 }
 
 export function reportOf(facts: DrillFacts): DrillReport {
-  const { id, deployment, fault, what, shape, beganAt, faultAt, healedAt, readyAt, endedAt, cutShort } = facts
-  const { operations, check, promotions, events, spec, waitedMs, gap, notes } = facts
+  const { id, deployment, fault, what, targets, shape, beganAt, faultAt, healedAt, readyAt, endedAt, cutShort } = facts
+  const { operations, check, promotions, events, spec, waitedMs, fenceSpent, gap, notes } = facts
   const outages = outagesOf(operations, { faultAt, until: endedAt })
   const lastedMs = (healedAt ?? endedAt) - faultAt
   const readyAfterMs = readyAt === null ? null : Math.max(0, readyAt - (healedAt ?? faultAt))
-  const judged = judge({ fault, spec, faultAt, lastedMs, check, outages, readyAfterMs, waitedMs, gap })
+  const judged = judge({ fault, spec, faultAt, lastedMs, fenceSpent, check, outages, readyAfterMs, waitedMs, gap })
   const promoted = promotions.filter(({ shard }, at) => promotions.findIndex((one) => one.shard === shard) === at)
   return {
     apiVersion: 1,
@@ -107,6 +118,7 @@ export function reportOf(facts: DrillFacts): DrillReport {
     deployment,
     fault,
     what,
+    targets,
     shape,
     beganAt,
     faultAt,
@@ -115,7 +127,7 @@ export function reportOf(facts: DrillFacts): DrillReport {
     endedAt,
     cutShort,
     ...judged,
-    outages,
+    outages: ordered(outages, targets),
     shares: sharesOf({ faultAt, promoted, events, operations }),
     promotions,
     writes: writesFound(check, faultAt),
@@ -123,6 +135,17 @@ export function reportOf(facts: DrillFacts): DrillReport {
     pace: paceOf(operations, beganAt, endedAt),
     notes: [...notes, ...notesOn(facts)],
   }
+}
+
+/** The shards that were hit first, then by name; in each the clients as they are listed everywhere. */
+function ordered(outages: readonly Outage[], targets: readonly HitNode[]): Outage[] {
+  const isHit = (shard: string): number => (targets.some((target) => target.shard === shard) ? 0 : 1)
+  const numberOf = (shard: string): number => Number(shard.replace(/^shard-/, ''))
+  const placeOf = ({ shard, client }: Outage) => [isHit(shard), numberOf(shard), clientKinds.indexOf(client)] as const
+  return [...outages].sort((a, b) => {
+    const [x, y] = [placeOf(a), placeOf(b)]
+    return x[0] - y[0] || x[1] - y[1] || x[2] - y[2]
+  })
 }
 
 const listedMax = 20
@@ -155,7 +178,7 @@ function writesFound(check: CheckResult, faultAt: number): WritesFound {
 const stepsMax = 200
 
 function timelineOf(events: readonly HoldfastEvent[], beganAt: number): IncidentStep[] {
-  const since = events.filter(({ at }) => at >= beganAt)
+  const since = events.filter(({ at }) => at >= beganAt).sort((a, b) => a.at - b.at || a.seq - b.seq)
   // The beginning explains an outage; what is left out is said by the gap in the numbers.
   return since.slice(0, stepsMax).map(({ at, seq, because }) => ({ at, seq, because }))
 }

@@ -5,6 +5,8 @@ import type { ClientKind, DrillOperation } from './operation.ts'
 export interface Share {
   readonly shard: string
   readonly to: string
+  /** The controller's sentence with which it asked; null where nobody asked. */
+  readonly because: string | null
   /** From the fault until the promotion was asked for, ms; null where nobody asked: the engines voted among themselves. */
   readonly detectionMs: number | null
   /** From then, or from the fault where nobody asked, until the shard was seen to have a primary. */
@@ -33,6 +35,7 @@ export function sharesOf({ faultAt, promoted, events, operations }: ShareInput):
       {
         shard,
         to,
+        because: since.find(({ seq }) => String(seq) === asked?.cause)?.because ?? null,
         detectionMs: asked === undefined ? null : asked.at - faultAt,
         promotionMs: seen.at - (asked?.at ?? faultAt),
         clientMs: clientShares(operations, shard, asked?.at ?? faultAt, seen.at),

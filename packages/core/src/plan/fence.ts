@@ -8,7 +8,7 @@ import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
 /** At most one such kill a shard in this time: what freezes again at once has another cause. */
-const fenceEveryMs = 600_000
+export const fenceEveryMs = 600_000
 
 /** A shorter silence is an answer under way. */
 const worthTellingMs = 250

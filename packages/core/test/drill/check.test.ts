@@ -127,7 +127,7 @@ describe('by law', () => {
     const operations = fates.map(({ outcome, shard }, index) => aWrite({ key: `k${index}`, outcome, shard }))
     const reads = new Map(
       fates.map(({ owner, replicas }, index) => {
-        const { key, value } = operations[index] as DrillOperation
+        const { key, value } = aWrite({ key: `k${index}` })
         const copies = replicas.map((copy, at) => [`node-${at}`, copyOf(copy, value)] as const)
         return [key, { owner: copyOf(owner, value), replicas: Object.fromEntries(copies) }] as const
       }),

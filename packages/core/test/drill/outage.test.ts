@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { HoldfastEvent } from '../../src/index.ts'
+import type { HoldfastEvent, Outage } from '../../src/index.ts'
 import { outagesOf, paceOf, sharesOf } from '../../src/index.ts'
 import { aWrite, faultAt, writing } from '../support/drill.ts'
 
@@ -59,8 +59,7 @@ describe('an outage', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -1000, max: 2000 }), { minLength: 1, maxLength: 40 }), (times) => {
         const operations = times.map((at, index) => aWrite({ key: `k${index}`, endedAt: faultAt + at }))
-        const [outage] = outagesOf(operations, { faultAt, until })
-        const { longestGapMs = 0, gapsMs = 0 } = outage ?? {}
+        const [{ longestGapMs, gapsMs }] = outagesOf(operations, { faultAt, until }) as [Outage]
         expect(longestGapMs).toBeGreaterThanOrEqual(0)
         expect(longestGapMs).toBeLessThanOrEqual(3000)
         if (longestGapMs > 100) expect(gapsMs).toBeGreaterThanOrEqual(longestGapMs)
@@ -71,11 +70,19 @@ describe('an outage', () => {
 
 describe('whose the time was', () => {
   const event = (at: number, kind: HoldfastEvent['kind'], subject: string, because: string): HoldfastEvent => ({
-    ...{ seq: at, epoch: 1, at: faultAt + at, deployment: 'it', cause: null, actor: 'controller' },
-    ...{ kind, subject, because },
+    seq: at,
+    epoch: 1,
+    at: faultAt + at,
+    deployment: 'it',
+    cause: null,
+    actor: 'controller',
+    kind,
+    subject,
+    because,
   })
   const promoted = [{ shard: 'shard-1', to: 'node-4' }]
-  const asked = event(12, 'action', 'node-4', 'promote (force) node-4')
+  const decided = event(11, 'turn', 'it', 'node-1 (primary of shard-1) is dead, node-4 is in sync: promoting it')
+  const asked = { ...event(12, 'action', 'node-4', 'promote (force) node-4'), cause: '11' }
   const seen = event(57, 'shard', 'shard-1', 'node-4 is primary of shard-1, was nobody')
 
   test('until it was known, until another was primary, until each client wrote again', () => {
@@ -87,10 +94,11 @@ describe('whose the time was', () => {
       aWrite({ key: 'e', client: 'durable', endedAt: faultAt + 50 }),
       aWrite({ key: 'f', client: 'ioredis-timeouts', shard: 'shard-2', endedAt: faultAt + 58 }),
     ]
-    expect(sharesOf({ faultAt, promoted, events: [asked, seen], operations })).toEqual([
+    expect(sharesOf({ faultAt, promoted, events: [decided, asked, seen], operations })).toEqual([
       {
         shard: 'shard-1',
         to: 'node-4',
+        because: decided.because,
         detectionMs: 12,
         promotionMs: 45,
         clientMs: { cache: 4, ioredis: 100, durable: 0 },
@@ -100,7 +108,7 @@ describe('whose the time was', () => {
 
   test('nobody detected anything where the engines voted among themselves', () => {
     const [share] = sharesOf({ faultAt, promoted, events: [seen], operations: [] })
-    expect(share).toMatchObject({ detectionMs: null, promotionMs: 57, clientMs: {} })
+    expect(share).toMatchObject({ because: null, detectionMs: null, promotionMs: 57, clientMs: {} })
   })
 
   test('is not told where no controller saw it', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { FaultName } from '../../src/index.ts'
-import { faultNames, judge, lossBound, parseSpec, timeBound } from '../../src/index.ts'
+import { faultNames, judge, lossBound, parseSpec, timeBound, wasFencedLately } from '../../src/index.ts'
 import type { JudgedWorld } from '../support/drill.ts'
 import { absent, aWrite, faultAt, judged, writing } from '../support/drill.ts'
 
@@ -20,7 +20,7 @@ describe('the verdict', () => {
 
   test('an outage above the bound breaks it, and says which', () => {
     expect(broken({ operations: writing({}, { from: 0, to: 1300 }) })).toEqual([
-      'cache writes again within 1 s: 1.3 s at most, in shard-1',
+      'cache writes again within 1 s: 1.3 s at most, in shard-1; without a fault 10 ms',
     ])
   })
 
@@ -32,7 +32,7 @@ describe('the verdict', () => {
     const operations = [...writing(), last('new', 30), last('old', 1100)]
     expect(broken({ operations, instead: { new: absent } })).toEqual([])
     expect(broken({ operations, instead: { new: absent, old: absent } })).toEqual([
-      'only the last writes of cache before the fault may be lost: 2 of 302 lost, 1 of them not among the last 1 s',
+      'only the last writes before the fault may be lost (cache): 2 of 302 lost, 1 of them not among the last 1 s',
     ])
   })
 
@@ -44,14 +44,14 @@ describe('the verdict', () => {
   test('a durable write may never be lost', () => {
     const operations = [...writing(), last('new', 30, 'durable')]
     expect(broken({ operations, instead: { new: absent }, spec: { replicasPerShard: 2 } })).toContain(
-      'no acknowledged write of durable is lost: 1 of 1 lost',
+      'no acknowledged write is lost (durable): 1 of 1 lost',
     )
   })
 
   test('nothing may be lost where no primary was taken away', () => {
     const operations = [...writing(), last('new', 30)]
     expect(broken({ fault: 'kill-replica', operations, instead: { new: absent } })).toEqual([
-      'no acknowledged write of cache is lost: 1 of 301 lost',
+      'no acknowledged write is lost (cache): 1 of 301 lost',
     ])
   })
 
@@ -72,7 +72,7 @@ describe('the verdict', () => {
   test('a client that called failed what is there has told a falsehood', () => {
     const operations = [...writing(), aWrite({ key: 'f', outcome: 'failed' })]
     expect(broken({ fault: 'disk-full', operations })).toEqual([
-      'what cache calls failed was not done: 1 of them are there',
+      'what our clients call failed was not done: 1 of it there',
     ])
   })
 
@@ -90,7 +90,7 @@ describe('the verdict', () => {
 
   test('a replica that differs breaks it, and so does one that nobody could read', () => {
     const operations = writing()
-    const [{ key, value }] = operations as [{ key: string; value: string }]
+    const { key, value } = aWrite({ key: operations[0]?.key ?? '' })
     const withCopy = (copy: 'absent' | 'unread') => ({ [key]: { owner: { value }, replicas: { 'node-4': copy } } })
     expect(broken({ operations, instead: withCopy('absent') })[0]).toMatch(/1 of 300 copies differ/)
     expect(broken({ operations, instead: withCopy('unread') })[0]).toMatch(/1 could not be read/)
@@ -113,15 +113,32 @@ describe('the verdict', () => {
   })
 })
 
+const lasting = (lastedMs: number) => ({ lastedMs, fenceSpent: false })
+
 describe('a bound', () => {
   const spec = parseSpec({ name: 'it', timeouts: { node: '2s', frozenAfter: '1s' } })
-  const msOf = (fault: FaultName, changes = {}) => timeBound(fault, 'cache', { ...spec, ...changes }, 20_000).ms
+  const msOf = (fault: FaultName, changes = {}) =>
+    timeBound(fault, 'cache', { ...spec, ...changes }, lasting(20_000)).ms
 
   test('follows the timeouts of the spec', () => {
     expect([msOf('kill-primary'), msOf('kill-two'), msOf('freeze'), msOf('unattended'), msOf('busy')]).toEqual([
       1000, 1000, 2000, 7000, 8000,
     ])
-    expect(timeBound('busy', 'cache', spec, 500).ms).toBe(1500)
+    expect(timeBound('busy', 'cache', spec, lasting(500)).ms).toBe(1500)
+  })
+
+  test("of a freeze is the engines' own where the shard was fenced lately", () => {
+    expect(timeBound('freeze', 'cache', spec, { lastedMs: 20_000, fenceSpent: true }).ms).toBe(7000)
+    const killed = {
+      kind: 'action',
+      subject: 'node-1',
+      because: 'kill the frozen engine of node-1 (pid 7)',
+      at: 1000,
+    } as const
+    const events = [{ seq: 1, epoch: 1, deployment: 'it', cause: null, actor: 'controller', ...killed }]
+    expect(wasFencedLately(events, ['node-1', 'node-4'], 600_999)).toBe(true)
+    expect(wasFencedLately(events, ['node-1', 'node-4'], 601_000)).toBe(false)
+    expect(wasFencedLately(events, ['node-2', 'node-5'], 2000)).toBe(false)
   })
 
   test('is not there without a replica, where the shard waits for its own primary', () => {
@@ -132,15 +149,15 @@ describe('a bound', () => {
   })
 
   test('is not there for durable writes while the only other copy is away', () => {
-    expect(timeBound('kill-replica', 'durable', spec, 0).ms).toBeNull()
-    expect(timeBound('kill-replica', 'durable', { ...spec, replicasPerShard: 2 }, 0).ms).toBe(1000)
-    expect(timeBound('storm', 'durable', spec, 0).ms).toBe(1000)
+    expect(timeBound('kill-replica', 'durable', spec, lasting(0)).ms).toBeNull()
+    expect(timeBound('kill-replica', 'durable', { ...spec, replicasPerShard: 2 }, lasting(0)).ms).toBe(1000)
+    expect(timeBound('storm', 'durable', spec, lasting(0)).ms).toBe(1000)
   })
 
   test('has a reason for every fault and client', () => {
     for (const fault of faultNames) {
       for (const client of ['cache', 'durable'] as const) {
-        expect(timeBound(fault, client, spec, 1000).because).not.toBe('')
+        expect(timeBound(fault, client, spec, lasting(1000)).because).not.toBe('')
         expect(lossBound(fault, client, spec).because).not.toBe('')
       }
     }

@@ -46,6 +46,7 @@ export function judged({ operations, instead = {}, evicted = {}, spec = {}, ...c
     spec: parseSpec({ name: 'it', ...spec }),
     faultAt,
     lastedMs: 0,
+    fenceSpent: false,
     readyAfterMs: 900,
     waitedMs: 90_000,
     gap: null,

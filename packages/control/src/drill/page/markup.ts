@@ -1,0 +1,31 @@
+/** Text that is markup already. Only `markup` makes it, so whatever else stands in a page is escaped. */
+export class Markup {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+export type Part = Markup | string | number | readonly Part[]
+
+/** Markup with values in it: text is escaped, other markup is not, lists are joined. */
+export function markup(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  return new Markup(literals.map((literal, index) => literal + textOf(parts[index] ?? '')).join(''))
+}
+
+function textOf(part: Part): string {
+  if (part instanceof Markup) return part.text
+  if (typeof part === 'object') return part.map(textOf).join('')
+  return escapeText(String(part))
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+const escapeText = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => escapes[sign] ?? sign)
