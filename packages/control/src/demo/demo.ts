@@ -125,14 +125,15 @@ export class Demo implements DemoDoor {
   }
 
   async press(action: DemoAction, actor: string): Promise<string> {
-    const { platform, binary, database } = this.#running()
+    const ground = this.#running()
+    const { binary, database } = ground
     try {
       switch (action) {
         case 'kill':
         case 'two':
         case 'freeze':
         case 'cache':
-          return await this.#strike(action, platform, actor)
+          return await this.#strike(action, ground, actor)
         case 'database':
           return database.running ? await this.#stopDatabase(database) : await this.#startDatabase(database)
         case 'hot':
@@ -156,12 +157,11 @@ export class Demo implements DemoDoor {
 
   async stopFault(actor: string): Promise<string> {
     const { platform, database } = this.#running()
-    const id = this.#faultUnderway()
-    if (id === null) throw new HoldfastError('NOT_FOUND', 'no fault lasts now: there is nothing to stop')
+    if (this.#faultUnderway() === null)
+      throw new HoldfastError('NOT_FOUND', 'no fault lasts now: there is nothing to stop')
     try {
       if (!database.running) return await this.#startDatabase(database)
-      this.#compare.cluster?.thaw()
-      await platform.healFault(this.#deployment, id, actor)
+      await this.#healLasting(platform, actor)
       return 'the fault is over'
     } finally {
       this.#tellState()
@@ -190,17 +190,32 @@ export class Demo implements DemoDoor {
     throw new HoldfastError('UNREACHABLE_CONTROLLER', 'the demonstration is not there yet: try again in a moment')
   }
 
-  /** On both lanes in the same moment, and on the same slots. */
-  async #strike(action: DemoAction, platform: Platform, actor: string): Promise<string> {
+  /** On both lanes in the same moment, and on the same slots. What still lasts of an earlier one is ended first. */
+  async #strike(action: DemoAction, { platform }: DemoGround, actor: string): Promise<string> {
     const fault = faultOf[action]
     if (fault === undefined) throw new Error(`${action} is no fault`)
-    const wish = { fault, forMs: null, node: null, onProduction: null, drill: null }
+    await this.#healLasting(platform, actor)
     const shards = new Map(platform.status(this.#deployment)?.shards.map(({ primary, slots }) => [primary, slots]))
-    const { because, targets } = await platform.injectFault(this.#deployment, wish, actor)
-    this.#story.mark(action, because)
-    const slots = targets.flatMap((node) => shards.get(node) ?? [])
-    await this.#strikeBare(action, slots)
+    const before = platform.events.latest({ limit: 1 }).at(-1)?.seq ?? 0
+    const wish = { fault, forMs: null, node: null, onProduction: null, drill: null }
+    const { because, targets, injectedAt } = await platform.injectFault(this.#deployment, wish, actor)
+    const bare = this.#strikeBare(
+      action,
+      targets.flatMap((node) => shards.get(node) ?? []),
+    )
+    this.#story.mark(action, because, injectedAt)
+    // The controller is often quicker with its sentence than the answer that the fault is there.
+    for (const event of platform.events.since(before, { deployment: this.#deployment })) this.#story.explainBy(event)
+    await bare
     return because
+  }
+
+  async #healLasting(platform: Platform, actor: string): Promise<void> {
+    for (const { id, healedAt } of platform.faults(this.#deployment)) {
+      if (healedAt !== null) continue
+      this.#compare.cluster?.thaw()
+      await platform.healFault(this.#deployment, id, actor)
+    }
   }
 
   async #strikeBare(action: DemoAction, slots: readonly SlotRange[]): Promise<void> {
@@ -247,7 +262,7 @@ export class Demo implements DemoDoor {
     while (!this.#over.signal.aborted) {
       await delay(1000 - (Date.now() % 1000), undefined, { signal: this.#over.signal }).catch(() => undefined)
       if (this.#over.signal.aborted) return
-      const at = Date.now()
+      const at = Math.round(Date.now() / 1000) * 1000
       const samples = await Promise.all(this.#lanes().map((lane) => lane.report(at)))
       for (const sample of samples) this.#story.sample(sample)
       const isNews = this.#crowd.look(at)

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fastify } from 'fastify'
 import type { Product } from './goods.ts'
 import { productCount, productId } from './goods.ts'
+import { LastSeen } from './last-seen.ts'
 import { complain } from './parent.ts'
 import type { Served, ShopStore } from './store/store.ts'
 import type { Tally } from './tally.ts'
@@ -14,6 +15,8 @@ const sessionWithinMs = 300
 const cartPatienceMs = 600
 /** A cart that was promised and is not saved by then is an error. */
 const cartWithinMs = 5500
+/** So many carts are remembered as they were shown last. */
+const cartsRemembered = 1000
 
 interface OfProduct {
   Params: { id: string }
@@ -21,6 +24,7 @@ interface OfProduct {
 
 export function buildShop(store: ShopStore, tally: Tally): FastifyInstance {
   const app = fastify({ logger: false, forceCloseConnections: true })
+  const carts = new LastSeen<Awaited<ReturnType<ShopStore['cart']>>>(cartsRemembered)
   countAnswers(app, tally)
   app.setErrorHandler((error, request, reply) => {
     complain(`${request.method} ${request.url}`, error)
@@ -43,7 +47,9 @@ export function buildShop(store: ShopStore, tally: Tally): FastifyInstance {
   })
 
   app.get('/cart', async ({ headers }, reply) => {
-    const { items, stale } = await store.cart(visitorOf(headers.cookie, reply))
+    const visitor = visitorOf(headers.cookie, reply)
+    const { value, isLast } = await carts.elseLast(visitor, () => store.cart(visitor))
+    const [{ items }, stale] = [value, value.stale || isLast]
     if (stale) tally.count('stale')
     const rows = Object.entries(items).map(([product, count]) => `<li>${count} × ${escapeHtml(product)}</li>`)
     return page(reply, 'Your cart', `<ul>${rows.join('')}</ul>${stale ? `<p>${approximate}</p>` : ''}`)

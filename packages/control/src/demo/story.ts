@@ -32,8 +32,8 @@ export class Story {
     return this.#notes
   }
 
-  mark(action: DemoAction, what: string): void {
-    this.#marks = keepMark(this.#marks, openMark(Date.now(), action, what))
+  mark(action: DemoAction, what: string, at = Date.now()): void {
+    this.#marks = keepMark(this.#marks, openMark(at, action, what))
   }
 
   /** Says what came of the newest mark of this kind, where that is not the controller's to say. */
@@ -56,6 +56,11 @@ export class Story {
   /** Whether a mark has another sentence now. */
   hear(event: HoldfastEvent): boolean {
     if (event.kind === 'turn' || event.kind === 'loss' || event.kind === 'drill') this.note(event.because, event.at)
+    return this.explainBy(event)
+  }
+
+  /** The same for the marks alone. */
+  explainBy(event: HoldfastEvent): boolean {
     const before = this.#marks
     this.#marks = hearEvent(before, event)
     return this.#marks !== before
