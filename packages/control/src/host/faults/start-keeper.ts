@@ -36,7 +36,8 @@ export async function startKeeper(task: KeeperTask): Promise<KeeperWord> {
       if (said.includes('\n')) resolve(JSON.parse(said) as KeeperWord)
     })
     child.once('error', reject)
-    child.once('exit', (code, signal) => reject(new Error(`the fault's keeper ended early (${signal ?? code})`)))
+    // Closed and not only gone: its word may still lie in the pipe.
+    child.once('close', (code, signal) => reject(new Error(`the fault's keeper ended early (${signal ?? code})`)))
   })
   // One that cannot begin is told to heal what it has done so far.
   const late = setTimeout(() => child.kill('SIGTERM'), beginWithinMs)
