@@ -1,4 +1,4 @@
-import type { DemoAction, DemoState, HoldfastEvent, Status } from '@holdfast/core'
+import type { DemoAction, DemoState, HoldfastEvent, Ledger, Status } from '@holdfast/core'
 
 const base = '/api/v1'
 
@@ -37,6 +37,8 @@ export const api = {
   signOut: () => request<undefined>('DELETE', '/session'),
   deployments: () => request<DeploymentList>('GET', '/deployments'),
   deployment: (name: string) => request<Status>('GET', `/deployments/${encodeURIComponent(name)}`),
+  /** Of the last thirty days. */
+  incidents: (name: string) => request<Ledger>('GET', `/deployments/${encodeURIComponent(name)}/incidents`),
   /** Events after a seq, or the last ones: oldest first. */
   events: (name: string, after: number | null) =>
     request<{ readonly events: readonly HoldfastEvent[] }>(

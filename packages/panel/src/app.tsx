@@ -1,5 +1,6 @@
 import { DemoPage } from './pages/demo-later.tsx'
 import { DeploymentPage } from './pages/deployment.tsx'
+import { IncidentsPage } from './pages/incidents.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { NowherePage } from './pages/nowhere.tsx'
 import { OverviewPage } from './pages/overview.tsx'
@@ -16,6 +17,13 @@ export function App() {
     return (
       <Shell user={who.user} section="demo">
         <DemoPage />
+      </Shell>
+    )
+  }
+  if (at.page === 'incidents') {
+    return (
+      <Shell user={who.user} crumb={`${at.name}, incidents`}>
+        <IncidentsPage key={at.name} name={at.name} />
       </Shell>
     )
   }

@@ -5,6 +5,7 @@ export type Route =
   | { readonly page: 'login' }
   | { readonly page: 'demo' }
   | { readonly page: 'deployment'; readonly name: string }
+  | { readonly page: 'incidents'; readonly name: string }
   | { readonly page: 'nowhere' }
 
 const path = signal(location.pathname)
@@ -15,8 +16,9 @@ function parsePath(pathname: string): Route {
   if (pathname === '/') return { page: 'overview' }
   if (pathname === '/login') return { page: 'login' }
   if (pathname === '/demo') return { page: 'demo' }
-  const [, name] = /^\/d\/([a-z0-9-]+)\/?$/.exec(pathname) ?? []
-  return name === undefined ? { page: 'nowhere' } : { page: 'deployment', name }
+  const [, name, incidents] = /^\/d\/([a-z0-9-]+)(\/incidents)?\/?$/.exec(pathname) ?? []
+  if (name === undefined) return { page: 'nowhere' }
+  return { page: incidents === undefined ? 'deployment' : 'incidents', name }
 }
 
 export function go(to: string, how: 'push' | 'replace' = 'push'): void {

@@ -1,4 +1,13 @@
-import type { ErrorCode, FaultPreview, FaultSeen, FaultWish, HoldfastEvent, SpecText, Status } from '@holdfast/core'
+import type {
+  ErrorCode,
+  FaultPreview,
+  FaultSeen,
+  FaultWish,
+  HoldfastEvent,
+  Ledger,
+  SpecText,
+  Status,
+} from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type { Applied, PlanPreview } from '../server/platform.ts'
 
@@ -57,6 +66,11 @@ export class Api {
   events(name: string, limit: number): Promise<HoldfastEvent[]> {
     const query = `deployment=${encodeURIComponent(name)}&limit=${limit}`
     return this.#ask<{ events: HoldfastEvent[] }>('GET', `/events?${query}`).then(({ events }) => events)
+  }
+
+  /** Incidents and availability since a time, ms since 1970. */
+  incidents(name: string, since: number): Promise<Ledger> {
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/incidents?since=${since}`)
   }
 
   /** What a fault would do now, and what stands against it; does nothing. */

@@ -4,7 +4,7 @@
  * ledger and is told to the log.
  */
 import type { DeploymentFacts, HoldfastEvent, HourSum, Incident, Ledger, Spec, Status } from '@holdfast/core'
-import { availabilityOf, describeLedger, hourMs } from '@holdfast/core'
+import { availabilityOf, describeLedger, hourOf } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { History, LedgerStore } from '../store/store.ts'
@@ -61,8 +61,10 @@ export class Bookkeeper {
     if (shard !== undefined) void books?.probe?.then((probe) => probe.alert(shard.id), ignore)
   }
 
-  read(name: string, since: number): Ledger {
+  /** From the hour on in which `asked` lies: availability is kept by the hour, and incidents shall fit to it. */
+  read(name: string, asked: number): Ledger {
     const { store, clock } = this.#options
+    const since = hourOf(asked)
     const until = Math.round(clock.wall())
     const account = this.#books.get(name)?.account
     const { incidents: unsaved = [], tally } = account?.unsaved ?? {}
@@ -72,7 +74,7 @@ export class Bookkeeper {
       ...fresh.filter(isAsked),
       ...store.incidents(name, since).filter(({ id }) => !fresh.some((one) => one.id === id)),
     ].sort((one, other) => other.beganAt - one.beganAt)
-    const pending = (tally?.sums ?? []).filter(({ hour }) => hour > since - hourMs)
+    const pending = (tally?.sums ?? []).filter(({ hour }) => hour >= since)
     const sums = [...store.hours(name, since), ...pending]
     const availability = availabilityOf(sums.filter(({ shard }) => shard === null))
     const because = describeLedger(availability, incidents)

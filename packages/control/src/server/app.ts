@@ -14,6 +14,7 @@ import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
 import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
+import { ledgerRoutes } from './routes/ledger.ts'
 import { panelRoutes } from './routes/panel.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { specRoutes } from './routes/spec.ts'
@@ -96,6 +97,7 @@ export function buildApp({
       api.register(watchRoutes, { platform, streams, clock })
       api.register(eventRoutes, { platform, streams })
       api.register(faultRoutes, { platform })
+      api.register(ledgerRoutes, { platform, clock })
       api.register(demoRoutes, { demo, streams })
     },
     { prefix: '/api/v1' },

@@ -1,4 +1,5 @@
 import {
+  describeLedger,
   type EventDraft,
   type FaultPreview,
   type FaultSeen,
@@ -6,6 +7,8 @@ import {
   faultTable,
   HoldfastError,
   type HoldfastEvent,
+  type Incident,
+  type Ledger,
   parseSpec,
   type SpecText,
   type Status,
@@ -143,6 +146,17 @@ export class MemoryPlatform implements Platform {
 
   faults(name: string): readonly FaultSeen[] {
     return this.#faults.filter(({ deployment }) => deployment === name)
+  }
+
+  /** The incidents that it was given, as far as they had not ended by then. */
+  readonly incidents: Incident[] = []
+
+  ledger(name: string, since: number): Ledger {
+    const incidents = this.incidents.filter(({ endedAt }) => endedAt === null || endedAt >= since)
+    const availability = { observedMs: 86_400_000, notWritableMs: 61, ratio: 1 - 61 / 86_400_000 }
+    const shards = { 'shard-1': availability, 'shard-2': { observedMs: 0, notWritableMs: 0, ratio: null } }
+    const because = describeLedger(availability, incidents)
+    return { deployment: name, since, until: Date.now(), because, availability, shards, incidents }
   }
 
   credentials(name: string): { user: string; password: string } | undefined {

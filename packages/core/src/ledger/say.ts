@@ -1,6 +1,6 @@
 /** The ledger in words. */
-import { formatDuration } from '../units.ts'
-import type { Availability, Incident, IncidentKind } from './incident.ts'
+import { formatBytes, formatDuration } from '../units.ts'
+import type { Availability, Incident, IncidentKind, Promotion } from './incident.ts'
 
 const plural: Readonly<Record<IncidentKind | 'drill', string>> = {
   death: 'deaths',
@@ -26,6 +26,21 @@ export function formatShare(ratio: number): string {
   // The step in between keeps 0.07 from becoming 6.999 %.
   const thousandths = Math.floor(Number((ratio * 100_000).toPrecision(12)))
   return `${thousandths / 1000} %`
+}
+
+/** "node-5 in place of node-2, at offset 1778; node-2 was last seen at 1778". */
+export function describePromotion({ from, to, offsetBefore, offsetAfter }: Promotion): string {
+  const before = from === null ? 'in place of nobody' : `in place of ${from}`
+  const at = offsetAfter === null ? 'at an offset that was not seen' : `at offset ${offsetAfter}`
+  const last = offsetBefore === null || from === null ? '' : `; ${from} was last seen at ${offsetBefore}`
+  return `${to} ${before}, ${at}${last}`
+}
+
+/** What may have been lost, and no more than is known: a primary that died may have taken writes since it was last seen. */
+export function describeLoss({ possiblyLostBytes, promotions, kind }: Incident): string {
+  if (possiblyLostBytes === null) return 'not known'
+  if (possiblyLostBytes > 0) return `${formatBytes(possiblyLostBytes)} that whoever took over did not have`
+  return promotions.length === 0 || kind === 'switchover' ? 'nothing' : 'nothing of what was last seen'
 }
 
 /** What was caused on purpose counts as a drill, whatever it was. */

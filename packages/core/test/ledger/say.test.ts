@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest'
 import type { Incident } from '../../src/index.ts'
-import { describeLedger, formatShare, madeWorseBy, parseSpec } from '../../src/index.ts'
+import {
+  describeLedger,
+  describeLoss,
+  describePromotion,
+  formatShare,
+  madeWorseBy,
+  parseSpec,
+} from '../../src/index.ts'
 
 const anIncident = (parts: Partial<Incident> = {}): Incident => ({
   id: 'shop-1',
@@ -38,6 +45,18 @@ test('an outage, however short, is never rounded away', () => {
     '0 %',
     '7 %',
   ])
+})
+
+test('who took over, and what may be lost, no more than is known', () => {
+  const promotion = { shard: 'shard-1', from: 'node-1', to: 'node-4', offsetBefore: 17, offsetAfter: 15 }
+  expect(describePromotion(promotion)).toBe('node-4 in place of node-1, at offset 15; node-1 was last seen at 17')
+  expect(describePromotion({ ...promotion, from: null, offsetBefore: null, offsetAfter: null })).toBe(
+    'node-4 in place of nobody, at an offset that was not seen',
+  )
+  expect(describeLoss(anIncident({ possiblyLostBytes: null }))).toBe('not known')
+  expect(describeLoss(anIncident({ possiblyLostBytes: 2048 }))).toBe('2 KB that whoever took over did not have')
+  expect(describeLoss(anIncident())).toBe('nothing of what was last seen')
+  expect(describeLoss(anIncident({ kind: 'outage', promotions: [] }))).toBe('nothing')
 })
 
 test('what made it worse is told with its remedy, and only what had a part in it', () => {

@@ -3,7 +3,7 @@ import staticFiles from '@fastify/static'
 import type { FastifyPluginAsync } from 'fastify'
 
 /** The addresses a person may type or bookmark; each is the same page, which looks at its own address. */
-const pages = ['/', '/login', '/d/:name', '/demo']
+const pages = ['/', '/login', '/d/:name', '/d/:name/incidents', '/demo']
 
 /** The panel's files. What is under /assets carries its hash in its name and never changes. */
 export const panelRoutes: FastifyPluginAsync<{ panelDir: string }> = async (app, { panelDir }) => {
