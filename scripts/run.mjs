@@ -27,7 +27,7 @@ const program = (name) => inRoot('node_modules', '.bin', name)
 
 const commands = {
   build: () => {},
-  start: (args) => startHere(['up', ...args]),
+  start: (args) => startHere(['demo', ...args]),
   test: (args) => testHere(args),
   'test:browser': (args) => {
     const env = { CHROMIUM: findChromium() }
@@ -137,7 +137,7 @@ async function testHere(args) {
   }
 }
 
-/** `holdfast up` in this process, so that Ctrl-C reaches it and not somebody in between. */
+/** `holdfast demo` in this process, so that Ctrl-C reaches it and not somebody in between. */
 async function startHere(args) {
   hearSignalsOnce()
   const { runProgram } = await import('../packages/control/dist/cli/program.js')

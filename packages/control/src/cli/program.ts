@@ -179,6 +179,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
 
 const programHelp = `
 Examples:
+  holdfast demo                  see what it is for: a shop under load, and keys to break what it stands on
   holdfast up                    bring up "shop" (3 primaries, 3 replicas); Ctrl-C stops it
   holdfast up shop.yaml -d       the same from a spec, kept up in the background
   holdfast status                how it is, and why
