@@ -29,6 +29,7 @@ const commands = {
   build: () => {},
   start: (args) => startHere(['demo', ...args]),
   test: (args) => testHere(args),
+  'test:chaos': (args) => testHere(['--config', 'vitest.chaos.config.ts', ...args]),
   'test:browser': (args) => {
     const env = { CHROMIUM: findChromium() }
     return run('the browser tests', program('vitest'), ['run', '--config', 'vitest.browser.config.ts', ...args], {

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FaultName, FaultSeen, FaultWish } from '@holdfast/core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { processesIn, readProcess } from '../../packages/control/src/proc.ts'
+import { releaseDrillLock, takeDrillLock } from '../../packages/control/src/store/drill-lock.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -145,5 +147,98 @@ describe('a fault is there, and over by itself', () => {
     expect(await eventually(async () => (await clients()) > 500)).toBe(true)
     await healed(fault)
     await eventually(async () => (await clients()) < 100)
+  })
+
+  test('throttled writes reach the disk late, or it is said why they cannot be', async () => {
+    const { order, preconditions } = it.controller.previewFault(it.name, wishFor('slow-disk'))
+    if (order === null) {
+      const refused = preconditions.find(({ met }) => !met)?.because
+      expect(refused).toMatch(/only root may throttle|control groups|not writable|not switched on|no disk/)
+      await expect(inject('slow-disk')).rejects.toThrow(refused)
+      return
+    }
+    const { id, targets } = await inject('slow-disk', { forMs: 60_000 })
+    const [node = ''] = targets
+    const groups = (): string => readFileSync(`/proc/${it.pidOf(node)}/cgroup`, 'utf8')
+    const [before, delayed] = [groups(), await persistenceOf(node, 'aof_delayed_fsync')]
+    expect(before).toContain(`holdfast-${id}`)
+    const key = await writeHalfMegabyte(node)
+    // The engine counts it when it wants to write more, and the first has not been synced for two seconds.
+    await eventually(async () => {
+      await it.command(node, 'SET', key, 'more')
+      return (await persistenceOf(node, 'aof_delayed_fsync')) > delayed
+    })
+    await it.controller.healFault(it.name, id, 'test')
+    expect(groups()).not.toContain('holdfast-')
+    await eventually(async () => (await persistenceOf(node, 'aof_pending_bio_fsync')) === 0)
+  })
+
+  async function persistenceOf(id: string, field: string): Promise<number> {
+    return Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(String(await it.command(id, 'INFO', 'persistence')))?.[1])
+  }
+
+  /** To a key in one of its own slots, whose name is answered. */
+  async function writeHalfMegabyte(id: string): Promise<string> {
+    const value = randomBytes(400_000).toString('base64')
+    for (const key of Array.from({ length: 50 }, (_, tag) => `half:${tag}`)) {
+      const isDone = await it.command(id, 'SET', key, value).then(
+        () => true,
+        () => false,
+      )
+      if (isDone) return key
+    }
+    throw new Error(`${id} takes no writes`)
+  }
+})
+
+describe('a fault is refused', () => {
+  let it: TestDeployment
+
+  beforeAll(async () => {
+    it = await TestDeployment.up({ shards: 3, replicasPerShard: 0 })
+  })
+
+  afterAll(async () => {
+    await it?.close()
+  })
+
+  const refused = (fault: FaultName, more: Partial<FaultWish> = {}): Promise<string> =>
+    it.controller.injectFault(it.name, wishFor(fault, more), 'test').then(
+      ({ because }) => Promise.reject(new Error(`it was done: ${because}`)),
+      (error: unknown) => {
+        expect(error).toMatchObject({ code: 'REFUSED_DRILL' })
+        return (error as Error).message
+      },
+    )
+
+  test('where the deployment is not labelled for drills, unless its name is said again', async () => {
+    expect(await refused('kill-primary')).toBe(
+      'no kill-primary on it: it is not labelled for drills: set "drills: yes" in its spec, or say --yes-on-production it',
+    )
+    expect(it.controller.previewFault(it.name, wishFor('kill-primary', { onProduction: it.name })).order).not.toBeNull()
+    expect(it.controller.faults(it.name)).toEqual([])
+    expect(it.told('drill')).toEqual([])
+  })
+
+  test('on a node that does not fit, and on a disk that is not its own', async () => {
+    const allowed = { onProduction: it.name }
+    expect(await refused('kill-replica', { ...allowed, node: 'node-1' })).toContain('node-1 is a primary')
+    expect(await refused('kill-replica', allowed)).toContain('kill-replica needs a replica in sync, and there is none')
+    expect(await refused('disk-full', allowed)).toContain('and filling it would hurt the machine')
+  })
+
+  test('while another lasts, while a drill has it, and while it is not ready', async () => {
+    const allowed = { onProduction: it.name }
+    const first = await it.controller.injectFault(it.name, wishFor('freeze', { ...allowed, forMs: 60_000 }), 'test')
+    expect(await refused('kill-primary', allowed)).toContain(`a fault lasts since`)
+    await it.controller.healFault(it.name, first.id, 'test')
+    await it.ready()
+    takeDrillLock(it.place.home, it.name, 'd-1')
+    expect(await refused('storm', allowed)).toContain('drill d-1 has it to itself')
+    releaseDrillLock(it.place.home, it.name, 'd-1')
+    it.kill('node-1')
+    await eventually(() => it.status().ready !== 'yes')
+    expect(await refused('storm', allowed)).toContain('it is not ready (')
+    await it.ready()
   })
 })

@@ -18,8 +18,8 @@ export class TestHome {
   readonly home: Home
   readonly path: string
 
-  constructor() {
-    this.path = mkdtempSync(join(tmpdir(), 'holdfast-it-'))
+  constructor(path = mkdtempSync(join(tmpdir(), 'holdfast-it-'))) {
+    this.path = path
     shareEngines(this.path)
     this.home = openHome(this.path, { uid: process.getuid?.() ?? 0 })
   }
@@ -56,11 +56,11 @@ export class TestDeployment {
   }
 
   /** Brings it up and waits until it is ready. */
-  static async up(fields: SpecText = {}): Promise<TestDeployment> {
+  static async up(fields: SpecText = {}, place = new TestHome()): Promise<TestDeployment> {
     const shards = Number(fields['shards'] ?? 3)
     const basePort = await freePorts(shards * (1 + Number(fields['replicasPerShard'] ?? 1)))
     const spec = { name: 'it', memory: { maxPerNode: '64mb' }, ...fields, expose: { basePort } }
-    const deployment = new TestDeployment(new TestHome(), spec)
+    const deployment = new TestDeployment(place, spec)
     try {
       await deployment.startController()
       await deployment.controller.apply(spec, null, 'test')

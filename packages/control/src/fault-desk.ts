@@ -16,7 +16,7 @@ import type { History } from './store/store.ts'
 /** How often it looks whether a fault is over. */
 const lookEveryMs = 500
 /** What was seen is older by then. Longer than for an action: the fault has a process to start. */
-const injectWithinMs = 10_000
+const injectWithinMs = 20_000
 /** Leftovers that would not heal are tried again, and not all the time. */
 const healAgainMs = 5000
 /** What ended longer ago is no news to a controller that has just started. */
@@ -174,6 +174,8 @@ export class FaultDesk {
     try {
       history.append({ epoch, at: Math.round(at), deployment, kind: 'drill', subject, because, cause: id, actor })
     } catch (error) {
+      // On a full disk, above all, which a fault may have filled: it is told as soon as it can be.
+      told.delete(what)
       log.error({ deployment, because, err: error }, 'event not written')
     }
   }

@@ -2,7 +2,7 @@ import type { FaultWish } from '@holdfast/core'
 import { faultTable } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { aStatus } from './demo-status.ts'
-import { asAdmin, asCli, aWorld, ownOrigin, type World } from './support.ts'
+import { asAdmin, asCli, aWorld, fromOwnPage, type World } from './support.ts'
 
 let world: World
 beforeEach(() => {

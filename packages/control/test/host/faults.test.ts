@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FaultEnvelope, FaultName } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import type { FaultRecord } from '../../src/host/faults/fault-file.ts'
+import { faultPath, readFault, writeFault } from '../../src/host/faults/fault-file.ts'
+import { LocalFaults } from '../../src/host/faults/local-faults.ts'
+import { readProcess } from '../../src/proc.ts'
+
+/* Processes that only sleep stand for engines: what a fault may hit is decided by pid, start time and directory. */
+let root: string
+let faults: LocalFaults
+let refusal: HoldfastError | null
+const children: ChildProcess[] = []
+const node = { id: 'node-1', shard: 'shard-1', host: '127.0.0.1', port: 1 }
+
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-faults-')))
+  mkdirSync(join(root, 'node-1', 'data'), { recursive: true })
+  refusal = null
+  faults = new LocalFaults({
+    clock: systemClock,
+    home: root,
+    directory: join(root, 'faults'),
+    nodeDir: (_, id) => join(root, id),
+    enter: () => () => {
+      if (refusal !== null) throw refusal
+    },
+    binary: async () => ({ server: '/nowhere', env: {} }) as never,
+    secrets: () => ({}),
+  })
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+  }
+  rmSync(root, { recursive: true, force: true })
+})
+
+async function sleeper(cwd: string): Promise<number> {
+  const child = spawn('sleep', ['60'], { cwd, stdio: 'ignore' })
+  children.push(child)
+  await once(child, 'spawn')
+  return child.pid ?? 0
+}
+
+const patience = { timeout: 10_000 }
+const known = { nodes: [node], controller: null }
+
+const order = (fault: FaultName, pid: number, notAfter = faults.now() + 10_000): FaultEnvelope => ({
+  deployment: 'shop',
+  controllerEpoch: 1,
+  notAfter,
+  order: {
+    id: 'f-1',
+    deployment: 'shop',
+    fault,
+    forMs: 60_000,
+    because: fault,
+    targets: [{ ...node, role: 'primary', pid }],
+  },
+})
+
+const stateOf = (pid: number): string | undefined => readProcess(pid)?.state
+
+describe('a fault hits the engine of its node, and nobody else', () => {
+  test('not a process that works elsewhere', async () => {
+    const pid = await sleeper(root)
+    await expect(faults.inject(order('kill-primary', pid), known)).rejects.toMatchObject({
+      code: 'REFUSED_UNSAFE',
+      message: `process ${pid} is not the engine of node-1: nothing was done. Look again with "holdfast status".`,
+    })
+    expect(stateOf(pid)).toBe('S')
+    expect(existsSync(join(root, 'faults'))).toBe(false)
+  })
+
+  test('not the process of another node, and not one that is gone', async () => {
+    mkdirSync(join(root, 'node-2', 'data'), { recursive: true })
+    const other = await sleeper(join(root, 'node-2', 'data'))
+    await sleeper(join(root, 'node-1', 'data'))
+    for (const pid of [other, process.pid, 1, 0x7ffffff]) {
+      await expect(faults.inject(order('freeze', pid), known)).rejects.toMatchObject({ code: 'REFUSED_UNSAFE' })
+    }
+    expect(stateOf(other)).toBe('S')
+  })
+
+  test('not one that was given the pid since: a process is its pid and its start time', async () => {
+    const pid = await sleeper(join(root, 'node-1', 'data'))
+    const { id } = await faults.inject(order('freeze', pid), known)
+    expect(stateOf(pid)).toBe('T')
+    const path = faultPath(join(root, 'faults'), id)
+    const record = readFault(path) as FaultRecord
+    process.kill(record.keeper.pid, 'SIGKILL')
+    await expect.poll(() => faults.leftOver('shop'), patience).toEqual([id])
+    const [target] = record.scene.targets
+    if (target === undefined) throw new Error('no target')
+    writeFault(path, {
+      ...record,
+      scene: { ...record.scene, targets: [{ ...target, startTime: target.startTime - 1 }] },
+    })
+    expect((await faults.heal('shop', id)).healedAt).not.toBeNull()
+    // By its own record it was somebody else, so nobody woke it.
+    expect(stateOf(pid)).toBe('T')
+  })
+
+  test('an order that the agent does not let in, or that comes too late, is not done', async () => {
+    const pid = await sleeper(join(root, 'node-1', 'data'))
+    refusal = new HoldfastError('REFUSED_STALE_EPOCH', 'epoch 1 is over')
+    await expect(faults.inject(order('kill-primary', pid), known)).rejects.toBe(refusal)
+    refusal = null
+    await expect(faults.inject(order('kill-primary', pid, faults.now() - 1), known)).rejects.toMatchObject({
+      code: 'REFUSED_DRILL',
+      message: 'kill-primary could not be done: it came too late: nothing was done',
+    })
+    expect(stateOf(pid)).toBe('S')
+    expect(readdirSync(join(root, 'faults'))).toEqual([])
+  })
+})
+
+describe('what is written down', () => {
+  test('is enough to heal it, and holds no password', async () => {
+    const pid = await sleeper(join(root, 'node-1', 'data'))
+    const { id } = await faults.inject(order('freeze', pid), known)
+    const record = readFault(faultPath(join(root, 'faults'), id)) as FaultRecord
+    expect(Object.keys(record)).toEqual([
+      'order',
+      'scene',
+      'keeper',
+      'bootId',
+      'injectedAt',
+      'healsAt',
+      'healedAt',
+      'trouble',
+    ])
+    expect(record.healsAt - record.injectedAt).toBeGreaterThanOrEqual(60_000)
+    process.kill(record.keeper.pid, 'SIGKILL')
+    await expect.poll(() => faults.leftOver('shop'), patience).toEqual([id])
+    await faults.heal('shop', id)
+    await expect.poll(() => stateOf(pid), patience).toBe('S')
+    expect(faults.leftOver('shop')).toEqual([])
+    expect(faults.seen('shop')).toMatchObject([{ id, targets: ['node-1'], trouble: null }])
+    expect(faults.seen('orders')).toEqual([])
+  })
+
+  test('after a restart of the machine nobody is signalled, and the fault is over', async () => {
+    const pid = await sleeper(join(root, 'node-1', 'data'))
+    const { id } = await faults.inject(order('freeze', pid), known)
+    const path = faultPath(join(root, 'faults'), id)
+    const record = readFault(path) as FaultRecord
+    process.kill(record.keeper.pid, 'SIGKILL')
+    // As if keeper and target were processes of an earlier boot: their pids are somebody else's now.
+    writeFault(path, {
+      ...record,
+      bootId: 'another',
+      keeper: { pid: process.pid, startTime: readProcess(process.pid)?.startTime ?? 0 },
+    })
+    expect(faults.leftOver('shop')).toEqual([id])
+    expect((await faults.heal('shop', id)).healedAt).not.toBeNull()
+    expect(stateOf(pid)).toBe('T')
+  })
+})
