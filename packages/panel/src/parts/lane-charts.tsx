@@ -23,18 +23,13 @@ export function LaneCharts({ lane, state }: { lane: LaneName; state: DemoState }
   const lines = state.marks.map(({ at, action }) => ({ at, tag: demoActions[action].key }))
   const losses = state.lost.filter((lost) => lost.lane === lane).map(({ ackedAt }) => ackedAt)
   if (lane === 'bare' && samples.length === 0) return <Off state={state} />
-  const shown = sampleAt(samples, moment.value)
   return (
     <section class={`card charts lane-${lane}`} aria-labelledby={`charts-${lane}`}>
       <h2 id={`charts-${lane}`}>{title}</h2>
-      <Reading at={moment.value} state={state} />
+      <Reading state={state} />
       {order.map((name, index) => (
         <figure key={name} class="measure">
-          <figcaption>
-            <span>{measures[name].title}</span>
-            <span class="measure-note">{noteOf(name, shown)}</span>
-            <strong>{figureOf(measures[name], shown)}</strong>
-          </figcaption>
+          <Caption name={name} samples={samples} />
           <Chart
             label={`${measures[name].title}, the last three minutes; now ${figureOf(measures[name], samples.at(-1))}`}
             points={pointsOf(samples, measures[name])}
@@ -53,6 +48,18 @@ export function LaneCharts({ lane, state }: { lane: LaneName; state: DemoState }
 
 const order = ['requests', 'errors', 'p99', 'queries'] as const satisfies readonly (keyof typeof measures)[]
 const none: readonly number[] = []
+
+/** Follows the pointer by itself, so that moving it draws no chart again. */
+function Caption({ name, samples }: { name: keyof typeof measures; samples: readonly LaneSample[] }) {
+  const shown = sampleAt(samples, moment.value)
+  return (
+    <figcaption>
+      <span>{measures[name].title}</span>
+      <span class="measure-note">{noteOf(name, shown)}</span>
+      <strong>{figureOf(measures[name], shown)}</strong>
+    </figcaption>
+  )
+}
 
 function scaleOf(measure: Measure, { samples }: DemoState) {
   const top = topOf(samples, measure)
@@ -76,7 +83,8 @@ function noteOf(name: keyof typeof measures, sample: LaneSample | undefined): st
 }
 
 /** What the pointer is on: the moment, and what was done just then. Without a pointer, what was done last. */
-function Reading({ at, state }: { at: number | null; state: DemoState }) {
+function Reading({ state }: { state: DemoState }) {
+  const at = moment.value
   const now = axisEnd(state)
   const mark = at === null ? state.marks.findLast((one) => one.at > now - windowMs) : markNear(state.marks, at)
   if (mark === undefined)
