@@ -51,16 +51,13 @@ const press = (action: DemoAction): Promise<void> =>
 
 /** Presses, and waits until the mark is told, with the controller's sentence, and shown. */
 async function strike(action: DemoAction): Promise<void> {
+  const pressedAt = Date.now()
   await press(action)
-  const mark = await eventually(
-    async () => (await told()).marks.findLast((one) => one.action === action && one.because !== null) ?? false,
+  const because = await eventually(
+    async () => (await told()).marks.find((mark) => mark.action === action && mark.at >= pressedAt)?.because ?? false,
     { what: `the controller says why after ${action}` },
   )
-  await page
-    .getByRole('region', { name: 'What was done' })
-    .getByText(mark.because ?? '')
-    .first()
-    .waitFor()
+  await page.getByRole('region', { name: 'What was done' }).getByText(String(because)).first().waitFor()
 }
 
 const isReady = () =>
