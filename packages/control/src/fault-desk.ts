@@ -50,7 +50,7 @@ export class FaultDesk {
   readonly #told = new Map<string, Set<string>>()
   readonly #healTriedAt = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
-  #looking = Promise.resolve()
+  #looking: Promise<void> | undefined
 
   constructor(options: FaultDeskOptions) {
     this.#options = options
@@ -59,7 +59,9 @@ export class FaultDesk {
   /** Begins to look after the faults of this home. */
   run(): void {
     this.#timer = setInterval(() => {
-      this.#looking = this.#looking.then(() => this.look())
+      this.#looking ??= this.look().finally(() => {
+        this.#looking = undefined
+      })
     }, lookEveryMs)
     this.#timer.unref()
   }
@@ -125,17 +127,19 @@ export class FaultDesk {
 
   /** Tells what has become of the faults, also of those that healed while no controller was there, and heals leftovers. */
   async look(): Promise<void> {
-    for (const name of this.#options.names()) {
-      if (this.#options.status(name)?.controller.lease !== 'held' || this.#injecting.has(name)) continue
-      try {
-        await this.#healLeftovers(name)
-        for (const fault of this.#options.faults.seen(name)) {
-          this.#tellBegun(fault)
-          if (fault.healedAt !== null) this.#tellHealed(fault)
-        }
-      } catch (error) {
-        this.#options.log.error({ deployment: name, err: error }, 'faults not looked after')
-      }
+    try {
+      for (const name of this.#options.names()) await this.#lookAfter(name)
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'faults not looked after')
+    }
+  }
+
+  async #lookAfter(name: string): Promise<void> {
+    if (this.#options.status(name)?.controller.lease !== 'held' || this.#injecting.has(name)) return
+    await this.#healLeftovers(name)
+    for (const fault of this.#options.faults.seen(name)) {
+      this.#tellBegun(fault)
+      if (fault.healedAt !== null) this.#tellHealed(fault)
     }
   }
 

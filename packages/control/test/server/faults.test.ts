@@ -78,7 +78,7 @@ describe('faults', () => {
     const stranger = {
       method: 'POST',
       url: faults,
-      headers: { origin: ownOrigin },
+      headers: fromOwnPage,
       payload: { fault: 'freeze' },
     } as const
     expect((await world.app.inject(stranger)).statusCode).toBe(401)

@@ -29,15 +29,14 @@ export async function startKeeper(task: KeeperTask): Promise<KeeperWord> {
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   })
-  const word = new Promise<KeeperWord>((resolve, reject) => {
+  const word = new Promise<KeeperWord>((resolve) => {
     let said = ''
     child.stdout.setEncoding('utf8').on('data', (part: string) => {
       said += part
       if (said.includes('\n')) resolve(JSON.parse(said) as KeeperWord)
     })
-    child.once('error', reject)
-    // Closed and not only gone: its word may still lie in the pipe.
-    child.once('close', (code, signal) => reject(new Error(`the fault's keeper ended early (${signal ?? code})`)))
+    child.once('error', ({ message }) => resolve({ trouble: `its process did not start: ${message}` }))
+    child.once('exit', (code, signal) => resolve({ trouble: `its process ended early (${signal ?? code})` }))
   })
   // One that cannot begin is told to heal what it has done so far.
   const late = setTimeout(() => child.kill('SIGTERM'), beginWithinMs)
