@@ -1,21 +1,17 @@
 /**
  * Which PostgreSQL the tests run: an installed one, else one that was unpacked before, else one that apt downloads now.
- * It is fetched like an engine: nothing is installed, so it takes no root and leaves the system as it is, and it has its
- * name only after it was seen running. PostgreSQL finds the rest of its files relative to its programs.
+ * It finds the rest of its files relative to its programs.
  */
 import { execFile } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { AptTools } from '../../packages/control/src/binary/apt.ts'
-import { download, findAptTools, prepareApt, readLists, unpackAll } from '../../packages/control/src/binary/apt.ts'
-import type { AptPlace, Download } from '../../packages/control/src/binary/debian.ts'
-import { aptOptions, parseDownloads } from '../../packages/control/src/binary/debian.ts'
 import { systemNames } from '../../packages/control/src/binary/elsewhere.ts'
 import { directoriesOf } from '../../packages/control/src/binary/lookup.ts'
-import { run } from '../../packages/control/src/binary/run.ts'
-import { enginesDir, putInPlace, withWorkspace } from '../../packages/control/src/binary/workspace.ts'
+import { enginesDir } from '../../packages/control/src/binary/workspace.ts'
 import { enginesHome } from './engines.ts'
+import type { PackageWanted, Sources } from './fetch-package.ts'
+import { fetchPackage, librariesIn, namesIn } from './fetch-package.ts'
 
 export interface PostgresPrograms {
   readonly initdb: string
@@ -50,9 +46,7 @@ export async function findPostgres(places: Partial<PostgresPlaces> = {}): Promis
     const programs = programsIn(join(enginesDir(home), name))
     if ((await obstacleTo(programs)) === undefined) return programs
   }
-  const tools = process.platform === 'linux' ? await findAptTools(directoriesOf(path)) : null
-  if (tools === null) throw new Error(whatToInstall())
-  return fetchPostgres(tools, home)
+  return programsIn(await fetchPackage(wanted(), home))
 }
 
 /** PostgreSQL refuses to run as root: then it runs as its package's user, else as nobody. */
@@ -73,82 +67,20 @@ function installedFolders(): string[] {
   return [...directoriesOf(path), ...packaged.map((version) => join(versions, version, 'bin'))]
 }
 
-async function fetchPostgres(tools: AptTools, home: string): Promise<PostgresPrograms> {
-  return withWorkspace(home, async (workspace) => {
-    letThrough(home)
-    const workDir = join(workspace, 'apt')
-    await prepareApt(workDir)
-    const { server, tree } = await unpackByAnyLists(tools, workspace, workDir)
-    leaveOutCompiler(tree)
-    // Nobody but us gets through the workspace, so whether it runs as its user is seen in its place.
-    const place = join(enginesDir(home), server)
-    await putInPlace(tree, place, workspace, async (other) => (await obstacleTo(programsIn(other))) === undefined)
-    const programs = programsIn(place)
-    const obstacle = await obstacleTo(programs)
-    if (obstacle !== undefined) throw new Error(`${server}, unpacked to ${place}, does not run: ${obstacle}`)
-    return programs
-  })
-}
-
-interface Unpacked {
-  readonly server: string
-  readonly tree: string
-}
-
-/** By the package lists of this machine; where those are missing, or too old to be served still, by fresh ones. */
-async function unpackByAnyLists(tools: AptTools, workspace: string, workDir: string): Promise<Unpacked> {
-  try {
-    return await unpackBy({ workDir, lists: 'system' }, tools, workspace)
-  } catch {
-    console.log('reading package lists for PostgreSQL ...')
-    const complaint = await readLists(tools, { workDir, lists: 'own' })
-    return await unpackBy({ workDir, lists: 'own' }, tools, workspace).catch((cause: unknown) => {
-      const why = complaint ?? (cause instanceof Error ? cause.message : String(cause))
-      throw new Error(`cannot fetch PostgreSQL for the tests: ${why}. Or run: ${installCommands['debian']}`, { cause })
-    })
-  }
-}
-
-async function unpackBy(place: AptPlace, tools: AptTools, workspace: string): Promise<Unpacked> {
-  const server = await serverPackage(tools, place)
-  const downloads = await whatToDownload(tools, place, server)
-  const megabytes = downloads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 1e6
-  console.log(`fetching ${server} for the tests, ${megabytes.toFixed(0)} MB`)
-  const packages = join(workspace, `packages-${place.lists}`)
-  const tree = join(workspace, `tree-${place.lists}`)
-  await download(tools, place, downloads, packages)
-  await unpackAll(tools, packages, tree)
-  return { server, tree }
-}
+const wanted = (): PackageWanted => ({
+  title: 'PostgreSQL',
+  install: whatToInstall(),
+  packageOf: serverPackage,
+  leaveOut: /^lib(llvm|z3)|-dev$/,
+  trim: leaveOutCompiler,
+  obstacle: (tree) => obstacleTo(programsIn(tree)),
+})
 
 /** `postgresql` itself is empty and depends on the version that this system has. */
-async function serverPackage(tools: AptTools, place: AptPlace): Promise<string> {
-  const answer = await ask(tools, tools.aptCache, ['depends', '--important', ...aptOptions(place), 'postgresql'])
-  const [, server] = /Depends: (postgresql-\d+)$/m.exec(answer) ?? []
+async function serverPackage(sources: Sources): Promise<string> {
+  const [, server] = /Depends: (postgresql-\d+)$/m.exec(await sources(['depends', '--important'], 'postgresql')) ?? []
   if (server === undefined) throw new Error("this machine's package sources have no postgresql")
   return server
-}
-
-/** What it needs beyond the machine's own packages; where those contradict each other, all that it needs. */
-async function whatToDownload(tools: AptTools, place: AptPlace, server: string): Promise<Download[]> {
-  const args = ['install', '--reinstall', '--print-uris', '-y', '-qq', ...aptOptions(place)]
-  const byNone = ['-o', 'Dir::State::status=/dev/null']
-  const answer = await ask(tools, tools.aptGet, [...args, server]).catch(() =>
-    ask(tools, tools.aptGet, [...args, ...byNone, server]),
-  )
-  // Of an engine's flavour this takes the tools' package alone, which nothing here depends on.
-  const wanted = { package: server, flavor: 'redis', version: '', debianVersion: '' } as const
-  const downloads = parseDownloads(answer, wanted).filter((each) => !/^lib(llvm|z3)|-dev$/.test(each.package))
-  // An installed one is not fetched again if no list says from where.
-  if (!downloads.some((each) => each.package === server)) throw new Error(`no package list has ${server}`)
-  return downloads
-}
-
-async function ask(tools: AptTools, program: string, args: readonly string[]): Promise<string> {
-  const env = { PATH: tools.path, LC_ALL: 'C', LANGUAGE: 'C' }
-  const { stdout, stderr, failure } = await run(program, args, { timeoutMs: 60_000, env })
-  if (failure !== null) throw new Error(`${program} ${failure}: ${stderr.trim()}`)
-  return stdout
 }
 
 /** It compiles long queries by LLVM, which is larger than itself; without the files it goes on without that. */
@@ -161,14 +93,7 @@ function leaveOutCompiler(tree: string): void {
 
 function programsIn(tree: string): PostgresPrograms {
   const [folder = tree] = programFolders(tree)
-  // Debian keeps libraries in a folder for the machine's architecture: `usr/lib/x86_64-linux-gnu`.
-  const libraries = [join(tree, 'usr', 'lib'), join(tree, 'lib')].flatMap((root) =>
-    namesIn(root)
-      .filter((name) => name.includes('-linux-'))
-      .map((name) => join(root, name)),
-  )
-  const env: Record<string, string> = libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(delimiter) }
-  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres'), env }
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres'), env: librariesIn(tree) }
 }
 
 const programFolders = (tree: string): string[] => {
@@ -194,12 +119,6 @@ async function obstacleTo({ initdb, postgres, env }: PostgresPrograms): Promise<
   }
 }
 
-/** A home is closed to others; but what root fetches, an ordinary user runs. */
-function letThrough(home: string): void {
-  if (process.getuid?.() !== 0) return
-  for (const folder of [home, enginesDir(home)]) chmodSync(folder, 0o711)
-}
-
 const installCommands: Readonly<Record<string, string>> = {
   debian: 'sudo apt-get install postgresql',
   ubuntu: 'sudo apt-get install postgresql',
@@ -213,16 +132,7 @@ const installCommands: Readonly<Record<string, string>> = {
 function whatToInstall(): string {
   const osRelease = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
   const system = systemNames(process.platform, osRelease).find((name) => Object.hasOwn(installCommands, name))
-  const remedy = system === undefined ? 'Install PostgreSQL' : `Run: ${installCommands[system]}`
-  return `the cache's tests need PostgreSQL: neither the PATH nor /usr/lib/postgresql/*/bin has initdb and postgres, and without apt-get it cannot be fetched. ${remedy}`
+  return system === undefined ? 'Install PostgreSQL.' : `Run: ${installCommands[system]}`
 }
 
 const laterFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true })
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
-}
