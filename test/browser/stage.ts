@@ -100,7 +100,7 @@ export function contrastsBelow(wanted: number): string[] {
     return rgb(ground)[3] === 0 ? groundOf(element.parentElement) : ground
   }
   const low = new Set<string>()
-  for (const element of document.querySelectorAll('#app *')) {
+  for (const element of document.querySelectorAll('body *')) {
     const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim() !== '')
     if (!text || element.closest('svg, [aria-hidden]') !== null || !element.checkVisibility()) continue
     const [a, b] = [luminance(getComputedStyle(element).color), luminance(groundOf(element))].sort((x, y) => y - x)

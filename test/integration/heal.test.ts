@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
-import { Writer } from '../support/writer.ts'
+import { nothingWrong, Writing } from '../support/writing.ts'
 
 /* One deployment for all: each test breaks it in its own way and wants it ready again. */
 describe('a cluster heals', () => {
@@ -29,17 +29,18 @@ describe('a cluster heals', () => {
   })
 
   test('a killed primary: its replica takes over at once, nothing acknowledged is lost, the old one follows', async () => {
-    const writer = new Writer(it)
+    const writing = new Writing(it)
     const [primary, replica, mark] = [it.primaryOf('shard-1'), it.replicaOf('shard-1'), it.mark]
     try {
-      await eventually(() => writer.acked.length > 200)
+      await eventually(() => writing.hasAcked(200))
       it.kill(primary.id)
       await eventually(() => it.primaryOf('shard-1').id === replica.id)
       await it.ready()
-      await eventually(() => performance.now() - (writer.ackedAt.at(-1) ?? 0) < 50)
-      expect(await writer.stop()).toEqual([])
+      const readyAt = Date.now()
+      await eventually(() => writing.hasAcked(50, readyAt))
+      expect(await writing.check()).toMatchObject(nothingWrong)
     } finally {
-      writer.close()
+      await writing.close()
     }
     expect(it.node(primary.id)).toMatchObject({ role: 'replica', link: 'up' })
     expect(it.told('turn', mark)[0]).toMatch(
@@ -196,16 +197,16 @@ describe('a cluster heals', () => {
   })
 
   test('all six killed together come back with their data', async () => {
-    const writer = new Writer(it)
+    const writing = new Writing(it)
     const before = it.status().nodes.map(({ id }) => id)
     try {
-      await eventually(() => writer.acked.length > 300)
+      await eventually(() => writing.hasAcked(300))
       it.kill(...before)
       await eventually(() => it.status().ready !== 'yes')
       await it.ready()
-      expect(await writer.stop()).toEqual([])
+      expect(await writing.check()).toMatchObject(nothingWrong)
     } finally {
-      writer.close()
+      await writing.close()
     }
   })
 })

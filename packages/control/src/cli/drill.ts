@@ -38,7 +38,8 @@ export interface DrillOptions {
 
 /** `holdfast drill NAME FAULT`: breaks something on purpose, measures what it costs, and says whether the promise held. */
 export async function drill(context: Context, name: string, fault: string, options: DrillOptions): Promise<number> {
-  const [chosen] = faultsNamed(fault)
+  const [chosen, another] = faultsNamed(fault)
+  if (another !== undefined) throw usage('one fault at a time; several in turn are for --ci')
   const file = options.report === undefined ? undefined : claimFile(options.report)
   try {
     const wish = await wishFrom(context, name, chosen as FaultName, options)

@@ -42,11 +42,11 @@ export class Workload {
   readonly #open = new Set<UnderWay>()
   #stopped = false
 
-  constructor(plan: WorkloadPlan, record: (operation: DrillOperation) => void) {
+  constructor(plan: WorkloadPlan, record: (operation: DrillOperation) => void, open = openClient) {
     this.#plan = plan
     this.#record = record
     for (const { client } of plan.writers) {
-      if (!this.#clients.has(client)) this.#clients.set(client, openClient(client, plan.where))
+      if (!this.#clients.has(client)) this.#clients.set(client, open(client, plan.where))
     }
     this.#running = Promise.all(plan.writers.map((writer) => this.#write(writer)))
   }

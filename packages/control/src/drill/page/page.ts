@@ -14,7 +14,7 @@ export function renderPage(report: DrillReport): string {
   const title = `Drill: ${fault} on ${deployment}, ${dayOf(faultAt)}`
   const page = markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><link rel="icon" href="data:,">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"><link rel="icon" href="data:,">
 <title>${title}</title><style>${new Markup(pageStyle)}</style></head><body><main>
 ${head(report)}${tiles(report)}
 <section><h2>What the clients saw</h2><p class="muted">Each strip is one client writing to one shard: its height is how many writes the engine acknowledged in ${formatDuration(report.pace.everyMs)}. Where it is empty and red, nothing was acknowledged.</p>

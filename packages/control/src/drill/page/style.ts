@@ -38,8 +38,8 @@ tr:last-child td{border-bottom:0}
 td small{display:block;color:var(--muted);font-size:13px}
 .mark{width:82px;white-space:nowrap;font-weight:600}.yes{color:var(--ok)}.no{color:var(--bad)}
 tr.hit td:first-child{box-shadow:inset 3px 0 var(--warn);padding-left:10px}
-code{font:.92em ui-monospace,"SF Mono",Menlo,"Liberation Mono",monospace;overflow-wrap:anywhere}
-svg{display:block;width:100%;height:auto}
+code{font:.92em ui-monospace,"SF Mono",Menlo,"Liberation Mono",monospace;white-space:nowrap}
+svg{display:block;width:100%;min-width:640px;height:auto}
 svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",sans-serif;fill:var(--muted)}
 svg .name{fill:var(--text)}svg .shard{fill:var(--text);font-weight:600;font-size:12px}
 svg .track{fill:var(--track)}svg .ours{fill:var(--ours)}svg .theirs{fill:var(--theirs)}
