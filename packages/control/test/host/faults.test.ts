@@ -79,6 +79,14 @@ describe('a fault hits the engine of its node, and nobody else', () => {
     expect(existsSync(join(root, 'faults'))).toBe(false)
   })
 
+  test('and hits it', async () => {
+    const pid = await sleeper(join(root, 'node-1', 'data'))
+    const seen = await faults.inject(order('kill-primary', pid), known)
+    await expect.poll(() => ['Z', undefined].includes(stateOf(pid)), patience).toBe(true)
+    expect(seen.healedAt).not.toBeNull()
+    expect(faults.seen('shop')).toEqual([seen])
+  })
+
   test('not the process of another node, and not one that is gone', async () => {
     mkdirSync(join(root, 'node-2', 'data'), { recursive: true })
     const other = await sleeper(join(root, 'node-2', 'data'))
@@ -113,9 +121,9 @@ describe('a fault hits the engine of its node, and nobody else', () => {
     refusal = new HoldfastError('REFUSED_STALE_EPOCH', 'epoch 1 is over')
     await expect(faults.inject(order('kill-primary', pid), known)).rejects.toBe(refusal)
     refusal = null
-    await expect(faults.inject(order('kill-primary', pid, faults.now() - 1), known)).rejects.toMatchObject({
+    await expect(faults.inject(order('freeze', pid, faults.now() - 1), known)).rejects.toMatchObject({
       code: 'REFUSED_DRILL',
-      message: 'kill-primary could not be done: it came too late: nothing was done',
+      message: 'freeze could not be done: it came too late: nothing was done',
     })
     expect(stateOf(pid)).toBe('S')
     expect(readdirSync(join(root, 'faults'))).toEqual([])

@@ -12,6 +12,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
 import type { ProcessId } from '../../proc.ts'
+import { bootId, readProcess } from '../../proc.ts'
 
 /** A target whose process was found to be the engine of its node, and is known exactly. */
 export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
@@ -53,6 +54,14 @@ export interface FaultCase {
   readonly scene: FaultScene
   /** Passwords of the engine's users. */
   readonly secrets: Readonly<Record<string, string>>
+}
+
+/** A fault that this process keeps, and that begins at `at` (wall clock, ms since 1970). */
+export function recordOf({ order, scene }: FaultCase, at: number): FaultRecord {
+  const injectedAt = Math.round(at)
+  const keeper = { pid: process.pid, startTime: readProcess(process.pid)?.startTime ?? 0 }
+  const healsAt = injectedAt + order.forMs
+  return { order, scene, keeper, bootId: bootId(), injectedAt, healsAt, healedAt: null, trouble: null }
 }
 
 export const faultPath = (directory: string, id: string): string => join(directory, `${id}.json`)

@@ -3,6 +3,8 @@ import type { FaultCase } from './fault-file.ts'
 
 /** One way to hurt, and how it is undone. */
 export interface Injury {
+  /** It is over as soon as it is done: nothing has to outlive anybody, so it needs no keeper, and comes at once. */
+  readonly isOverAtOnce?: boolean
   /**
    * It kills the process that is told of it, so it is told first, and done a moment later: the answer is on its way
    * to whoever asked.

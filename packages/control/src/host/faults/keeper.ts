@@ -7,9 +7,8 @@
 import { existsSync, rmSync, writeSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { systemClock } from '../../clock.ts'
-import { bootId, readProcess } from '../../proc.ts'
 import type { FaultCase, FaultRecord } from './fault-file.ts'
-import { writeFault } from './fault-file.ts'
+import { recordOf, writeFault } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 import { injuryOf } from './injury.ts'
 import type { KeeperTask, KeeperWord } from './start-keeper.ts'
@@ -47,14 +46,6 @@ async function keep({ path, notAfter, ...fault }: KeeperTask): Promise<void> {
   if (order.forMs > 0) await systemClock.sleep(order.forMs, over.signal)
   over.abort()
   await healAll(injury, fault, path, injected)
-}
-
-function recordOf({ order, scene }: FaultCase, at: number): FaultRecord {
-  const injectedAt = Math.round(at)
-  const startTime = readProcess(process.pid)?.startTime ?? 0
-  const keeper = { pid: process.pid, startTime }
-  const healsAt = injectedAt + order.forMs
-  return { order, scene, keeper, bootId: bootId(), injectedAt, healsAt, healedAt: null, trouble: null }
 }
 
 /** Heals until nothing is left, or it has taken too long. Answers what is left, and writes it down. */

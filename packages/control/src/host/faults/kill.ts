@@ -4,6 +4,7 @@ import type { Injury } from './injury.ts'
 
 /** SIGKILL to all targets in the same moment. What it broke is Holdfast's to mend. */
 export const kill: Injury = {
+  isOverAtOnce: true,
   inject: async ({ scene }) => killAll(scene.targets),
   heal: async () => {},
 }

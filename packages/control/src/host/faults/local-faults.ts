@@ -7,8 +7,9 @@ import type { Clock } from '../../clock.ts'
 import { bootId, isRunning, processesIn, signalExactly } from '../../proc.ts'
 import { cgroupOf } from './cgroup.ts'
 import type { FaultCase, FaultRecord, FaultScene, FoundTarget } from './fault-file.ts'
-import { faultPath, readFault, readFaults, seenFault, writeFault } from './fault-file.ts'
+import { faultPath, readFault, readFaults, recordOf, seenFault, writeFault } from './fault-file.ts'
 import type { FaultHost, SceneKnown } from './fault-host.ts'
+import type { Injury } from './injury.ts'
 import { injuryOf } from './injury.ts'
 import { lookAtMachine } from './machine.ts'
 import { startKeeper } from './start-keeper.ts'
@@ -51,22 +52,43 @@ export class LocalFaults implements FaultHost {
   }
 
   async inject(envelope: FaultEnvelope, known: SceneKnown): Promise<FaultSeen> {
-    const { clock, directory, enter, secrets } = this.#options
+    const { enter, secrets } = this.#options
     const { deployment, order, notAfter } = envelope
     const gate = enter(envelope)
-    const scene = await this.#sceneOf(envelope, known)
+    const injury = await injuryOf(order.fault)
+    const fault = { order, scene: await this.#sceneOf(envelope, known), secrets: secrets(deployment) }
     this.#forgetOldest(deployment)
-    const path = faultPath(directory, order.id)
     gate()
-    const word = await startKeeper({ order, scene, secrets: secrets(deployment), path, notAfter })
+    try {
+      if (injury.isOverAtOnce === true) return await this.#injectAtOnce(injury, fault)
+      return await this.#injectKept(fault, notAfter)
+    } catch (error) {
+      throw new HoldfastError('REFUSED_DRILL', `${order.fault} could not be done: ${messageOf(error)}`, {
+        deployment,
+        fault: order.fault,
+      })
+    }
+  }
+
+  async #injectAtOnce(injury: Injury, fault: FaultCase): Promise<FaultSeen> {
+    const record = recordOf(fault, this.#options.clock.wall())
+    await injury.inject(fault, new AbortController().signal)
+    const over = { ...record, healedAt: Math.round(this.#options.clock.wall()) }
+    try {
+      writeFault(faultPath(this.#options.directory, fault.order.id), over)
+    } catch {
+      // It is done; a disk that does not take what is written down of it does not make it undone.
+    }
+    return seenFault(over)
+  }
+
+  async #injectKept(fault: FaultCase, notAfter: number): Promise<FaultSeen> {
+    const path = faultPath(this.#options.directory, fault.order.id)
+    const word = await startKeeper({ ...fault, path, notAfter })
+    if ('trouble' in word) throw new Error(word.trouble)
     const record = readFault(path)
-    if ('injectedAt' in word && record !== undefined) return seenFault(record)
-    const trouble = 'trouble' in word ? word.trouble : 'what was written down of it is gone'
-    throw new HoldfastError('REFUSED_DRILL', `${order.fault} could not be done: ${trouble}`, {
-      deployment,
-      fault: order.fault,
-      at: Math.round(clock.wall()),
-    })
+    if (record === undefined) throw new Error('what was written down of it is gone')
+    return seenFault(record)
   }
 
   async heal(deployment: string, id: string): Promise<FaultSeen> {
