@@ -19,6 +19,9 @@ const openWithinMs = 20_000
 const reportWithinMs = 600
 const buyersWithinMs = 30_000
 
+/** A lane has two shops. */
+const parts = [0, 1] as const
+
 /** Each lane's visitors come so often. */
 export const requestsPerSecond = 200
 
@@ -34,16 +37,17 @@ export class Lane {
   /** Starts the processes; they do nothing until `open`. */
   constructor(name: LaneName, folder: string) {
     this.name = name
-    this.#shops = [1, 2].map((number) => new Child('shop-process', `${name}-shop-${number}`, folder))
+    this.#shops = parts.map((part) => new Child('shop-process', `${name}-shop-${part + 1}`, folder))
     this.#load = new Child('load-process', `${name}-load`, folder)
   }
 
   /** Opens the shops; nobody comes yet. */
   async openShops(engine: EngineAccess, database: DatabasePlace): Promise<void> {
     const { name } = this
-    const opened = this.#shops.map((shop) =>
-      shop.open({ kind: 'open', lane: name, engine, database }, 'open', openWithinMs),
-    )
+    const opened = this.#shops.map((shop, index) => {
+      const part = parts[index] ?? 0
+      return shop.open({ kind: 'open', lane: name, engine, database, part }, 'open', openWithinMs)
+    })
     this.#ports = (await Promise.all(opened)).flatMap((answer) => (answer.kind === 'open' ? [answer.port] : []))
   }
 
@@ -58,8 +62,11 @@ export class Lane {
     return this.#ports.map((port) => `http://127.0.0.1:${port}`)
   }
 
+  /** Some keys of its engine that are there, by what they hold. */
   get keys(): readonly DemoKey[] {
-    return this.#lastLoad?.keys ?? []
+    const { buyer = null, lastKey = null } = this.#lastLoad ?? {}
+    const last = lastKey === null ? [] : [{ label: 'the last acknowledged write', key: lastKey }]
+    return buyer === null ? last : [...keysOfVisitor(buyer), ...last]
   }
 
   get lost(): LoadFigures['lost'] {
@@ -120,6 +127,12 @@ export class Lane {
     await Promise.all(this.#shops.map((shop) => shop.close()))
   }
 }
+
+/** As `@holdfast/cache` names them in the shop's namespace. */
+const keysOfVisitor = (visitor: string): DemoKey[] => [
+  { label: `cart of visitor ${visitor.slice(1)}`, key: `shop:d:/{cart:${visitor}}:items` },
+  { label: `session of visitor ${visitor.slice(1)}`, key: `shop:d:/{session:${visitor}}:data` },
+]
 
 async function shopFigures(shop: Child<ToShop, FromShop>): Promise<ShopFigures | undefined> {
   const answer = await shop.ask((ask) => ({ kind: 'report', ask }), reportWithinMs).catch(() => undefined)

@@ -44,13 +44,13 @@ async function rush({ ask, product, callers }: ToLoad & { kind: 'buyers' }): Pro
 function takeFigures(): LoadFigures {
   const { lost, ...counts } = acked.figures
   const nameOf = (key: string): string => writers?.name(key) ?? key
-  const last = writers?.lastKey ?? ''
   return {
     ...(requests?.take() ?? { p99Ms: null, gaveUp: 0 }),
     ...counts,
     unacknowledged: writers?.takeUnacknowledged() ?? 0,
     lost: lost.map(({ key, ackedAt }) => ({ key: nameOf(key), ackedAt })),
-    keys: last === '' ? [] : [{ label: 'the last acknowledged write', key: nameOf(last) }],
+    lastKey: writers === undefined || writers.lastKey === null ? null : nameOf(writers.lastKey),
+    buyer: requests?.buyer ?? null,
   }
 }
 

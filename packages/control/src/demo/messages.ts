@@ -1,5 +1,5 @@
 /** What the demonstration and its processes tell each other, over the channel that ends with either of them. */
-import type { DemoKey, LaneName } from '@holdfast/core'
+import type { LaneName } from '@holdfast/core'
 import type { DatabasePlace } from './database.ts'
 
 /** How an engine is reached. Never on a command line: it holds the password. */
@@ -15,6 +15,8 @@ export interface OpenShop {
   readonly lane: LaneName
   readonly engine: EngineAccess
   readonly database: DatabasePlace
+  /** Which half of the goods this process knows before anybody asks. */
+  readonly part: 0 | 1
 }
 
 export interface OpenLoad {
@@ -83,5 +85,8 @@ export interface LoadFigures {
   readonly missing: number
   /** Of those that are missing, the newest first, at most 20. */
   readonly lost: readonly { readonly key: string; readonly ackedAt: number }[]
-  readonly keys: readonly DemoKey[]
+  /** The newest that was acknowledged, as the engine has it; null before the first. */
+  readonly lastKey: string | null
+  /** A visitor who has something in the cart; null before there is one. */
+  readonly buyer: string | null
 }

@@ -22,6 +22,7 @@ export class Requests {
   #waited = createHistogram()
   #gaveUp = 0
   #sale: string | null = null
+  #buyer: string | null = null
 
   constructor(ports: readonly number[], perSecond: number) {
     this.#ports = ports
@@ -43,6 +44,11 @@ export class Requests {
 
   sell(product: string | null): void {
     this.#sale = product
+  }
+
+  /** The first visitor who has put something into the cart; null before there is one. */
+  get buyer(): string | null {
+    return this.#buyer
   }
 
   /** Asks for one page so many times at once, over all shops. Answers how long it took, and for how many in vain. */
@@ -78,7 +84,9 @@ export class Requests {
 
   async #visit(dueAt: number): Promise<void> {
     const port = this.#ports[Math.floor(Math.random() * this.#ports.length)]
-    const status = await this.#ask(nextVisit(Math.random, this.#sale), port, visitorPatienceMs)
+    const visit = nextVisit(Math.random, this.#sale)
+    const status = await this.#ask(visit, port, visitorPatienceMs)
+    if (visit.method === 'POST' && status === 204) this.#buyer ??= visit.visitor
     if (status === null) this.#gaveUp++
     // From when it was due, so that what waits behind a slow answer is seen to wait.
     this.#waited.record(Math.max(1, Math.round((performance.now() - dueAt) * 1000)))

@@ -8,6 +8,7 @@ import { holdfastStore } from './store/holdfast.ts'
 import { ioredisStore } from './store/ioredis.ts'
 import type { ShopStore } from './store/store.ts'
 import { Tally } from './tally.ts'
+import { warmUp } from './warm-up.ts'
 
 /** Of all that the database takes at once, the part of this process: a lane has two. */
 const atOnce = questionsAtOnce / 2
@@ -38,7 +39,7 @@ function obey(message: ToShop): void {
   }
 }
 
-async function open({ lane, engine, database }: OpenShop): Promise<void> {
+async function open({ lane, engine, database, part }: OpenShop): Promise<void> {
   const questions = openQuestions(database, atOnce, (what, id) => {
     tally.count('queries')
     if (what === 'product') tally.countOf(id, 'queries')
@@ -47,6 +48,7 @@ async function open({ lane, engine, database }: OpenShop): Promise<void> {
   const app = buildShop(store, tally)
   const address = await app.listen({ host: '127.0.0.1', port: 0, backlog })
   tell({ kind: 'open', port: Number(new URL(address).port) })
+  await warmUp(store, part)
 }
 
 const tell = (message: FromShop): void => tellParent(message)

@@ -38,7 +38,7 @@ export class Writers {
   #unacknowledged = 0
   #underWay = 0
   #written = 0
-  #lastKey = ''
+  #lastKey: string | null = null
 
   constructor(lane: LaneName, access: EngineAccess, acked: AckedWrites) {
     this.#acked = acked
@@ -70,8 +70,8 @@ export class Writers {
     return this.#pen.name(key)
   }
 
-  /** The newest that was acknowledged. */
-  get lastKey(): string {
+  /** The newest that was acknowledged; null before the first. */
+  get lastKey(): string | null {
     return this.#lastKey
   }
 

@@ -21,7 +21,8 @@ const load = (parts: Partial<LoadFigures> = {}): LoadFigures => ({
   readBack: 10,
   missing: 0,
   lost: [],
-  keys: [],
+  lastKey: null,
+  buyer: null,
   ...parts,
 })
 const second = { lane: 'holdfast', at: 5000, before: undefined } as const

@@ -1,0 +1,122 @@
+/** The demonstration in a terminal: tmux is the terminal, its keys are pressed, and its screen is read. */
+import { execFileSync } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { mainPath, Program } from '../support/program.ts'
+import { prepareDemo } from '../support/running-demo.ts'
+
+const program = new Program()
+const socket = `holdfast-test-${process.pid}`
+
+function tmux(...args: string[]): string {
+  return execFileSync('tmux', ['-L', socket, '-f', '/dev/null', ...args], { encoding: 'utf8' })
+}
+
+const screen = (): string => tmux('capture-pane', '-p', '-t', 'demo')
+const type = (key: string): string => tmux('send-keys', '-t', 'demo', key)
+/** The shell that the demonstration was started from, after it. */
+const prompt = /^ended with (\d+)$/m
+
+async function see(what: RegExp, withinMs = 20_000): Promise<string> {
+  return eventually(
+    () => {
+      const text = screen()
+      if (!what.test(text)) throw new Error(`\n${text}`)
+      return text
+    },
+    { withinMs, what: String(what) },
+  )
+}
+
+/** A figure of the lane with Holdfast. */
+function figure(label: string): number {
+  const [, count] = new RegExp(`^${label} +(\\d+)`, 'm').exec(screen()) ?? []
+  if (count === undefined) throw new Error(`no figure "${label}" in\n${screen()}`)
+  return Number(count)
+}
+
+beforeAll(async () => {
+  const port = await prepareDemo(program)
+  const command = `${process.execPath} ${mainPath} demo --port ${port}; echo "ended with $?"; exec sh`
+  const env = ['-e', `HOLDFAST_HOME=${program.path}`, '-e', 'npm_execpath=']
+  tmux('new-session', '-d', '-s', 'demo', '-x', '80', '-y', '24', ...env, command)
+  await see(/^requests a second +1\d\d/m, 60_000)
+}, 120_000)
+
+afterAll(async () => {
+  try {
+    tmux('kill-server')
+  } finally {
+    await program.close()
+  }
+})
+
+describe('one calm screen', () => {
+  test('has all that has to be known on it, within 80 by 24', async () => {
+    const text = await see(/^ {2}read back · missing +[1-9]\d* · 0$/m)
+    expect(text).toMatch(/^Holdfast keeps up shop: ready +(redis|valkey) [\d.]+$/m)
+    expect(text).toContain('3 shards, 6 of 6 nodes in sync')
+    expect(text).toMatch(/^panel {4}http:\/\/127\.0\.0\.1:\d+\/demo$/m)
+    expect(text).toMatch(/^sign in {2}admin \/ [a-z0-9-]{30,}/m)
+    for (const key of ['k', '2', 'f', 'c', 'd', 'h', 'b', 'x', 'q']) expect(text).toContain(`[${key}] `)
+  })
+
+  test.each([
+    ['k', /SIGKILL to node-\d \(primary of shard-\d\)$/m],
+    ['2', /SIGKILL to node-\d \(primary of shard-\d\) and node-\d/],
+    ['f', /SIGSTOP to node-\d \(primary of shard-\d\), for 20 s/],
+    ['c', /SIGKILL to all 6 nodes/],
+  ])('%s breaks something, which is said and then healed', async (key, what) => {
+    type(key)
+    await see(what)
+    await see(/shop: ready/)
+    // The last line on the screen.
+    await see(/^\d\d:\d\d:\d\d 3 shards, 6 of 6 nodes in sync\s*$(?![^])/m)
+  })
+
+  test('d stops the database and starts it again', async () => {
+    type('d')
+    await see(/^(PostgreSQL|SQLite) a second, stopped/m)
+    type('d')
+    await see(/^(PostgreSQL|SQLite) a second {2,}/m)
+  })
+
+  test('b sends a thousand buyers, h a sale', async () => {
+    type('b')
+    await see(/1000 buyers of limited-1: 1 question to the database/)
+    type('h')
+    await see(/flash sale: twice as many visitors/)
+    await see(/^requests a second +[34]\d\d/m)
+  })
+
+  test('x puts the other lane beside it, and takes it away', async () => {
+    type('x')
+    await see(/starting \.\.\./)
+    await see(/^the shop with +Holdfast +engine alone$/m, 40_000)
+    await see(/^requests a second +\d+ +[1-9]\d*/m)
+    type('x')
+    await see(/x: compare$/m)
+  })
+
+  test('what a key cannot do now is said, and the screen goes on', async () => {
+    type('h')
+    await see(/the sale of p\d+ goes on: wait until it is over|flash sale/)
+    type('?')
+    const before = figure('writes acknowledged')
+    await eventually(() => figure('writes acknowledged') > before, { what: 'the screen goes on' })
+  })
+
+  test('q ends it calmly: the terminal is as it was, and nothing is left', async () => {
+    type('q')
+    const text = await see(prompt, 40_000)
+    expect(prompt.exec(text)?.[1]).toBe('0')
+    expect(text).toContain('shop is down; its data is kept')
+    expect(text).not.toContain('errors since the start')
+    expect(tmux('display-message', '-p', '-t', 'demo', '#{cursor_flag} #{alternate_on}').trim()).toBe('1 0')
+    type('echo its input is $((40 + 2)) again')
+    type('Enter')
+    await see(/^its input is 42 again$/m)
+    const shell = Number(tmux('display-message', '-p', '-t', 'demo', '#{pane_pid}'))
+    expect(program.processes().filter((pid) => pid !== shell)).toEqual([])
+  })
+})
