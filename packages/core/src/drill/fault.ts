@@ -76,7 +76,7 @@ export const faultTable = {
     what: 'SIGKILL to a primary, and somebody else starts it again without its data',
     aim: 'a primary',
     forMs: 0,
-    heals: 'Holdfast lets it follow; its files are kept beside its directory',
+    heals: 'Holdfast adopts it and lets it follow; its files are kept in bounced/, beside its data',
     costs: 'everything of the shard, if the empty one is followed before a replica is promoted',
     needs: 'nothing',
   },
@@ -109,7 +109,8 @@ export const faultTable = {
     aim: 'the controller',
     forMs: 10_000,
     heals: 'a controller is started in the background, if none is there by then',
-    costs: "nothing by itself; until then only the engines' own failover heals",
+    costs:
+      "until then only the engines' own failover heals; a controller in a terminal is followed by one in the background",
     needs: 'nothing',
   },
   unattended: {
@@ -117,7 +118,8 @@ export const faultTable = {
     aim: 'a primary',
     forMs: 20_000,
     heals: 'a controller is started in the background, if none is there by then',
-    costs: "the shard is not writable until the engines' own failover (timeouts.node, twice at most, and a second)",
+    costs:
+      "the shard is not writable until the engines' own failover (timeouts.node, twice at most, and a second); a controller in a terminal is followed by one in the background",
     needs: 'nothing',
   },
   storm: {
