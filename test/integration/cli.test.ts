@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Status } from '@holdfast/core'
+import type { Ledger, Status } from '@holdfast/core'
 import { clients } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf } from '../support/deployment.ts'
@@ -91,6 +91,19 @@ describe('the command line', () => {
     })
     expect(stdout).toBe('')
     expect(stderr).toBe('0\n')
+  })
+
+  test('incidents tell how available it was to a client, by shard', async () => {
+    const sentence = /^shop {3}[\d.]+ % in [\d.]+ (ms|s|min)(; |$)/m
+    await eventually(async () => expect((await it.ok(['incidents'])).stdout).toMatch(sentence))
+    const { stdout } = await it.ok(['incidents', 'shop', '--since', '1h'])
+    expect(stdout).toMatch(/^shard-3 +[\d.]+ % /m)
+    const ledger = JSON.parse((await it.ok(['incidents', 'shop', '--json'])).stdout) as Ledger
+    expect(Object.keys(ledger.shards)).toEqual(['shard-1', 'shard-2', 'shard-3'])
+    expect(await it.refused('USAGE', ['incidents', 'shop', '--since', 'yesterday'])).toBe(
+      '--since yesterday: how far to look back, such as 24h or 30d',
+    )
+    await it.refused('NOT_FOUND', ['incidents', 'nobody'])
   })
 
   test('plan changes nothing, and shows the config of every node without a secret', async () => {
@@ -197,6 +210,7 @@ describe('the command line', () => {
     expect(it.engines('shop')).toEqual(engines)
     const { stdout } = await it.ok(['status'])
     expect(stdout).toContain('no controller runs: nothing is healed until "holdfast up"')
+    expect((await it.ok(['incidents'])).stdout).toMatch(/^shop {3}[\d.]+ % in /)
     expect((await it.ok(['cli', 'shop', '--', 'get', 'a'])).stdout).toBe('1\n')
     const smaller = it.file('smaller.yaml', { name: 'shop', memory: { maxPerNode: '80mb' }, expose: { basePort } })
     expect((await it.ok(['apply', smaller, '--yes'])).stderr).toContain('No controller runs: it takes effect with')

@@ -67,16 +67,12 @@ export class Account {
 
   /** What the probe saw. A time in which it could not write, and that is worth telling, becomes an event. */
   look(look: Look, reason: string): void {
-    const { shard, from, to, writable } = look
     this.#tally.add(look)
-    const before = this.#streaks.get(shard) ?? 0
-    const outMs = writable ? 0 : before + to - from
-    this.#streaks.set(shard, outMs)
-    if (before < outageMsMin && outMs >= outageMsMin) this.#say(shard, to, `${shard} cannot be written to: ${reason}`)
-    if (writable && before >= outageMsMin) {
-      this.#say(shard, to, `${shard} can be written to again, after ${formatDuration(before)}`)
+    try {
+      this.#tellStreak(look, reason)
+    } finally {
+      this.#gather({ kind: 'look', look })
     }
-    this.#gather({ kind: 'look', look })
   }
 
   /** Throws what the store throws; nothing is lost by that, and the next time saves it too. */
@@ -95,6 +91,16 @@ export class Account {
     for (const incident of ended) this.#ended.set(incident.id, this.#explain(incident))
     const [oldest] = this.#ended.keys()
     if (oldest !== undefined && this.#ended.size > unsavedMax) this.#ended.delete(oldest)
+  }
+
+  #tellStreak({ shard, from, to, writable }: Look, reason: string): void {
+    const before = this.#streaks.get(shard) ?? 0
+    const outMs = writable ? 0 : before + to - from
+    this.#streaks.set(shard, outMs)
+    if (before < outageMsMin && outMs >= outageMsMin) this.#say(shard, to, `${shard} cannot be written to: ${reason}`)
+    if (writable && before >= outageMsMin) {
+      this.#say(shard, to, `${shard} can be written to again, after ${formatDuration(before)}`)
+    }
   }
 
   #explain(incident: Incident): Incident {

@@ -46,6 +46,8 @@ export class Lookout {
   #stopped = false
   /** Up to when everything is told, or belongs to nobody; monotonic. */
   #until: number
+  /** Where the last look ended, by the wall clock. */
+  #toldTo = Number.NEGATIVE_INFINITY
   #alertUntil = Number.NEGATIVE_INFINITY
   #alerted = false
   #isOut = false
@@ -152,8 +154,12 @@ export class Lookout {
     const { clock, shard, onLook } = this.#options
     // By the wall clock for people, and as long as the other clock says: the wall clock may be set meanwhile.
     const end = Math.round(clock.wall() - (clock.now() - to))
-    const ms = Math.round(to - this.#until)
+    const begin = end - Math.round(to - this.#until)
+    // Both are rounded: a millisecond must not be told twice.
+    const from = Math.abs(begin - this.#toldTo) <= 1 ? this.#toldTo : begin
     this.#until = to
-    if (ms > 0) onLook({ shard, from: end - ms, to: end, writable }, reason)
+    if (end <= from) return
+    this.#toldTo = end
+    onLook({ shard, from, to: end, writable }, reason)
   }
 }

@@ -9,10 +9,12 @@
  */
 import { describeAction } from '../action.ts'
 import type { HoldfastEvent } from '../event.ts'
-import type { NodeStatus, ShardStatus, Status } from '../status.ts'
+import type { ShardStatus, Status } from '../status.ts'
 import type { Episode } from './episode.ts'
 import { addLook, addStep, incidentOf, include, kindOf, learn, outageMsMin } from './episode.ts'
-import type { Incident, IncidentStep, Promotion } from './incident.ts'
+import type { Incident, IncidentStep } from './incident.ts'
+import type { Sight } from './sight.ts'
+import { promotionOf, sightOf } from './sight.ts'
 import type { Look } from './tally.ts'
 
 export type Clue =
@@ -31,18 +33,6 @@ const faultMsMax = 120_000
 /** A shard of which the probe has said nothing for so long is not known to be away any more. */
 const silentProbeMs = 30_000
 const recentMax = 60
-
-/** How a shard was when it was last seen with a primary. */
-interface Sight {
-  readonly primary: string
-  readonly pid: number | null
-  readonly offset: number | null
-  readonly replid: string | null
-  /** Its primary was last seen answering. */
-  readonly well: boolean
-  /** What the others had once the primary was gone: it cannot grow any more. */
-  readonly heirs: Readonly<Record<string, { readonly offset: number | null; readonly replid: string | null }>>
-}
 
 interface Fault {
   readonly id: string
@@ -205,37 +195,6 @@ function compare(before: Gathering, shard: ShardStatus, was: Sight, status: Stat
     lost: successor !== null && !hasDied && !was.well ? include(open.lost, shard.id) : open.lost,
     promotions: successor === null ? open.promotions : [...open.promotions, promotionOf(shard.id, was, successor)],
   }))
-}
-
-/** Offsets of different histories cannot be compared, and one that was not seen is not known. */
-function promotionOf(shard: string, was: Sight, to: string): Promotion {
-  const heir = was.heirs[to]
-  const comparable = heir !== undefined && heir.replid !== null && heir.replid === was.replid
-  return {
-    shard,
-    from: was.primary,
-    to,
-    offsetBefore: was.offset,
-    offsetAfter: comparable ? heir.offset : null,
-  }
-}
-
-function sightOf(shard: ShardStatus, was: Sight | undefined, nodes: readonly NodeStatus[]): Sight | undefined {
-  const primary = nodes.find(({ id }) => id === shard.primary)
-  if (primary !== undefined) {
-    const { id, pid, offset, replid, state } = primary
-    return { primary: id, pid, offset, replid, well: state === 'ok', heirs: {} }
-  }
-  if (was === undefined) return undefined
-  const heirs = nodes
-    .filter(
-      ({ id, role, state }) => id !== was.primary && role === 'replica' && (state === 'ok' || state === 'syncing'),
-    )
-    .map(({ id, offset, replid }) => [id, { offset, replid }] as const)
-  const { offset = null, replid = null } = nodes.find(({ id }) => id === was.primary) ?? {}
-  // The agent may have seen more of it than the last turn did, as long as it is of the same history.
-  const offsetLast = replid === was.replid && offset !== null ? Math.max(offset, was.offset ?? 0) : was.offset
-  return { ...was, well: false, offset: offsetLast, heirs: { ...was.heirs, ...Object.fromEntries(heirs) } }
 }
 
 /**
