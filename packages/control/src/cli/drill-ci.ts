@@ -14,7 +14,7 @@ import { confirm } from './ask.ts'
 import { statusOnceSeen } from './connect.ts'
 import type { Context } from './context.ts'
 import type { DrillOptions } from './drill.ts'
-import { apiNow, faultsNamed, portsOf, usage, wishFrom } from './drill.ts'
+import { apiNow, faultsNamed, portsOf, usage, whatItWouldDo, wishFrom } from './drill.ts'
 import { renderReport } from './drill-text.ts'
 
 export interface CiOptions extends DrillOptions {
@@ -42,6 +42,10 @@ export async function drillWhile(
   for (const fault of list) wishes.push(await wishFrom(context, name, fault, options))
   const [{ deployment }] = wishes as [DrillWish]
   const env = await addressOf(context, deployment)
+  for (const wish of wishes) {
+    context.say(wish.fault)
+    await whatItWouldDo(context, wish)
+  }
   const round = list.length === 1 ? list.join() : `${list.join(', ')}, and again`
   await confirm(
     context,

@@ -1,4 +1,4 @@
-import type { ClientKind, DrillReport, FaultName, Spec } from '@holdfast/core'
+import type { ClientKind, DrillReport, FaultName, FaultOrder, FaultPreview, Spec } from '@holdfast/core'
 import {
   clientKinds,
   duration,
@@ -42,8 +42,8 @@ export async function drill(context: Context, name: string, fault: string, optio
   if (another !== undefined) throw usage('one fault at a time; several in turn are for --ci')
   const file = options.report === undefined ? undefined : claimFile(options.report)
   try {
-    const wish = await wishFrom(context, name, chosen as FaultName, options)
-    await agree(context, wish, options.yes === true)
+    const asked = await wishFrom(context, name, chosen as FaultName, options)
+    const wish = await agree(context, asked, options.yes === true)
     const report = await interruptible(context, (signal) => runDrill(wish, portsOf(context, signal)))
     context.out(options.json === true ? JSON.stringify(report) : renderReport(report))
     file?.write(renderPage(report))
@@ -136,21 +136,28 @@ function clientsNamed(text: string): ClientKind[] {
 const usualClients = ({ replicasPerShard }: Spec): ClientKind[] =>
   clientKinds.filter((kind) => kind !== 'durable' || replicasPerShard > 0)
 
-/** Says what was looked at and what it may cost, and asks. Throws REFUSED_DRILL where something stands against it. */
-async function agree(context: Context, wish: DrillWish, yes: boolean): Promise<void> {
-  const { deployment, fault } = wish
-  const { order, preconditions, costs, heals } = await apiNow(context).previewFault(deployment, faultWishOf(wish, null))
-  for (const { met, because } of preconditions) context.say(`  ${met ? '+' : '-'} ${because}`)
-  if (order === null) {
-    const against = preconditions.filter(({ met }) => !met).map(({ because }) => because)
-    throw new HoldfastError('REFUSED_DRILL', `${fault} was not injected on ${deployment}: ${against.join('; ')}`, {
-      deployment,
-      fault,
-      against,
-    })
-  }
+/** Says what was looked at and what it may cost, and asks. Answers the wish with the node that was shown. */
+async function agree(context: Context, wish: DrillWish, yes: boolean): Promise<DrillWish> {
+  const { order, costs, heals } = await whatItWouldDo(context, wish)
   context.say(`  what it may cost: ${costs}\n  how it heals: ${heals}`)
-  await confirm(context, `${order.because}, on ${deployment}?`, yes)
+  await confirm(context, `${order.because}, on ${wish.deployment}?`, yes)
+  const isOnOneNode = ['a primary', 'a replica'].includes(faultTable[wish.fault].aim)
+  return { ...wish, node: isOnOneNode ? (order.targets[0]?.id ?? wish.node) : wish.node }
+}
+
+/** Tells each thing that was looked at. Throws REFUSED_DRILL where something stands against it. */
+export async function whatItWouldDo(
+  context: Context,
+  wish: DrillWish,
+): Promise<FaultPreview & { readonly order: FaultOrder }> {
+  const { deployment, fault } = wish
+  const preview = await apiNow(context).previewFault(deployment, faultWishOf(wish, null))
+  const { order, preconditions } = preview
+  for (const { met, because } of preconditions) context.say(`  ${met ? '+' : '-'} ${because}`)
+  if (order !== null) return { ...preview, order }
+  const against = preconditions.filter(({ met }) => !met).map(({ because }) => because)
+  const sentence = `${fault} was not injected on ${deployment}: ${against.join('; ')}`
+  throw new HoldfastError('REFUSED_DRILL', sentence, { deployment, fault, against })
 }
 
 export function portsOf(context: Context, signal: AbortSignal): DrillPorts {

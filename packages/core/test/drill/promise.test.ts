@@ -24,6 +24,13 @@ describe('the verdict', () => {
     ])
   })
 
+  test("a pause that the machine makes without a fault, too, is not the fault's", () => {
+    const operations = writing({}, { from: 0, to: 1300 })
+    const isQuietPause = ({ endedAt }: { endedAt: number }): boolean =>
+      endedAt > faultAt - 900 && endedAt < faultAt - 500
+    expect(broken({ operations: operations.filter((one) => !isQuietPause(one)) })).toEqual([])
+  })
+
   test('the outage of a client that is not ours is told, not judged', () => {
     expect(broken({ operations: writing({ client: 'ioredis' }, { from: 0, to: 1900 }) })).toEqual([])
   })
