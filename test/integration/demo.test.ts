@@ -112,7 +112,7 @@ describe('under load', () => {
 
   test('without its database it serves what it knows, and says that it is old', async () => {
     const { at, errorsTotal } = await demo.last()
-    const complaints = demo.complaints().length
+    const since = new Date().toISOString()
     expect(await demo.press('database')).toMatch(/^(PostgreSQL|SQLite) was stopped: it starts again in 15 s/)
     expect(await demo.state()).toMatchObject({ database: { running: false }, faultUnderway: 'database' })
     await answers()
@@ -122,7 +122,8 @@ describe('under load', () => {
     expect(await demo.press('database')).toMatch(/^(PostgreSQL|SQLite) runs again$/)
     expect((await demo.state()).database.running).toBe(true)
     const errors = (await demo.last()).errorsTotal - errorsTotal
-    expect({ errors, complaints: demo.complaints().slice(complaints) }).toEqual({ errors: 0, complaints: [] })
+    const complaints = demo.complaints().filter((line) => line > since)
+    expect({ errors, complaints }).toEqual({ errors: 0, complaints: [] })
     await answers()
   })
 
@@ -160,7 +161,7 @@ describe('its end', () => {
     const engines = Object.values(program.engines('shop'))
     process.kill(running.pid, 'SIGKILL')
     await running.ended
-    await eventually(() => expect(program.processes().sort()).toEqual(engines.toSorted()), {
+    await eventually(() => expect(new Set(program.processes())).toEqual(new Set(engines)), {
       what: 'only the engines are left',
     })
     expect(engines).toHaveLength(6)

@@ -88,9 +88,12 @@ export class RunningDemo {
 
   /** All visitors are there, and the caches are warm. */
   async busy(): Promise<void> {
-    await eventually(async () => (await this.last()).requests > 150 && (await this.last()).acked > 60, {
-      withinMs: 30_000,
-      what: 'all visitors are there',
-    })
+    await eventually(
+      async () => {
+        const { requests, queries, acked } = await this.last()
+        return requests > 150 && queries < 50 && acked > 60
+      },
+      { withinMs: 40_000, what: 'all visitors are there, and the caches are full' },
+    )
   }
 }

@@ -199,8 +199,8 @@ export class Demo implements DemoDoor {
     await this.#healLasting(platform, actor)
     const shards = new Map(platform.status(this.#deployment)?.shards.map(({ primary, slots }) => [primary, slots]))
     const before = platform.events.latest({ limit: 1 }).at(-1)?.seq ?? 0
-    const node = action === 'kill' || action === 'freeze' ? this.#nextVictim(platform) : null
-    const wish = { fault, forMs: null, node, onProduction: null, drill: null }
+    const victim = action === 'kill' || action === 'freeze' ? this.#nextVictim(platform) : null
+    const wish = { fault, forMs: null, node: victim, onProduction: null, drill: null }
     const { because, targets, injectedAt } = await platform.injectFault(this.#deployment, wish, actor)
     const bare = this.#strikeBare(
       action,

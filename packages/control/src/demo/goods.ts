@@ -5,7 +5,7 @@ export interface Product {
   readonly priceCents: number
 }
 
-export const productCount = 500
+export const productCount = 300
 /** Each is asked for by a thousand buyers at once, and by nobody before. */
 export const limitedCount = 1000
 
