@@ -202,6 +202,26 @@ test('a primary freezes: its replica is read meanwhile, and takes over', async (
   }
 }, 30_000)
 
+test('a copy that has come back is found by who waits for one, and not only by the next look round', async () => {
+  const engine = open()
+  const key = 'a copy'
+  await engine.send(one('write', 2000, 'SET', key, 'v'))
+  const readCopy = (withinMs: number): Promise<Answer> =>
+    engine.send({ ...one('read', withinMs, 'GET', key), from: 'replica', patient: true })
+  const { port } = (await ownersReplica(slotOf(key))).address
+  const copy = cluster.nodes.find(({ address }) => address.port === port) as EngineNode
+  await copy.kill()
+  await eventually(() => !engine.nodes().some(({ node }) => node.endsWith(`:${port}`)), {
+    what: 'the copy is forgotten',
+  })
+  await copy.restart()
+  const owner = await ownerOf(slotOf(key))
+  await eventually(async () => JSON.stringify(await owner.command('CLUSTER', 'SLOTS')).includes(`,${port},`), {
+    what: 'the Cluster knows the copy again',
+  })
+  expect((await readCopy(1000)).role).toBe('replica')
+}, 30_000)
+
 test('a wrong password is one trouble for the whole Cluster', async () => {
   const engine = openEngine(
     { topology: 'cluster', addresses: cluster.addresses, track: [], user: 'nobody', password: 'wrong' },
@@ -230,6 +250,16 @@ async function ownerOf(slot: number): Promise<EngineNode> {
     if (has) return node
   }
   throw new Error(`nobody has slot ${slot}`)
+}
+
+/** The node that follows the owner of a slot. */
+async function ownersReplica(slot: number): Promise<EngineNode> {
+  const id = await idOf(await ownerOf(slot))
+  for (const node of cluster.nodes) {
+    const nodes = String(await node.command('CLUSTER', 'NODES'))
+    if (nodes.split('\n').some((line) => line.includes('myself') && line.split(' ')[3] === id)) return node
+  }
+  throw new Error(`nobody follows the owner of slot ${slot}`)
 }
 
 /** By the engine's log, whose hour may be of another time zone. */

@@ -347,7 +347,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   #notReady(flight: Flight, node: EngineNode | null): void {
     const patient = flight.call.patient === true
     if (node === null) {
-      flight.last ??= new Error('there is no such copy just now')
+      const because = 'there is no such copy just now'
+      // It may have come since the last look: one that was away is not in a layout of that time.
+      this.#topology.suspect(because)
+      flight.last ??= new Error(because)
       if (patient) this.#park(flight)
       else this.#reject(flight, unavailable(flight))
       return
