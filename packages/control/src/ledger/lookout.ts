@@ -90,7 +90,7 @@ export class Lookout {
     let patientSince = since
     let due = since + this.#ordinary()
     for (;;) {
-      const lateBy = await this.#waitFor(call.done, due)
+      const lateBy = await this.#waitFor(call, due)
       patientSince += Math.max(0, lateBy)
       if (lateBy > lateMs) patientSince = since = this.#until = clock.now()
       if (call.outcome !== undefined || this.#stopped) break
@@ -126,14 +126,14 @@ export class Lookout {
   }
 
   /** Waits for the answer, at most until `due`. Answers by how much this process came too late to that. */
-  async #waitFor(done: Promise<void>, due: number): Promise<number> {
+  async #waitFor(call: Call, due: number): Promise<number> {
     const { clock } = this.#options
     const woken = new AbortController()
     this.#woken = woken
-    void done.then(() => woken.abort())
+    void call.done.then(() => woken.abort())
     await clock.sleep(Math.max(0, due - clock.now()), woken.signal)
     const lateBy = clock.now() - due
-    await Promise.race([done, clock.sleep(graceMs)])
+    if (call.outcome === undefined) await Promise.race([call.done, clock.sleep(graceMs)])
     return lateBy
   }
 

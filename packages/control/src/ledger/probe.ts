@@ -19,6 +19,8 @@ export class Probe {
   readonly #clock: Clock
   readonly #onLook: (look: Look, reason: string) => void
   readonly #posts = new Map<string, Post>()
+  /** Shards whose primary was not well in the last look. */
+  readonly #unwell = new Set<string>()
 
   constructor(client: ProbeClient, clock: Clock, onLook: (look: Look, reason: string) => void) {
     this.#client = client
@@ -30,8 +32,11 @@ export class Probe {
   see({ shards, nodes }: Status): void {
     for (const shard of shards) {
       this.#post(shard)
-      const primary = nodes.find(({ id }) => id === shard.primary)
-      if (primary?.state !== 'ok') this.alert(shard.id)
+      const isWell = nodes.find(({ id }) => id === shard.primary)?.state === 'ok'
+      // Once: a lookout that finds something goes on by itself, and one that does not need not be hurried.
+      if (!isWell && !this.#unwell.has(shard.id)) this.alert(shard.id)
+      if (isWell) this.#unwell.delete(shard.id)
+      else this.#unwell.add(shard.id)
     }
     for (const [id, { lookout }] of this.#posts) {
       if (shards.some((shard) => shard.id === id)) continue
