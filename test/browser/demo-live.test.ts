@@ -20,13 +20,13 @@ beforeAll(async () => {
   const spec = program.file('shop.yaml', { name: 'shop', drills: 'yes', expose: { basePort } })
   await program.ok(['apply', spec, '--yes'])
   running = program.start(['demo', '--port', String(basePort + 6)], { withinMs: 300_000 })
-  await eventually(() => running.stdout().includes('Press Ctrl-C'), { withinMs: 60_000, what: 'the shop serves' })
+  await eventually(() => running.stdout().includes('Press Ctrl-C'), { withinMs: 100_000, what: 'the shop serves' })
   const [, password = ''] = /admin \/ (\S+)/.exec(running.stdout() + running.stderr()) ?? []
   browser = await launchBrowser()
   ;({ page, complaints } = await visit(browser))
   await signInAt(page, `http://127.0.0.1:${basePort + 6}/demo`, password)
   await page.getByRole('heading', { name: 'Where a key lives' }).waitFor()
-}, 120_000)
+}, 180_000)
 afterAll(async () => {
   await browser?.close()
   await program?.close()
