@@ -73,11 +73,11 @@ describe('a drill on a deployment that is not labelled', () => {
       const { code, stdout, stderr } = await running.ended
       const [words, json] = stdout.split('\n') as [string, string]
       expect(words).toBe('its own words')
-      const { reports, command } = JSON.parse(json) as { reports: DrillReport[]; command: { exit: number } }
+      const { reports, command } = JSON.parse(json) as { reports: [DrillReport]; command: { exit: number } }
       expect(command.exit).toBe(0)
       expect(reports.map(({ fault }) => fault)).toEqual(['kill-replica'])
-      expect(brokenTruths(reports[0] as DrillReport), stderr).toEqual([])
-      expect(code).toBe(reports[0]?.verdict.kept ? 0 : 9)
+      expect(brokenTruths(reports[0]), stderr).toEqual([])
+      expect(code).toBe(reports[0].verdict.kept ? 0 : 9)
       const environment = readFileSync(mine, 'utf8')
       const { password } = await it.ask<{ password: string }>('/deployments/it/credentials')
       expect(environment).toContain(`holdfast+cluster://app:${password}@127.0.0.1:`)

@@ -122,13 +122,13 @@ export class FaultCourse {
     return faults?.find((fault) => fault.id === id)
   }
 
-  /** Since when the deployment is ready with all its copies; null: it is not, as long as was waited. */
+  /** Since when the deployment is ready with all its copies, which may be before the fault was healed; null: it is not, as long as was waited. */
   async #whole(faultAt: number, healedAt: number, watch: Watch): Promise<number | null> {
     const deadline = wallNow() + readyWithinMs
     const noticedAt = Math.max(healedAt, faultAt + noticedMs)
     while (wallNow() < deadline) {
       const { latest, readySince } = watch
-      if (readySince !== null && latest.observedAt > noticedAt && isWhole(latest)) return Math.max(readySince, healedAt)
+      if (readySince !== null && latest.observedAt > noticedAt && isWhole(latest)) return Math.max(readySince, faultAt)
       await delay(50)
     }
     return null

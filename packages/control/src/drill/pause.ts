@@ -11,6 +11,6 @@ export async function pause(
   endsAt = wallNow() + ms,
 ): Promise<void> {
   if (ms <= 0 || signal.aborted) return
-  say(`  ${what}, ${formatDuration(Math.ceil((endsAt - wallNow()) / 1000) * 1000)} left`)
+  say(`  ${what}, ${formatDuration(Math.round((endsAt - wallNow()) / 1000) * 1000)} left`)
   await delay(ms, undefined, { signal }).catch(() => {})
 }

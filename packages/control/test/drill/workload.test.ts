@@ -14,16 +14,21 @@ describe('the writers of a drill', () => {
     const operations: DrillOperation[] = []
     let answerLate = (): void => {}
     let count = 0
+    let hang = (): void => {}
+    const hangs = new Promise<void>((resolve) => void (hang = resolve))
     const open = () => ({
       key: (tag: string, name: string) => tag + name,
       write: async () => {
-        if (++count === 3) await new Promise<void>((resolve) => void (answerLate = resolve))
+        if (++count === 3) {
+          hang()
+          await new Promise<void>((resolve) => void (answerLate = resolve))
+        }
         return { outcome: 'ok', said: null } as const
       },
       close: () => {},
     })
     const workload = new Workload({ drill: 'd', where, writers, restMs: 1 }, (one) => operations.push(one), open)
-    while (count < 3) await delay(1)
+    await hangs
     await workload.stop()
     expect(operations.map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'indeterminate'])
     expect(operations[2]?.said).toBe('no answer until the drill ended')

@@ -204,6 +204,6 @@ function firstWords(operations: readonly DrillOperation[]): string[] {
     const sentence = `${client}: ${said ?? 'nothing'}`
     times.set(sentence, (times.get(sentence) ?? 0) + 1)
   }
-  const ordered = [...times].sort((a, b) => b[1] - a[1])
-  return ordered.slice(0, saidMax).map(([sentence, count]) => `${sentence} (${count} times)`)
+  const byTimes = [...times].sort((a, b) => b[1] - a[1])
+  return byTimes.slice(0, saidMax).map(([sentence, count]) => `${sentence} (${count} times)`)
 }

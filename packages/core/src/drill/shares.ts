@@ -9,7 +9,7 @@ export interface Share {
   readonly because: string | null
   /** From the fault until the promotion was asked for, ms; null where nobody asked: the engines voted among themselves. */
   readonly detectionMs: number | null
-  /** From then, or from the fault where nobody asked, until the shard was seen to have a primary. */
+  /** From then, or from the fault where nobody asked, until the shard was seen to have a primary, or was written to again. */
   readonly promotionMs: number
   /** From then until the first acknowledgement of each client; 0 where it was sooner than the controller saw it. */
   readonly clientMs: Readonly<Partial<Record<ClientKind, number>>>
@@ -31,17 +31,33 @@ export function sharesOf({ faultAt, promoted, events, operations }: ShareInput):
     })
     if (seen === undefined) return []
     const asked = since.find(({ kind, subject, at }) => kind === 'action' && subject === to && at <= seen.at)
+    const primaryAt = asked === undefined ? Math.min(seen.at, endOfSilence(operations, shard, faultAt)) : seen.at
     return [
       {
         shard,
         to,
         because: since.find(({ seq }) => String(seq) === asked?.cause)?.because ?? null,
         detectionMs: asked === undefined ? null : asked.at - faultAt,
-        promotionMs: seen.at - (asked?.at ?? faultAt),
-        clientMs: clientShares(operations, shard, asked?.at ?? faultAt, seen.at),
+        promotionMs: primaryAt - (asked?.at ?? faultAt),
+        clientMs: clientShares(operations, shard, asked?.at ?? primaryAt, primaryAt),
       },
     ]
   })
+}
+
+/**
+ * Where the engines voted by themselves, the controller may have been away and look late. Then the shard had its primary
+ * no later than somebody was acknowledged after the longest silence of all clients together.
+ */
+function endOfSilence(operations: readonly DrillOperation[], shard: string, faultAt: number): number {
+  const acked = operations.filter((one) => one.shard === shard && one.outcome === 'ok' && one.endedAt >= faultAt)
+  const marks = acked.map(({ endedAt }) => endedAt).sort((a, b) => a - b)
+  let [before, longestMs, end] = [faultAt, 0, Number.POSITIVE_INFINITY]
+  for (const at of marks) {
+    if (at - before > longestMs) [longestMs, end] = [at - before, at]
+    before = at
+  }
+  return end
 }
 
 /** The new primary can answer before the controller has looked again, so the first acknowledgement after the asking counts. */

@@ -111,6 +111,13 @@ describe('whose the time was', () => {
     expect(share).toMatchObject({ because: null, detectionMs: null, promotionMs: 57, clientMs: {} })
   })
 
+  test('a controller that was away looks late: the shard had its primary when it was written to again', () => {
+    const late = { ...seen, at: faultAt + 33_000 }
+    const acks = [2, 8200, 8210, 12_000].map((ms) => aWrite({ key: `k${ms}`, endedAt: faultAt + ms }))
+    const [share] = sharesOf({ faultAt, promoted, events: [late], operations: acks })
+    expect(share).toMatchObject({ detectionMs: null, promotionMs: 8200, clientMs: { cache: 0 } })
+  })
+
   test('is not told where no controller saw it', () => {
     expect(sharesOf({ faultAt, promoted, events: [asked], operations: [] })).toEqual([])
   })

@@ -158,7 +158,7 @@ describe('a bound', () => {
   test('is not there for durable writes while the only other copy is away', () => {
     expect(timeBound('kill-replica', 'durable', spec, lasting(0)).ms).toBeNull()
     expect(timeBound('kill-replica', 'durable', { ...spec, replicasPerShard: 2 }, lasting(0)).ms).toBe(1000)
-    expect(timeBound('storm', 'durable', spec, lasting(0)).ms).toBe(1000)
+    expect(timeBound('storm', 'durable', spec, lasting(0)).ms).toBe(2000)
   })
 
   test('has a reason for every fault and client', () => {

@@ -58,7 +58,7 @@ function story(report: DrillReport): string {
   const whole =
     readyAt === null
       ? ' The deployment did not become whole again while the drill waited.'
-      : ` ${formatDuration(Math.max(0, readyAt - faultAt))} after the fault${healedAt !== null && healedAt > faultAt ? ', which was healed by then,' : ''} every node was there again with all its data.`
+      : ` ${formatDuration(Math.max(0, readyAt - faultAt))} after the fault${healedAt !== null && healedAt > faultAt && readyAt >= healedAt ? ', which was healed by then,' : ''} every node was there again with all its data.`
   return `On purpose, this was done to a running deployment: ${what}. Meanwhile ${kinds.length} ${kinds.length === 1 ? 'kind of client' : 'kinds of clients'} (${kinds.join(', ')}) wrote. Of ${grouped(writes.acknowledged)} acknowledged writes ${readBack}, and ${grouped(writes.lost)} are lost.${standstill}${whole}`
 }
 
