@@ -151,7 +151,7 @@ describe('a bound', () => {
   test('is not there without a replica, where the shard waits for its own primary', () => {
     expect([msOf('kill-primary', { replicasPerShard: 0 }), msOf('storm', { replicasPerShard: 0 })]).toEqual([
       null,
-      1000,
+      2000,
     ])
   })
 
