@@ -1,13 +1,13 @@
-import type { CheckResult, ClientKind, DrillOperation, Outage } from '@holdfast/core'
-import { checkOperations, clientKinds, outagesOf } from '@holdfast/core'
+import type { CheckResult, ClientKind, DrillOperation } from '@holdfast/core'
+import { checkOperations, clientKinds } from '@holdfast/core'
 import { readBack } from '../../packages/control/src/drill/read-back.ts'
-import { Workload, wallNow } from '../../packages/control/src/drill/workload.ts'
+import { Workload } from '../../packages/control/src/drill/workload.ts'
 import { tagsOf, writersFor } from '../../packages/control/src/drill/writers.ts'
 import type { TestDeployment } from './deployment.ts'
 
 /** The clients and the checker of a drill, while a test breaks the deployment by its own hand. */
 export class Writing {
-  readonly operations: DrillOperation[] = []
+  readonly #operations: DrillOperation[] = []
   readonly #deployment: TestDeployment
   readonly #workload: Workload
   readonly #writers: number
@@ -22,25 +22,21 @@ export class Writing {
     this.#terms = { ...credentials, tags, drill }
     this.#writers = clients.length * tags.size
     const plan = { drill, where: { nodes, ...credentials }, writers: writersFor(clients, tags), restMs: 5 }
-    this.#workload = new Workload(plan, (operation) => this.operations.push(operation))
+    this.#workload = new Workload(plan, (operation) => this.#operations.push(operation))
   }
 
   /** Whether every writer has had an acknowledgement since then, and `count` of them all together. */
   hasAcked(count: number, since = 0): boolean {
-    const acked = this.operations.filter(({ outcome, endedAt }) => outcome === 'ok' && endedAt >= since)
+    const acked = this.#operations.filter(({ outcome, endedAt }) => outcome === 'ok' && endedAt >= since)
     const writers = new Set(acked.map(({ client, shard }) => `${client} ${shard}`))
     return acked.length >= count && writers.size >= this.#writers
-  }
-
-  outages(faultAt: number): Outage[] {
-    return outagesOf(this.operations, { faultAt, until: wallNow() })
   }
 
   /** Ends writing, reads every key from its owner and every replica, and deletes them. */
   async check(): Promise<CheckResult> {
     await this.#workload.stop()
-    const reads = await readBack(this.operations, this.#deployment.status(), this.#terms)
-    return checkOperations({ operations: this.operations, reads, evicted: {} })
+    const reads = await readBack(this.#operations, this.#deployment.status(), this.#terms)
+    return checkOperations({ operations: this.#operations, reads, evicted: {} })
   }
 
   /** Ends writing without a look. */

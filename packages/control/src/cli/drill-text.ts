@@ -27,7 +27,8 @@ const section = (title: string, lines: readonly string[]): string[] =>
 function whenOf({ beganAt, faultAt, healedAt, readyAt, endedAt }: DrillReport): string {
   const since = (at: number | null): string => (at === null ? 'never' : `+${formatDuration(at - faultAt)}`)
   const quiet = formatDuration(faultAt - beganAt)
-  return `${new Date(faultAt).toISOString()} (after ${quiet} of quiet), healed ${since(healedAt)}, ready ${since(readyAt)}, over ${since(endedAt)}`
+  const healed = healedAt === faultAt ? 'over at once' : `healed ${since(healedAt)}`
+  return `${new Date(faultAt).toISOString()} (after ${quiet} of quiet), ${healed}, ready ${since(readyAt)}, looked at until ${since(endedAt)}`
 }
 
 function promiseLines({ promises }: DrillReport): string[] {
@@ -70,12 +71,12 @@ function promotionLines({ promotions, shares }: DrillReport): string[] {
 }
 
 /** "shard-1: node-4 after node-1. Last seen at offset 4123, and node-1 at 4123". */
-export function promotionLine({ shard, from, to, offsetBefore, offsetAfter }: Promotion): string {
+function promotionLine({ shard, from, to, offsetBefore, offsetAfter }: Promotion): string {
   const known = (offset: number | null): string => (offset === null ? 'not known' : String(offset))
   return `${shard}: ${to} after ${from ?? 'nobody'}. Last seen at offset ${known(offsetAfter)}, and ${from ?? 'the former primary'} at ${known(offsetBefore)}`
 }
 
-export function shareLine({ detectionMs, promotionMs, clientMs }: Share): string {
+function shareLine({ detectionMs, promotionMs, clientMs }: Share): string {
   const clients = Object.entries(clientMs).map(([client, ms]) => `${client} ${formatDuration(ms)}`)
   const detected =
     detectionMs === null
@@ -111,5 +112,5 @@ function writeLines(writes: WritesFound): string[] {
 }
 
 /** "-0.214 s", "+1.002 s". */
-export const signed = (ms: number | null): string =>
+const signed = (ms: number | null): string =>
   ms === null ? '?' : `${ms < 0 ? '-' : '+'}${(Math.abs(ms) / 1000).toFixed(3)} s`

@@ -1,7 +1,7 @@
 import type { DrillFacts, DrillOperation, DrillReport, HoldfastEvent, KeyRead } from '@holdfast/core'
 import { checkOperations, clientKinds, parseSpec, reportOf } from '@holdfast/core'
 
-export const faultAt = Date.UTC(2026, 10, 29, 23, 50, 12, 123)
+const faultAt = Date.UTC(2026, 10, 29, 23, 50, 12, 123)
 
 /** A second client writes slower, so that a picture of both is not one picture twice. */
 const everyMs = { ioredis: 8, 'ioredis-timeouts': 9, cache: 10, durable: 14 } as const
