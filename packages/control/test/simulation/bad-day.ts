@@ -122,6 +122,16 @@ const wipe: Draw = (random, nodes) => {
   return [now({ kind: 'kill', nodes: [node] }), now({ kind: 'wipe', node, what: random.chance(0.5) ? 'all' : 'data' })]
 }
 
+/** A supervisor that knows nothing of clusters is quicker than a promotion, and the disk was another one. */
+const bounce: Draw = (random, nodes) => {
+  const node = idOf(random, nodes)
+  return [
+    now({ kind: 'kill', nodes: [node] }),
+    now({ kind: 'wipe', node, what: 'data' }),
+    after(random.between(1, 150), { kind: 'supervise', node }),
+  ]
+}
+
 const forgetNode: Draw = (random, nodes) => {
   const by = nodes.map(({ id }) => id).filter(() => random.chance(0.5))
   return [now({ kind: 'forget', by, node: idOf(random, nodes) })]
@@ -172,6 +182,7 @@ const draws: readonly Draw[] = [
   failingStarts,
   takenPort,
   wipe,
+  bounce,
   forgetNode,
   unassign,
   openSlot,

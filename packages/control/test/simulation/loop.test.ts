@@ -47,6 +47,31 @@ test('after a bad day it is as it was, and nothing happened that must not', asyn
   }
 }, 120_000)
 
+test('a primary that a stranger started again without its data costs nothing that its replica has', async () => {
+  for (const seed of seeds) {
+    const simulation = aSimulation(seed)
+    await simulation.settle({ withinTurns: 200 })
+    const { cluster } = simulation
+    await simulation.advance(1000)
+    const replica = cluster.node('node-4')
+    const held = replica.data.writes.slice(0, replica.data.length)
+    const [controller] = simulation.controllers
+    // It does not get to promote anybody before the empty one is there.
+    controller?.pause()
+    simulation.inject({ kind: 'kill', nodes: ['node-1'] })
+    simulation.inject({ kind: 'wipe', node: 'node-1', what: 'data' })
+    simulation.inject({ kind: 'supervise', node: 'node-1' })
+    await simulation.advance(200)
+    controller?.resume()
+    await simulation.settle({ withinTurns: 200 })
+    const owner = cluster.ownerOf('shard-1')
+    expect(held.length).toBeGreaterThan(0)
+    expect(owner?.data.writes.slice(0, held.length), simulation.tellStory()).toEqual(held)
+    expect(simulation.violations, simulation.tellStory()).toEqual([])
+    simulation.close()
+  }
+})
+
 test('the same seed brings the same day back', async () => {
   expect(await storyOf(7)).toBe(await storyOf(7))
 })

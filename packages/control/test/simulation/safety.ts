@@ -17,10 +17,10 @@ export interface SafetyLimits {
 
 export const defaultLimits: SafetyLimits = { maxLagBytes: 1024 ** 2, lossAfterMs: 30_000, hopelessStarts: 3 }
 
-/** Never an empty or stale primary while a fuller copy survives. What an engine elected by itself is its own doing. */
+/** Never an empty or stale primary while a fuller copy survives. What others elected or started is their own doing. */
 export function judgePromotion(promotion: Promotion, limits: SafetyLimits): string[] {
   const { how, node, shard, outdated, missing } = promotion
-  if (how === 'own election' || outdated) return []
+  if (how === 'own election' || how === 'started by a stranger' || outdated) return []
   return missing.flatMap((ahead) => {
     const inexcusable = how === 'switchover' ? ahead.writes.length > 0 : ahead.recordedBytes > limits.maxLagBytes
     const waited = ahead.state === 'down' && ahead.downMs >= limits.lossAfterMs
@@ -62,6 +62,8 @@ export function judgeAction(cluster: MemoryCluster, { action, epoch, from }: Acc
   const followed = node.conf?.follows ?? null
   const primary = followed === null ? undefined : cluster.nodes.find((other) => other.conf?.id === followed)
   if (primary?.process == null) return stale
+  // What a stranger started without its data is not the primary that the replica followed.
+  if (primary.data.length === 0 && node.data.length > 0) return stale
   // The majority's verdict is the other ground on which the primary's consent may be skipped.
   const failing = node.conf?.peers.get(confOf(primary).id)?.health === 'fail'
   return failing && action.mode === 'force'

@@ -5,7 +5,8 @@
  * time: the next one's election needs voters who agree on this one's outcome. A refused vote is not asked again (asked
  * 21 times in a row it never won); after half a second the same replica is told to TAKEOVER, which asks nobody and is
  * therefore right only while the old primary is proven dead and we hold the current epoch. Where two of three
- * primaries died together nobody is left to vote, and TAKEOVER is the only way back.
+ * primaries died together nobody is left to vote, and TAKEOVER is the only way back. A primary that somebody started
+ * again without its data is as dead as one that is gone (`emptied.ts`).
  */
 import type { PlanNote } from '../action.ts'
 import type { FailoverMode } from '../observed.ts'
@@ -23,6 +24,7 @@ import {
   restartedSince,
 } from './candidate.ts'
 import { canRestartInPlace, hasCopy, keepsFailing } from './copy.ts'
+import { heirOfEmptied } from './emptied.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -34,7 +36,9 @@ const pollMs = 10
 export function planFailover({ picture, spec }: PlanInput): Step {
   const steps = picture.shards.flatMap((shard): Promotion[] => {
     if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture, spec)]
-    return shard.primary?.gone === true ? [promote(shard, shard.primary, picture, spec)] : []
+    if (shard.primary?.gone === true) return [promote(shard, shard.primary, picture, spec)]
+    const heir = heirOfEmptied(shard, picture)
+    return shard.primary === null || heir === undefined ? [] : [reclaim(shard, shard.primary, heir, picture)]
   })
   const running = steps.find((step) => step.kind === 'running')
   if (running !== undefined) return running.step
@@ -50,7 +54,8 @@ interface Promotion {
 
 function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Promotion {
   const asked = lastAsked(shard, dead.engineId, dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY, picture.at)
-  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead.id, asked, picture) }
+  if (asked !== undefined)
+    return { kind: 'running', step: continueElection(shard, `${dead.id} is dead`, asked, picture) }
   const candidate = failoverCandidate(shard, dead, spec)
   if (candidate !== undefined) {
     const behind = bytesBehind(candidate, dead) ?? 0
@@ -59,6 +64,16 @@ function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec:
   }
   return { kind: 'other', step: withoutCandidate(shard, dead, picture, spec) }
 }
+
+/** What answers as the primary has nothing, and a replica of the one before it has everything. */
+function reclaim(shard: ShardPicture, empty: NodePicture, heir: NodePicture, picture: Picture): Promotion {
+  const asked = lastAsked(shard, empty.engineId, Number.NEGATIVE_INFINITY, picture.at)
+  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, emptied(empty), asked, picture) }
+  const keys = `${heir.id} still has ${heir.facts?.keys} keys`
+  return { kind: 'other', step: ask(heir, `${emptied(empty)} (primary of ${shard.id}), ${keys}`, picture) }
+}
+
+const emptied = (node: NodePicture): string => `${node.id} was started again without its data`
 
 /** Force while a majority can vote, takeover where none is left. */
 function ask(node: NodePicture, reason: string, picture: Picture, notes: readonly PlanNote[] = []): Step {
@@ -69,7 +84,7 @@ function ask(node: NodePicture, reason: string, picture: Picture, notes: readonl
   return act(`${reason}: ${how}`, [{ kind: 'failover', node: node.id, mode }], notes)
 }
 
-function continueElection(shard: ShardPicture, dead: string, asked: Asked, picture: Picture): Step {
+function continueElection(shard: ShardPicture, ground: string, asked: Asked, picture: Picture): Step {
   const { node, mode, at } = asked
   const sinceMs = picture.at - at
   // Another primary may have died since: then no vote can come, and waiting for it would only cost.
@@ -85,7 +100,7 @@ function continueElection(shard: ShardPicture, dead: string, asked: Asked, pictu
     : mode === 'force'
       ? `the voters did not elect ${node.id} within ${voteMs} ms`
       : `${node.id} has not taken over yet`
-  return act(`${reason} and ${dead} is dead: ${node.id} takes over without them`, [
+  return act(`${reason} and ${ground}: ${node.id} takes over without them`, [
     { kind: 'failover', node: node.id, mode: 'takeover' },
   ])
 }
@@ -94,7 +109,7 @@ function continueElection(shard: ShardPicture, dead: string, asked: Asked, pictu
 function succeed(shard: ShardPicture, ghost: string, picture: Picture, spec: Spec): Promotion {
   const dead = `the former primary ${ghost.slice(0, 8)} of ${shard.id}`
   const asked = lastAsked(shard, ghost, Number.NEGATIVE_INFINITY, picture.at)
-  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, dead, asked, picture) }
+  if (asked !== undefined) return { kind: 'running', step: continueElection(shard, `${dead} is dead`, asked, picture) }
   const unheard = shard.nodes.filter((node) => (node.gone ? hasCopy(node, spec) : node.facts === null))
   if (unheard.length > 0) {
     const who = unheard.map(({ id }) => id).join(', ')

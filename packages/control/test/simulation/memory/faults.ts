@@ -4,7 +4,7 @@ import { deleteFiles } from './files.ts'
 import { forget } from './gossip.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
 import { confOf, isServing, noteClaim, noteKnowledge, ownsSlots } from './node.ts'
-import { accountCpu, killProcess, setBusy } from './process.ts'
+import { accountCpu, killProcess, setBusy, startProcess } from './process.ts'
 import { becomeReplica } from './replication.ts'
 
 /** One thing that goes wrong, as data: a schedule of these and a seed is a whole bad day. */
@@ -24,6 +24,8 @@ export type Fault =
   | { readonly kind: 'rejoin'; readonly node: string }
   /** Deletes files. `data` leaves nodes.conf: such an engine starts empty and believes it owns its slots. */
   | { readonly kind: 'wipe'; readonly node: string; readonly what: 'all' | 'data' }
+  /** Somebody who knows nothing of clusters starts what is down, with whatever its directory has. */
+  | { readonly kind: 'supervise'; readonly node: string }
   | { readonly kind: 'break-starts'; readonly node: string; readonly times: number; readonly error: string }
   | { readonly kind: 'take-port'; readonly node: string }
   | { readonly kind: 'free-port'; readonly node: string }
@@ -89,6 +91,12 @@ export function inject(cluster: MemoryCluster, fault: Fault): void {
       return
     case 'wipe':
       return deleteFiles(cluster, cluster.node(fault.node), fault.what)
+    case 'supervise': {
+      const node = cluster.node(fault.node)
+      const isFree = node.process === null && node.lastExit?.lingering !== true && !node.weather.portTaken
+      if (isFree && node.conf !== null) startProcess(cluster, node, false, 'started by a stranger')
+      return
+    }
     case 'break-starts': {
       const { weather } = cluster.node(fault.node)
       weather.startFailures = fault.times

@@ -174,7 +174,7 @@ export interface Promotion {
   readonly at: number
   readonly node: string
   readonly shard: string
-  readonly how: 'force' | 'takeover' | 'switchover' | 'own election' | 'start'
+  readonly how: 'force' | 'takeover' | 'switchover' | 'own election' | 'start' | 'started by a stranger'
   readonly epoch: number
   /** Another node owns the shard's slots in a higher epoch: this one only has not heard of it yet. */
   readonly outdated: boolean

@@ -17,7 +17,12 @@ const cpuTickMs = 10
 /** A directive that no engine knows, as a person may write it. */
 const unknownDirective = /^no-such-directive\b/m
 
-export function startProcess(world: World, node: MemoryNode, loadRdb: boolean): void {
+export function startProcess(
+  world: World,
+  node: MemoryNode,
+  loadRdb: boolean,
+  how: 'start' | 'started by a stranger' = 'start',
+): void {
   const now = world.now()
   const process = newProcess(world, now)
   node.process = process
@@ -38,7 +43,7 @@ export function startProcess(world: World, node: MemoryNode, loadRdb: boolean): 
     loadData(node)
     process.phase = 'loading'
     world.later(1 + node.data.length * loadMsPerWrite, () => {
-      if (node.process === process) serve(world, node, process)
+      if (node.process === process) serve(world, node, process, how)
     })
   })
 }
@@ -94,7 +99,7 @@ function loadData(node: MemoryNode): void {
   }
 }
 
-function serve(world: World, node: MemoryNode, process: Process): void {
+function serve(world: World, node: MemoryNode, process: Process, how: 'start' | 'started by a stranger'): void {
   const now = world.now()
   process.phase = 'serving'
   process.servingSince = now
@@ -113,7 +118,7 @@ function serve(world: World, node: MemoryNode, process: Process): void {
   conf.banned.clear()
   conf.members++
   noteKnowledge(node)
-  if (ownsSlots(node)) world.promoted(node, 'start')
+  if (ownsSlots(node)) world.promoted(node, how)
 }
 
 /** `SHUTDOWN`: it writes what it was asked to write and goes; its agent knows that this was meant. */

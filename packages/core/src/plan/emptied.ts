@@ -1,0 +1,31 @@
+/**
+ * A primary that came back without its data, quicker than its replica could be promoted. Somebody other than Holdfast
+ * started it: a supervisor that knows nothing of clusters, or a person. It claims its slots as it did before, and its
+ * replica still has everything, until it has synced with the empty one; that takes a second at most.
+ *
+ * The primary that had the data is dead: what answers in its place has no key, and another history than the replica
+ * that followed it. So the replica may be promoted over it. Offsets and histories alone prove nothing, since a primary
+ * that was restarted from its append-only file begins both anew; but then it has keys.
+ */
+import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { primaryIdOf } from '../picture.ts'
+
+/** The fullest copy of what the shard's empty primary has lost; undefined where it has lost nothing, or nobody has it. */
+export function heirOfEmptied(shard: ShardPicture, picture: Picture): NodePicture | undefined {
+  const { primary } = shard
+  if (primary?.facts?.role !== 'primary' || primary.facts.keys > 0) return undefined
+  return shard.nodes
+    .filter((node) => hasWhatWasLost(node, primary, picture))
+    .sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))[0]
+}
+
+function hasWhatWasLost(node: NodePicture, primary: NodePicture, picture: Picture): boolean {
+  const { facts } = node
+  if (facts?.role !== 'replica' || facts.keys === 0 || facts.offset === 0) return false
+  if (primaryIdOf(node) !== primary.engineId) return false
+  // With the link up it has what its primary has: then nothing was lost, or it is too late.
+  if (facts.link === null || facts.link.state === 'up') return false
+  if (facts.replid === primary.facts?.replid || facts.replid === primary.facts?.replidBefore) return false
+  // One that was led astray has another shard's data, and that shard's history with it.
+  return !picture.nodes.some((other) => other.shard !== node.shard && other.facts?.replid === facts.replid)
+}
