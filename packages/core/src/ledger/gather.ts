@@ -29,7 +29,7 @@ const beforeMs = 2000
 /** How long after a fault was healed what begins still counts as its work. */
 const faultEchoMs = 5000
 /** A fault whose end nobody told: one that kills has none. */
-const faultMsMax = 120_000
+const faultMsMax = 60_000
 /** A shard of which the probe has said nothing for so long is not known to be away any more. */
 const silentProbeMs = 30_000
 const recentMax = 60
@@ -126,8 +126,11 @@ function hearOfFault(now: Gathering, { at, seq, cause }: HoldfastEvent, step: In
   const { open } = now
   // Whoever injects it may say so a moment later than the world shows it, and where he died of it, much later.
   const sinceMs = open === null ? Number.POSITIVE_INFINITY : at - open.beganAt
-  const caused = open?.drill === null && known === undefined && sinceMs <= beforeMs && sinceMs > -faultMsMax
-  return caused && open !== null ? { ...now, faults, open: { ...open, drill: id } } : { ...now, faults }
+  if (open === null || known !== undefined || sinceMs > beforeMs || sinceMs < -faultMsMax) return { ...now, faults }
+  // The one before it was not it, then.
+  const former = now.faults.find((one) => one.id === open.drill)
+  const timeline = open.timeline.filter((one) => former === undefined || one.seq !== former.step.seq)
+  return { ...now, faults, open: { ...open, drill: id, timeline } }
 }
 
 function watch(before: Gathering, look: Look): Gathering {
@@ -206,7 +209,7 @@ function begin(before: Gathering, at: number, because: string, since = at): Gath
   const first = Math.min(since, before.turnAt ?? since)
   const claimed = before.unclaimed.filter(({ to }) => to >= first - beforeMs)
   const beganAt = Math.min(first, ...claimed.map(({ from }) => from))
-  const fault = before.faults.find((one) => isAtWork(one, beganAt, at))
+  const fault = before.faults.findLast((one) => isAtWork(one, beganAt, at))
   const said = before.recent.filter(({ at: saidAt, seq }) => saidAt >= beganAt && seq !== fault?.step.seq)
   // One fault may lead to several incidents, so its own event names none of them.
   const [step = { at, seq: null, because }] = said

@@ -220,6 +220,25 @@ describe('a fault', () => {
     expect(gatherAll(day.clues).open).toMatchObject({ drill: 'fault-7' })
   })
 
+  test('is the cause, and not the one before it, also where that one has no end', () => {
+    const day = aCalmDay()
+    day.say('drill', 'node-3', 'SIGKILL to node-3 (primary of shard-3)', 'fault-6')
+    const soon = day.wait(500).turn().calm(10)
+    soon.say('drill', 'node-1', 'SIGKILL to node-1 (primary of shard-1)', 'fault-7')
+    expect(gatherAll(soon.wait(30).death('shard-1').calm().clues).ended).toMatchObject([{ drill: 'fault-7' }])
+
+    const late = aCalmDay()
+    late.say('drill', 'node-3', 'SIGKILL to node-3 (primary of shard-3)', 'fault-6')
+    late.calm(10).die('node-1').turn('node-1 is dead').wait(20)
+    late.say('drill', 'node-1', 'SIGKILL to node-1 (primary of shard-1)', 'fault-7')
+    const { open } = gatherAll(late.clues)
+    expect(open?.drill).toBe('fault-7')
+    expect(open?.timeline.map(({ because }) => because)).toEqual([
+      'node-1 is dead',
+      'SIGKILL to node-1 (primary of shard-1)',
+    ])
+  })
+
   test('is not the cause of what begins a minute after it was healed', () => {
     const day = aCalmDay()
     day.say('drill', 'node-1', 'SIGSTOP to node-1', 'fault-7')
