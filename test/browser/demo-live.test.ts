@@ -60,11 +60,16 @@ async function strike(action: DemoAction): Promise<void> {
   await page.getByRole('region', { name: 'What was done' }).getByText(String(because)).first().waitFor()
 }
 
-const isReady = () =>
-  eventually(async () => (await program.ask<{ ready: string }>('/deployments/shop')).ready === 'yes', {
-    withinMs: 20_000,
-    what: 'the deployment is ready again',
-  })
+/** Ready, and a shop that has answered everybody for three seconds: what comes then comes of the fault. */
+const isCalm = () =>
+  eventually(
+    async () => {
+      const [{ ready }, { samples }] = await Promise.all([program.ask<{ ready: string }>('/deployments/shop'), told()])
+      const latest = samples.filter(({ lane }) => lane === 'holdfast').slice(-3)
+      return ready === 'yes' && latest.length === 3 && latest.every(({ errors }) => errors === 0)
+    },
+    { withinMs: 40_000, what: 'the deployment is ready, and the shop without errors' },
+  )
 
 /** Waits until the shops have counted so many more seconds. */
 async function seconds(count: number): Promise<void> {
@@ -73,11 +78,11 @@ async function seconds(count: number): Promise<void> {
 }
 
 test.each(['kill', 'two', 'freeze'] as const)('%s costs the shop nothing', async (action) => {
-  await isReady()
+  await isCalm()
   const before = await newest()
   await strike(action)
   await seconds(3)
-  await isReady()
+  await isCalm()
   if (action === 'freeze') {
     // The order of the fault goes on, though who was frozen has long been replaced.
     await page.getByRole('button', { name: 'Stop the fault now' }).click()
@@ -91,10 +96,10 @@ test.each(['kill', 'two', 'freeze'] as const)('%s costs the shop nothing', async
 })
 
 test('without the cache the shop answers, and its database is not overrun', async () => {
-  await isReady()
+  await isCalm()
   const { at, requestsTotal } = await newest()
   await strike('cache')
-  await isReady()
+  await isCalm()
   await seconds(1)
   const { database } = await told()
   const queriesMax = (database.limit * 1000) / database.delayMs
@@ -146,7 +151,7 @@ test('compared with the engine alone: the same kill, and errors in one lane only
   await eventually(async () => (await told()).compare === 'on', { withinMs: 40_000, what: 'the second cluster runs' })
   await eventually(async () => (await newest('bare')).requests > 0, { what: 'its shop serves' })
   await page.getByRole('button', { name: 'Stop comparing' }).waitFor()
-  await seconds(3)
+  await isCalm()
   const [before, bareBefore] = [await newest(), await newest('bare')]
   await strike('kill')
   await eventually(async () => (await newest('bare')).errorsTotal > bareBefore.errorsTotal, {

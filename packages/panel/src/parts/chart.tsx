@@ -152,12 +152,16 @@ function drawLines(made: UPlot, { lines, losses, place, from, to }: Props): void
   ctx.fillStyle = colour(made, '--fault')
   ctx.font = `600 ${11 * pxRatio}px system-ui, sans-serif`
   ctx.textAlign = 'center'
+  let tagX = 0
   for (const { at, tag } of lines.filter((line) => isSeen(line.at))) {
     ctx.beginPath()
     ctx.moveTo(x(at), place === 'first' ? bbox.top - 3 * pxRatio : 0)
     ctx.lineTo(x(at), bbox.top + bbox.height + (place === 'last' ? 0 : 6 * pxRatio))
     ctx.stroke()
-    if (place === 'first') ctx.fillText(tag, x(at), bbox.top - 7 * pxRatio)
+    if (place !== 'first') continue
+    // Faults in one breath have their tags side by side, not on each other.
+    tagX = Math.max(x(at), tagX + 9 * pxRatio)
+    ctx.fillText(tag, tagX, bbox.top - 7 * pxRatio)
   }
   ctx.fillStyle = colour(made, '--bad')
   for (const at of losses.filter(isSeen)) diamond(ctx, x(at), bbox.top + bbox.height, 5 * pxRatio)
