@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|idle|cache [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
+import { benchDemo } from './demo.mjs'
 import { benchFailover } from './failover.mjs'
 import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
 import { benchIdle } from './idle.mjs'
@@ -31,8 +32,8 @@ import { benchEngine, cleanUpAtExit } from './place.mjs'
  */
 
 /** @type {Record<string, (bench: Bench) => Promise<Result>>} */
-const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle, cache: benchCache }
-const usage = 'npm run bench -- create|failover|idle|cache [--runs N] [--part NAME] [--json FILE] [--quick]'
+const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle, cache: benchCache, demo: benchDemo }
+const usage = 'npm run bench -- create|failover|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

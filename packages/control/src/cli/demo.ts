@@ -18,6 +18,7 @@ import { takeDown } from './take-down.ts'
 
 const drawEveryMs = 500
 const plainEveryMs = 5000
+const enginesRunWithinMs = 5000
 const ctrlC = '\x03'
 
 /** All that a running demonstration is made of. */
@@ -43,9 +44,13 @@ export async function demo(context: Context, options: { readonly port?: string }
   const api = new Api(started.url, started.token)
   let isTold = false
   try {
+    const errand = { context, wish, isEdit: false, acceptDataLoss: false, startedAt }
+    const up = bringPatiently(errand, api, interrupts.signal)
+    // The engines first: once they run they wait for each other, and the machine has time for everything else.
+    await Promise.race([up, enginesRun(started, name)])
     show = new Demo({ home, deployment: name })
     const stage: Stage = { context, demo: show, started, api, name, interrupts }
-    await bringPatiently({ context, wish, isEdit: false, acceptDataLoss: false, startedAt }, api, interrupts.signal)
+    await up
     await begin(stage)
     tellStart(stage, await api.status(name), performance.now() - startedAt)
     isTold = true
@@ -74,6 +79,16 @@ function wishFor(saved: ReadonlyMap<string, SpecText>, home: string): Wish {
     `${name} in ${home} is not labelled for drills, and the demonstration kills its engines: name another HOLDFAST_HOME for the demonstration, or label ${name} with "drills: yes" in its spec ("holdfast apply")`,
     { name, home },
   )
+}
+
+/** Resolves when every engine has a process, or when that takes too long to wait for. */
+async function enginesRun({ controller }: RunningController, name: string): Promise<void> {
+  const deadline = performance.now() + enginesRunWithinMs
+  while (performance.now() < deadline) {
+    const nodes = controller.status(name)?.nodes ?? []
+    if (nodes.length > 0 && nodes.every(({ pid }) => pid !== null)) return
+    await delay(20)
+  }
 }
 
 async function begin({ demo: show, started, api, name }: Stage): Promise<void> {
