@@ -1,4 +1,4 @@
-import type { Incident, Ledger } from '@holdfast/core'
+import type { Incident } from '@holdfast/core'
 
 const at = 1_780_000_000_000
 
@@ -22,20 +22,5 @@ export const anIncident = (parts: Partial<Incident> = {}): Incident => ({
   madeWorseBy: [],
   notWritableMs: { 'shard-2': 61 },
   drill: null,
-  ...parts,
-})
-
-export const aLedger = (parts: Partial<Ledger> = {}): Ledger => ({
-  deployment: 'shop',
-  since: at - 86_400_000,
-  until: at + 60_000,
-  because: '99.999 % in 24 h; 61 ms not writable; 1 death',
-  availability: { observedMs: 86_400_000, notWritableMs: 61, ratio: 1 - 61 / 86_400_000 },
-  shards: {
-    'shard-1': { observedMs: 86_400_000, notWritableMs: 0, ratio: 1 },
-    'shard-2': { observedMs: 86_400_000, notWritableMs: 61, ratio: 1 - 61 / 86_400_000 },
-    'shard-3': { observedMs: 86_400_000, notWritableMs: 0, ratio: 1 },
-  },
-  incidents: [anIncident()],
   ...parts,
 })

@@ -23,7 +23,7 @@ export type Clue =
   | { readonly kind: 'look'; readonly look: Look }
 
 /** Quiet for so long, and it is over. */
-export const lingerMs = 2000
+const lingerMs = 2000
 /** How long what was seen just before may turn out to belong to what begins now. */
 const beforeMs = 2000
 /** How long after a fault was healed what begins still counts as its work. */
