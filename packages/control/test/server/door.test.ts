@@ -44,6 +44,11 @@ describe('the access table', () => {
       'DELETE /api/v1/session',
       'PUT /api/v1/deployments/:name/spec',
       'POST /api/v1/deployments/:name/wanted',
+      'POST /api/v1/deployments/:name/faults',
+      'POST /api/v1/deployments/:name/faults/preview',
+      'POST /api/v1/deployments/:name/faults/:id/heal',
+      'POST /api/v1/demo/actions',
+      'POST /api/v1/demo/stop-fault',
       'POST /api/v1/plan',
     ])
   })
