@@ -1,51 +1,36 @@
 /** The demonstration in a terminal: tmux is the terminal, its keys are pressed, and its screen is read. */
-import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { mainPath, Program } from '../support/program.ts'
 import { prepareDemo } from '../support/running-demo.ts'
+import { findTmux, Terminal } from '../support/tmux.ts'
 
 const program = new Program()
-const socket = `holdfast-test-${process.pid}`
+let terminal: Terminal
 
-function tmux(...args: string[]): string {
-  return execFileSync('tmux', ['-L', socket, '-f', '/dev/null', ...args], { encoding: 'utf8' })
-}
-
-const screen = (): string => tmux('capture-pane', '-p', '-t', 'demo')
-const type = (key: string): string => tmux('send-keys', '-t', 'demo', key)
-/** The shell that the demonstration was started from, after it. */
+const type = (key: string): void => terminal.type(key)
+const see = (what: RegExp, withinMs?: number): Promise<string> => terminal.see(what, withinMs)
+/** What the shell says that the demonstration was started from. */
 const prompt = /^ended with (\d+)$/m
-
-async function see(what: RegExp, withinMs = 20_000): Promise<string> {
-  return eventually(
-    () => {
-      const text = screen()
-      if (!what.test(text)) throw new Error(`\n${text}`)
-      return text
-    },
-    { withinMs, what: String(what) },
-  )
-}
 
 /** A figure of the lane with Holdfast. */
 function figure(label: string): number {
-  const [, count] = new RegExp(`^${label} +(\\d+)`, 'm').exec(screen()) ?? []
-  if (count === undefined) throw new Error(`no figure "${label}" in\n${screen()}`)
+  const [, count] = new RegExp(`^${label} +(\\d+)`, 'm').exec(terminal.screen) ?? []
+  if (count === undefined) throw new Error(`no figure "${label}" in\n${terminal.screen}`)
   return Number(count)
 }
 
 beforeAll(async () => {
   const port = await prepareDemo(program)
   const command = `${process.execPath} ${mainPath} demo --port ${port}; echo "ended with $?"; exec sh`
-  const env = ['-e', `HOLDFAST_HOME=${program.path}`, '-e', 'npm_execpath=']
-  tmux('new-session', '-d', '-s', 'demo', '-x', '80', '-y', '24', ...env, command)
+  terminal = new Terminal(await findTmux())
+  terminal.start(command, { HOLDFAST_HOME: program.path })
   await see(/^requests a second +1\d\d/m, 60_000)
 }, 120_000)
 
 afterAll(async () => {
   try {
-    tmux('kill-server')
+    terminal?.close()
   } finally {
     await program.close()
   }
@@ -112,11 +97,11 @@ describe('one calm screen', () => {
     expect(prompt.exec(text)?.[1]).toBe('0')
     expect(text).toContain('shop is down; its data is kept')
     expect(text).not.toContain('errors since the start')
-    expect(tmux('display-message', '-p', '-t', 'demo', '#{cursor_flag} #{alternate_on}').trim()).toBe('1 0')
+    expect(terminal.know('#{cursor_flag} #{alternate_on}')).toBe('1 0')
     type('echo its input is $((40 + 2)) again')
     type('Enter')
     await see(/^its input is 42 again$/m)
-    const shell = Number(tmux('display-message', '-p', '-t', 'demo', '#{pane_pid}'))
+    const shell = Number(terminal.know('#{pane_pid}'))
     expect(program.processes().filter((pid) => pid !== shell)).toEqual([])
   })
 })

@@ -30,15 +30,16 @@ export interface DemoDatabase {
 /** The database, filled and running. `folder` is the demonstration's own. */
 export async function openDatabase(folder: string): Promise<DemoDatabase> {
   const programs = await findPostgres()
-  return programs === undefined ? new Sqlite(join(folder, 'shop.db')) : Postgres.open(programs, folder)
+  return programs === undefined ? new Sqlite(folder) : Postgres.open(programs, folder)
 }
 
-/** The shops look for the file before each question; stopping it is moving it away. */
-class Sqlite implements DemoDatabase {
+/** One file in a folder. The shops look for it before each question; stopping it is moving it away. */
+export class Sqlite implements DemoDatabase {
   readonly place: DatabasePlace
   readonly #path: string
 
-  constructor(path: string) {
+  constructor(folder: string) {
+    const path = join(folder, 'shop.db')
     this.#path = path
     this.place = { kind: 'SQLite', path }
     const schema = 'CREATE TABLE product (id TEXT PRIMARY KEY, name TEXT, price_cents INTEGER, stock INTEGER)'

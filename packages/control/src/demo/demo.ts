@@ -261,6 +261,12 @@ export class Demo implements DemoDoor {
 
   #turnCompare(binary: EngineBinary, database: DemoDatabase): string {
     const isOn = this.#compare.state === 'on' || this.#compare.state === 'starting'
+    if (!isOn && !database.running) {
+      throw new HoldfastError(
+        'REFUSED_DRILL',
+        'the database is stopped, and a shop cannot open without: start it first',
+      )
+    }
     const done = isOn ? this.#compare.turnOff() : this.#compare.turnOn(binary, database.place)
     void done.then(() => this.#tellState())
     const what = isOn
