@@ -268,6 +268,9 @@ describe('a key', () => {
     await expect.poll(() => wordsOf(way)).toBe('Key shop:product:1 Slot 8973 Shard shard-2 Node node-2 port 7002')
     const moves = page.getByRole('list', { name: 'Where product 1 moved' })
     expect(await wordsOf(moves)).toContain('It has not moved')
+    // Who has not chosen yet is shown a key that moves.
+    await page.reload()
+    await page.getByRole('list', { name: 'The way of product 7' }).waitFor()
     const at = Date.now()
     const because = 'node-5 is primary of shard-2, was nobody'
     world.platform.events.append(anEvent({ at, kind: 'shard', subject: 'shard-2', because }))

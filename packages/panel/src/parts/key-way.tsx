@@ -27,7 +27,9 @@ interface Props {
 
 /** How a key gets to its node, and where it moved. */
 export function KeyWay({ keys, status, moves, now }: Props) {
-  const first = keys[0]
+  // Until somebody chooses: one that has just moved.
+  const movedShard = moves.at(-1)?.shard
+  const first = keys.find(({ key: name }) => wayOf(name, status).shard === movedShard) ?? keys[0]
   const key = chosen.value ?? (first === undefined ? undefined : { ...first, lane: 'holdfast' as const })
   return (
     <section class="card" aria-labelledby="way">
