@@ -136,7 +136,7 @@ async function play({ demo: show, started, name, interrupts }: Stage): Promise<v
   const signIn =
     started.newPassword === undefined
       ? `${adminName}, with the password of the first start`
-      : `${adminName} / ${started.newPassword}   (shown once, kept as a hash)`
+      : `${adminName} / ${started.newPassword} (shown once)`
   try {
     while (!over.signal.aborted) {
       const facts = {

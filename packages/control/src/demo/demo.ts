@@ -1,6 +1,6 @@
 /** The demonstration: it runs the shops and the crowd, does what a key says, and tells what was counted. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DemoAction, DemoFrame, DemoState, FaultName, SlotRange } from '@holdfast/core'
+import type { DemoAction, DemoFrame, DemoState } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { DemoDoor } from '../server/demo-door.ts'
@@ -16,6 +16,7 @@ import { Lane, requestsPerSecond } from './lane.ts'
 import type { EngineAccess } from './messages.ts'
 import type { Note } from './story.ts'
 import { Story } from './story.ts'
+import { Strikes } from './strikes.ts'
 
 /** How long the database stays away, unless somebody starts it before. */
 const databaseAwayMs = 15_000
@@ -33,13 +34,6 @@ export interface DemoGround {
   readonly engine: EngineAccess
 }
 
-const faultOf: Readonly<Partial<Record<DemoAction, FaultName>>> = {
-  kill: 'kill-primary',
-  two: 'kill-two',
-  freeze: 'freeze',
-  cache: 'kill-all',
-}
-
 export class Demo implements DemoDoor {
   readonly #deployment: string
   readonly #folder: string
@@ -48,6 +42,7 @@ export class Demo implements DemoDoor {
   readonly #lane: Lane
   readonly #compare: Compare
   readonly #crowd: Crowd
+  readonly #strikes: Strikes
   readonly #opening: Promise<DemoDatabase>
   readonly #over = new AbortController()
   #database: DemoDatabase | undefined
@@ -55,8 +50,6 @@ export class Demo implements DemoDoor {
   #ticking: Promise<void> = Promise.resolve()
   #databaseTimer: NodeJS.Timeout | undefined
   #lastFault: string | null = null
-  /** When each shard had its primary killed or frozen last. */
-  readonly #struckAt = new Map<string, number>()
   /** Processes whose end was told. */
   readonly #told = new Set<string>()
   /** Ends hearing the controller. */
@@ -71,6 +64,7 @@ export class Demo implements DemoDoor {
     this.#opening.catch(() => undefined)
     this.#lane = new Lane('holdfast', this.#folder)
     this.#compare = new Compare(this.#folder, (line) => this.#say(line))
+    this.#strikes = new Strikes(deployment, this.#story, this.#compare)
     this.#crowd = new Crowd(this.#story, () => this.#lanes())
   }
 
@@ -135,7 +129,7 @@ export class Demo implements DemoDoor {
         case 'two':
         case 'freeze':
         case 'cache':
-          return await this.#strike(action, ground, actor)
+          return await this.#strikes.strike(action, ground.platform, actor)
         case 'database':
           return database.running ? await this.#stopDatabase(database) : await this.#startDatabase(database)
         case 'hot':
@@ -163,7 +157,7 @@ export class Demo implements DemoDoor {
       throw new HoldfastError('NOT_FOUND', 'no fault lasts now: there is nothing to stop')
     try {
       if (!database.running) return await this.#startDatabase(database)
-      await this.#healLasting(platform, actor)
+      await this.#strikes.healAll(platform, actor)
       return 'the fault is over'
     } finally {
       this.#tellState()
@@ -190,53 +184,6 @@ export class Demo implements DemoDoor {
       return { ...this.#ground, database: this.#database }
     }
     throw new HoldfastError('UNREACHABLE_CONTROLLER', 'the demonstration is not there yet: try again in a moment')
-  }
-
-  /** On both lanes in the same moment, and on the same slots. What still lasts of an earlier one is ended first. */
-  async #strike(action: DemoAction, { platform }: DemoGround, actor: string): Promise<string> {
-    const fault = faultOf[action]
-    if (fault === undefined) throw new Error(`${action} is no fault`)
-    await this.#healLasting(platform, actor)
-    const shards = new Map(platform.status(this.#deployment)?.shards.map(({ primary, slots }) => [primary, slots]))
-    const before = platform.events.latest({ limit: 1 }).at(-1)?.seq ?? 0
-    const victim = action === 'kill' || action === 'freeze' ? this.#nextVictim(platform) : null
-    const wish = { fault, forMs: null, node: victim, onProduction: null, drill: null }
-    const { because, targets, injectedAt } = await platform.injectFault(this.#deployment, wish, actor)
-    const bare = this.#strikeBare(
-      action,
-      targets.flatMap((node) => shards.get(node) ?? []),
-    )
-    this.#story.mark(action, because, injectedAt)
-    // The controller is often quicker with its sentence than the answer that the fault is there.
-    for (const event of platform.events.since(before, { deployment: this.#deployment })) this.#story.explainBy(event)
-    await bare
-    return because
-  }
-
-  async #healLasting(platform: Platform, actor: string): Promise<void> {
-    for (const { id, healedAt } of platform.faults(this.#deployment)) {
-      if (healedAt !== null) continue
-      this.#compare.cluster?.thaw()
-      await platform.healFault(this.#deployment, id, actor)
-    }
-  }
-
-  /**
-   * The primary of the shard that was struck longest ago. A shard has one frozen engine killed in ten minutes, so that a
-   * machine that freezes them all does not lose them all: the second in a row would be a long freeze.
-   */
-  #nextVictim(platform: Platform): string | null {
-    const shards = platform.status(this.#deployment)?.shards.filter(({ primary }) => primary !== null) ?? []
-    const [next] = shards.toSorted((a, b) => (this.#struckAt.get(a.id) ?? 0) - (this.#struckAt.get(b.id) ?? 0))
-    if (next !== undefined) this.#struckAt.set(next.id, Date.now())
-    return next?.primary ?? null
-  }
-
-  async #strikeBare(action: DemoAction, slots: readonly SlotRange[]): Promise<void> {
-    const { cluster } = this.#compare
-    if (cluster === undefined) return
-    if (action === 'freeze') await cluster.freeze(slots)
-    else await cluster.kill(action === 'cache' ? 'all' : slots)
   }
 
   async #stopDatabase(database: DemoDatabase): Promise<string> {
@@ -308,8 +255,7 @@ export class Demo implements DemoDoor {
 
   #faultUnderway(): string | null {
     if (this.#database?.running === false) return 'database'
-    const faults = this.#ground?.platform.faults(this.#deployment) ?? []
-    return faults.find(({ healedAt }) => healedAt === null)?.id ?? null
+    return this.#ground === undefined ? null : (this.#strikes.underway(this.#ground.platform)[0] ?? null)
   }
 
   #keys(): DemoState['keys'] {

@@ -107,7 +107,7 @@ function keys(columns: number): ScreenLine[] {
 /** The last ones that fit, each whole. */
 function notes(all: readonly Note[], columns: number, rows: number): ScreenLine[] {
   const lines: ScreenLine[] = []
-  for (const note of all.toReversed()) {
+  for (const note of all.filter(({ isMinor }) => !isMinor).toReversed()) {
     const [first = '', ...more] = wrap(note.text, columns - 9)
     const own = [`${timeOf(note.at)} ${first}`, ...more.map((line) => `         ${line}`)]
     if (lines.length + own.length > rows && lines.length > 0) break
@@ -130,7 +130,7 @@ export function renderPlain({ samples, compare }: DemoState): string {
   return told.join(' | ')
 }
 
-export const plainNote = ({ at, text }: Note): string => `${timeOf(at)} ${text}`
+export const plainNote = ({ at, text }: Pick<Note, 'at' | 'text'>): string => `${timeOf(at)} ${text}`
 
 const inMs = (ms: number | null): string =>
   ms === null ? '–' : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(0)} ms`

@@ -8,6 +8,8 @@ import { keepSample } from './sample.ts'
 export interface Note {
   readonly at: number
   readonly text: string
+  /** A step of healing that only who reads everything wants to read. */
+  readonly isMinor: boolean
 }
 
 const notesMax = 50
@@ -47,15 +49,17 @@ export class Story {
     this.send({ kind: 'sample', sample })
   }
 
-  note(text: string, at = Date.now()): void {
-    const note = { at, text }
+  note(text: string, at = Date.now(), isMinor = false): void {
+    const note = { at, text, isMinor }
     this.#notes = [...this.#notes, note].slice(-notesMax)
     for (const hear of this.#hearers) hear(note)
   }
 
   /** Whether a mark has another sentence now. */
   hear(event: HoldfastEvent): boolean {
-    if (event.kind === 'turn' || event.kind === 'loss' || event.kind === 'drill') this.note(event.because, event.at)
+    const { kind, because, at } = event
+    if (kind === 'turn') this.note(because, at, true)
+    if (kind === 'loss' || kind === 'drill') this.note(because, at)
     return this.explainBy(event)
   }
 
@@ -63,7 +67,16 @@ export class Story {
   explainBy(event: HoldfastEvent): boolean {
     const before = this.#marks
     this.#marks = hearEvent(before, event)
-    return this.#marks !== before
+    if (this.#marks === before) return false
+    const mark = this.#marks.at(-1)
+    // The turn that did something about a fault is what everybody waits for.
+    if (mark?.listens === false && mark.because !== null) this.#stress(mark.because)
+    return true
+  }
+
+  #stress(text: string): void {
+    const at = this.#notes.findLastIndex((note) => note.text === text)
+    this.#notes = this.#notes.map((note, index) => (index === at ? { ...note, isMinor: false } : note))
   }
 
   send(frame: DemoFrame): void {

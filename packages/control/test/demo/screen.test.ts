@@ -36,7 +36,11 @@ describe('the screen', () => {
   })
 
   test('fits into 80 by 24, with its newest line, however much has happened', () => {
-    const notes = Array.from({ length: 50 }, (_, index) => ({ at: index * 1000, text: `${index}: ${sentence}` }))
+    const notes = Array.from({ length: 50 }, (_, index) => ({
+      at: index * 1000,
+      text: `${index}: ${sentence}`,
+      isMinor: false,
+    }))
     const state = aDemo({ compare: 'on', samples: [aSample(), aSample({ lane: 'bare', errorsTotal: 123_456 })] })
     const lines = screen({ notes, state })
     expect(lines.length).toBeLessThanOrEqual(24)
@@ -45,8 +49,16 @@ describe('the screen', () => {
     expect(lines.at(-1)).toContain('goes on and on')
   })
 
+  test('leaves out the steps of healing', () => {
+    const notes = [
+      { at: 0, text: 'SIGKILL to node-2', isMinor: false },
+      { at: 1, text: 'node-2 sees node-5 differently', isMinor: true },
+    ]
+    expect(screen({ notes }).at(-1)).toContain('SIGKILL to node-2')
+  })
+
   test('never writes beyond a smaller terminal', () => {
-    const lines = screen({ notes: [{ at: 0, text: sentence }] }, { columns: 40, rows: 10 })
+    const lines = screen({ notes: [{ at: 0, text: sentence, isMinor: false }] }, { columns: 40, rows: 10 })
     expect(lines.length).toBeLessThanOrEqual(10)
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(40)
   })
@@ -78,7 +90,7 @@ describe('the screen', () => {
   })
 
   test('has no control characters in it', () => {
-    expect(screen({ notes: [{ at: 0, text: sentence }] }).join('')).not.toMatch(/\p{Cc}/u)
+    expect(screen({ notes: [{ at: 0, text: sentence, isMinor: false }] }).join('')).not.toMatch(/\p{Cc}/u)
   })
 })
 
