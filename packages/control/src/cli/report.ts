@@ -6,7 +6,7 @@ import type { Errand } from './bring.ts'
 import type { Context } from './context.ts'
 
 /** What to type: in a clone, npm knows where the program is and the shell does not. */
-export const program = process.env['npm_execpath'] === undefined ? 'holdfast' : 'npx holdfast'
+const program = process.env['npm_execpath'] === undefined ? 'holdfast' : 'npx holdfast'
 
 /** What somebody wants to know of a deployment that has just come up. */
 export async function report(

@@ -22,7 +22,7 @@ const shards: readonly SlotRange[] = [
 ]
 const wholeWithinMs = 30_000
 /** How long a person takes who sees that a process is gone. */
-export const personTakesMs = 30_000
+const personTakesMs = 30_000
 const frozenForMs = 20_000
 
 interface Server {

@@ -7,7 +7,7 @@ export interface Product {
 
 export const productCount = 300
 /** Each is asked for by a thousand buyers at once, and by nobody before. */
-export const limitedCount = 1000
+const limitedCount = 1000
 
 export const productId = (index: number): string => `p${index + 1}`
 export const limitedId = (index: number): string => `limited-${(index % limitedCount) + 1}`

@@ -7,7 +7,7 @@ import type { Visit } from './visitors.ts'
 import { nextVisit } from './visitors.ts'
 
 /** After which a visitor goes away, ms. */
-export const visitorPatienceMs = 2000
+const visitorPatienceMs = 2000
 /** And somebody who came for one thing alone. */
 const buyerPatienceMs = 10_000
 /** Visitors come gradually: the caches of a shop that has just opened are cold. */
