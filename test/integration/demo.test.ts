@@ -62,8 +62,10 @@ describe('under load', () => {
     const { keys } = await demo.state()
     await Promise.all(
       keys.map(async ({ key }) => {
-        const { stdout } = await program.ok(['cli', 'shop', '--', 'exists', key])
-        expect(`${key} ${stdout.trim()}`).toBe(`${key} 1`)
+        await eventually(async () => {
+          const { stdout } = await program.ok(['cli', 'shop', '--', 'exists', key])
+          expect(`${key} ${stdout.trim()}`).toBe(`${key} 1`)
+        })
       }),
     )
   })
@@ -76,6 +78,8 @@ describe('under load', () => {
     expect(await demo.press(action)).toMatch(what)
     await answers()
     await demo.healed()
+    // The clients of the shops have also seen it.
+    await demo.seconds(1)
     await answers()
     const { marks } = await demo.state()
     expect(marks.at(-1)).toMatchObject({ action, what: expect.stringMatching(what) })

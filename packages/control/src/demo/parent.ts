@@ -14,12 +14,13 @@ export function tellParent(message: FromShop | FromLoad): void {
   if (process.connected) process.send?.(message, () => undefined)
 }
 
+const said = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const complaintsMax = 200
 let complaints = 0
 
 /** A line for the log of this process: what went wrong, the first times. */
 export function complain(what: string, error: unknown): void {
   if (complaints++ >= complaintsMax) return
-  const why = error instanceof Error ? error.message : String(error)
+  const why = error instanceof AggregateError ? error.errors.map(said).join('; ') : said(error)
   process.stderr.write(`${new Date().toISOString()} ${what}: ${why}\n`)
 }

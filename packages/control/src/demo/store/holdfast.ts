@@ -10,7 +10,10 @@ import type { Cart, Served, Session, ShopStore } from './store.ts'
 const monthMs = 30 * 24 * 3_600_000
 /** Reads of what has no source wait so long for the primary; then a copy that may be a moment old is as good. */
 const primaryWithin = '250ms'
-const anybodyWithin = '1s'
+const anybodyWithin = '1200ms'
+
+/** An hour-old page is better than none, and one that is a moment old better than one that lets its visitor wait. */
+const whenSlow = { staleIfError: '1h', softDeadline: '400ms' } as const
 
 const addScript = {
   name: 'demo-cart-add',
@@ -29,8 +32,8 @@ export function holdfastStore(access: EngineAccess, questions: Questions, questi
     // The shop is small: fifty reads a second of one product are a lot.
     hot: { perSecond: 50 },
   })
-  const products = cache.namespace('products', { ttl: `${productTtlS}s`, staleIfError: '1h', negativeTtl: '10s' })
-  const stock = cache.namespace('stock', { ttl: `${stockTtlS}s`, staleIfError: '1h' })
+  const products = cache.namespace('products', { ttl: `${productTtlS}s`, ...whenSlow, negativeTtl: '10s' })
+  const stock = cache.namespace('stock', { ttl: `${stockTtlS}s`, ...whenSlow })
   const cartOf = (visitor: string): Direct => cache.on(`{cart:${visitor}}`)
 
   return {
