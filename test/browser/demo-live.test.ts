@@ -109,6 +109,7 @@ test('without the cache the shop answers, and its database is not overrun', asyn
 })
 
 test('without the database cached pages are served, and say that they are old', async () => {
+  await isCalm()
   const { at } = await newest()
   await press('database')
   await page.getByText('is stopped: what the cache has is served').waitFor()
@@ -125,6 +126,7 @@ test('without the database cached pages are served, and say that they are old', 
 })
 
 test('a thousand buyers of one product cost one question', async () => {
+  await isCalm()
   await press('buyers')
   const buyers = await eventually(async () => (await told()).buyers ?? false, {
     withinMs: 20_000,
@@ -136,6 +138,7 @@ test('a thousand buyers of one product cost one question', async () => {
 })
 
 test('a flash sale makes one key hot, which is found and relieved', async () => {
+  await isCalm()
   const { errorsTotal } = await newest()
   await press('hot')
   await eventually(async () => ((await told()).hot?.servedLocally ?? 0) > 0.5, {
