@@ -1,4 +1,4 @@
-import { type DemoMark, type DemoState, demoActions, type LaneName, type LaneSample } from '@holdfast/core'
+import { type DemoAction, type DemoMark, type DemoState, demoActions, type LaneName, type LaneSample } from '@holdfast/core'
 import { formatCount, formatTime } from '../figures.ts'
 import {
   axisEnd,
@@ -26,7 +26,7 @@ export function LaneCharts({ lane, state }: { lane: LaneName; state: DemoState }
   return (
     <section class={`card charts lane-${lane}`} aria-labelledby={`charts-${lane}`}>
       <h2 id={`charts-${lane}`}>{title}</h2>
-      <Reading state={state} />
+      <Reading lane={lane} state={state} />
       {order.map((name, index) => (
         <figure key={name} class="measure">
           <Caption name={name} samples={samples} />
@@ -83,7 +83,7 @@ function noteOf(name: keyof typeof measures, sample: LaneSample | undefined): st
 }
 
 /** What the pointer is on: the moment, and what was done just then. Without a pointer, what was done last. */
-function Reading({ state }: { state: DemoState }) {
+function Reading({ lane, state }: { lane: LaneName; state: DemoState }) {
   const at = moment.value
   const now = axisEnd(state)
   const mark = at === null ? state.marks.findLast((one) => one.at > now - windowMs) : markNear(state.marks, at)
@@ -92,10 +92,14 @@ function Reading({ state }: { state: DemoState }) {
   return (
     <p class="reading">
       <kbd aria-hidden="true">{demoActions[mark.action].key}</kbd> {formatTime(mark.at, now)}{' '}
-      {mark.because ?? mark.what}
+      {lane === 'bare' && fallsOnBoth.has(mark.action) ? here : (mark.because ?? mark.what)}
     </p>
   )
 }
+
+/** Faults of the cache: the other lane has a cluster of its own, and nobody who says anything of it. */
+const fallsOnBoth: ReadonlySet<DemoAction> = new Set(['kill', 'two', 'freeze', 'cache'])
+const here = 'the same here, on the same slots: nobody is told of it'
 
 const nearMs = 1500
 
