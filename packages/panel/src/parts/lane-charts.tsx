@@ -1,4 +1,11 @@
-import { type DemoAction, type DemoMark, type DemoState, demoActions, type LaneName, type LaneSample } from '@holdfast/core'
+import {
+  type DemoAction,
+  type DemoMark,
+  type DemoState,
+  demoActions,
+  type LaneName,
+  type LaneSample,
+} from '@holdfast/core'
 import { formatCount, formatTime } from '../figures.ts'
 import {
   axisEnd,
