@@ -272,7 +272,8 @@ describe('a key', () => {
     expect(await wordsOf(moves)).toContain('It has not moved')
     // Who has not chosen yet is shown a key that moves.
     await page.reload()
-    await page.getByRole('list', { name: 'The way of product 7' }).waitFor()
+    const first = page.getByRole('list', { name: 'The way of product 7' })
+    await expect.poll(() => wordsOf(first)).toMatch(/Node node-\d port/)
     const at = Date.now()
     const because = 'node-5 is primary of shard-2, was nobody'
     world.platform.events.append(anEvent({ at, kind: 'shard', subject: 'shard-2', because }))
