@@ -24,7 +24,10 @@ export interface LaneSample {
   readonly at: number
   /** Answered in this second. */
   readonly requests: number
-  /** Of them, or instead of them: answers of 500 and above, and those that never came. */
+  /**
+   * Answers of 500 and above, those that never came, carts that were promised and not saved, and writes of the writers
+   * that nobody acknowledged.
+   */
   readonly errors: number
   /** Pages that were served from an old value and said so. */
   readonly stale: number
