@@ -1,5 +1,6 @@
 /** The pages of the shop: the same for both lanes, whoever keeps what is on them. */
 import { randomUUID } from 'node:crypto'
+import { escapeHtml } from '@holdfast/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { fastify } from 'fastify'
 import type { Product } from './goods.ts'
@@ -132,12 +133,3 @@ function page(reply: FastifyReply, title: string, body: string): FastifyReply {
   const head = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title>`
   return reply.type('text/html; charset=utf-8').send(`${head}<h1>${escapeHtml(title)}</h1>${body}</html>`)
 }
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => escapes[sign] ?? sign)

@@ -1,9 +1,9 @@
 import { readFileSync, rmSync } from 'node:fs'
 import type { ProcessFacts } from '../proc.ts'
 import { bootId, readProcess } from '../proc.ts'
+import { writeAtomically } from '../write-file.ts'
 import { onDisk } from './disk-error.ts'
 import type { Home } from './home.ts'
-import { writeAtomically } from './home.ts'
 
 /** How a command finds the controller of this home, and proves that it may ask. */
 export interface ControllerRecord {

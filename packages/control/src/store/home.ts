@@ -6,13 +6,13 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
+import { writeAtomically } from '../write-file.ts'
 import { onDisk } from './disk-error.ts'
 
 /** Where everything is that Holdfast writes. */
@@ -89,22 +89,6 @@ export function homeAt(root: string): Home {
     deployment: (name) => join(root, 'deployments', plainName(name)),
     node: (deployment, id) => join(root, 'deployments', plainName(deployment), plainName(id)),
   }
-}
-
-/** A whole file or none, readable by its owner alone, on disk when it returns. */
-export function writeAtomically(path: string, text: string): void {
-  const draft = `${path}.${process.pid}.tmp`
-  const file = openSync(draft, 'w', 0o600)
-  try {
-    writeSync(file, text)
-    fsyncSync(file)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  } finally {
-    closeSync(file)
-  }
-  renameSync(draft, path)
 }
 
 /**

@@ -76,7 +76,8 @@ export const faultTable = {
     what: 'SIGKILL to a primary, and somebody else starts it again without its data',
     aim: 'a primary',
     forMs: 0,
-    heals: 'Holdfast promotes its replica, also over the empty one, and lets that follow; its files are kept in bounced/',
+    heals:
+      'Holdfast promotes its replica, also over the empty one, and lets that follow; its files are kept in bounced/',
     costs: 'everything of the shard, if the replica has copied the emptiness before it could be promoted',
     needs: 'nothing',
   },

@@ -1,3 +1,5 @@
+import { escapeHtml } from '@holdfast/core'
+
 /** Text that is markup already. Only `markup` makes it, so whatever else stands in a page is escaped. */
 export class Markup {
   readonly text: string
@@ -17,15 +19,5 @@ export function markup(literals: TemplateStringsArray, ...parts: readonly Part[]
 function textOf(part: Part): string {
   if (part instanceof Markup) return part.text
   if (typeof part === 'object') return part.map(textOf).join('')
-  return escapeText(String(part))
+  return escapeHtml(String(part))
 }
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-const escapeText = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => escapes[sign] ?? sign)

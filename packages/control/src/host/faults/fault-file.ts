@@ -1,18 +1,9 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
 import type { ProcessId } from '../../proc.ts'
 import { bootId, readProcess } from '../../proc.ts'
+import { writeAtomically } from '../../write-file.ts'
 
 /** A target whose process was found to be the engine of its node, and is known exactly. */
 export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
@@ -69,18 +60,7 @@ export const faultPath = (directory: string, id: string): string => join(directo
 /** A whole record or none, for its owner alone, on disk when this returns. */
 export function writeFault(path: string, record: FaultRecord): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const draft = `${path}.${process.pid}.tmp`
-  const file = openSync(draft, 'w', 0o600)
-  try {
-    writeSync(file, JSON.stringify(record))
-    fsyncSync(file)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  } finally {
-    closeSync(file)
-  }
-  renameSync(draft, path)
+  writeAtomically(path, JSON.stringify(record))
 }
 
 /** Every fault that is written down, the newest first. */
