@@ -77,8 +77,8 @@ async function seconds(count: number): Promise<void> {
   await eventually(async () => (await newest()).at >= at + count * 1000 - 500, { what: `${count} seconds are counted` })
 }
 
-// A visitor goes away after two seconds, and a browser draws the page on the same two cores. How many of two hundred a
-// second that are is for the benchmark to say; here it may be one in a hundred.
+// A kill costs nothing: that is promised. Two at once, a freeze and a second lane leave less room while a browser draws on
+// the same two cores; how many of two hundred a second that are is for the benchmark to say, here one in a hundred.
 const awayAtMost = (requests: number): number => Math.floor(requests / 100)
 
 test.each(['kill', 'two', 'freeze'] as const)('%s costs the shop nothing, or next to it', async (action) => {
@@ -94,7 +94,8 @@ test.each(['kill', 'two', 'freeze'] as const)('%s costs the shop nothing, or nex
   }
   const after = await newest()
   const requests = after.requestsTotal - before.requestsTotal
-  expect(after.errorsTotal - before.errorsTotal).toBeLessThanOrEqual(awayAtMost(requests))
+  const errorsMax = action === 'kill' ? 0 : awayAtMost(requests)
+  expect(after.errorsTotal - before.errorsTotal).toBeLessThanOrEqual(errorsMax)
   expect(after.missing).toBe(0)
   expect(after.acked).toBeGreaterThan(before.acked)
   expect(requests).toBeGreaterThan(300)
@@ -144,16 +145,14 @@ test('a thousand buyers of one product cost one question', async () => {
 
 test('a flash sale makes one key hot, which is found and relieved', async () => {
   await isCalm()
-  const before = await newest()
+  const { errorsTotal } = await newest()
   await press('hot')
   await eventually(async () => ((await told()).hot?.servedLocally ?? 0) > 0.5, {
     withinMs: 15_000,
     what: 'most reads stay in the shops',
   })
   await page.getByRole('region', { name: 'Flash sale' }).getByText("answered by the shops' own memory").waitFor()
-  const after = await newest()
-  const requests = after.requestsTotal - before.requestsTotal
-  expect(after.errorsTotal - before.errorsTotal).toBeLessThanOrEqual(awayAtMost(requests))
+  expect((await newest()).errorsTotal).toBe(errorsTotal)
 })
 
 test('compared with the engine alone: the same kill, and errors in one lane only', async () => {
