@@ -372,9 +372,14 @@ test('hundreds of reconnections leave one connection and no memory behind', asyn
     }
   }
   await reconnect(50)
-  const before = settledHeap()
-  await reconnect(200)
-  const perReconnection = (settledHeap() - before) / 200
+  // A leak grows in every round; what V8 keeps for itself (code, caches) in one of them.
+  const rounds: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const before = settledHeap()
+    await reconnect(200)
+    rounds.push((settledHeap() - before) / 200)
+  }
+  const perReconnection = Math.min(...rounds)
   await send(engine, ['GET', 'k'], { patient: true })
   expect(proxy.open).toBe(1)
   console.log(`${Math.round(perReconnection)} bytes are left of each reconnection`)
