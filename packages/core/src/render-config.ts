@@ -13,6 +13,7 @@ import { engineUsers } from './acl.ts'
 import type { NodePlace } from './document.ts'
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
+import { ownedBy, persistenceDirectives } from './persistence-config.ts'
 import type { Spec } from './spec.ts'
 
 /** What the machine allows and what was measured; the defaults fit a deployment that does not exist yet. */
@@ -58,7 +59,7 @@ interface Line {
 /** The node's engine configuration. It holds one secret in clear, the replication password: write it 0600. */
 export function renderConfig(input: ConfigInput): string {
   const { spec, node, engine } = input
-  const owned = ownedDirectives(spec, input)
+  const owned = ownedBy(node.id, ownedDirectives(spec, input))
   const chapters: [title: string, lines: Line[]][] = [
     ['Where this node is', placeLines(input)],
     ['Who may connect', accessLines(input)],
@@ -103,9 +104,7 @@ export function ownedDirectives(
     'maxmemory-policy': spec.memory.policy,
     'maxmemory-samples': String(spec.memory.samples),
     maxclients: String(Math.min(maxclientsWanted, (terms.openFilesMax ?? openFilesNeeded) - openFilesBeside)),
-    save: spec.persistence === 'rdb' ? savePoints : '',
-    appendonly: word(spec.persistence === 'aof' || spec.persistence === 'hybrid'),
-    'aof-use-rdb-preamble': word(spec.persistence !== 'aof'),
+    ...persistenceDirectives(spec.persistence),
   }
   if (terms.engine !== undefined && engineHas(terms.engine, sigtermFailover)) owned['shutdown-on-sigterm'] = 'failover'
   for (const directive of Object.keys(spec.config)) delete owned[directive]
@@ -118,9 +117,6 @@ export function maskSecrets(text: string): string {
     .replace(/^(\s*(?:masterauth|primaryauth|requirepass|tls-(?:client-)?key-file-pass)\s+).+$/gim, '$1****')
     .replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
 }
-
-/** A snapshot after an hour with 1 change, 5 minutes with 100, a minute with 10 000: the engine's own habit. */
-const savePoints = '3600 1 300 100 60 10000'
 
 const sigtermFailover = { redis: null, valkey: '9.0' }
 
@@ -179,6 +175,11 @@ const reasons: Readonly<Record<string, string>> = {
   'repl-backlog-size': 'At least two minutes of writes: a replica that was away so long needs no full sync.',
   'client-output-buffer-limit': 'Room for a full sync under writes, or a slow replica would start over for ever.',
   'min-replicas-to-write': 'A primary without its replica goes on; how far they are apart is watched.',
+  save: 'Snapshots: after so many seconds with so many changes.',
+  appendfsync: 'A power failure costs at most two seconds of writes.',
+  'auto-aof-rewrite-percentage':
+    'Written anew when it has doubled; a few percent apart, so that not all nodes do it at once.',
+  'aof-rewrite-incremental-fsync': 'To disk in small parts, so that the end of a rewrite does not stall the disk.',
   maxmemory: 'Always set: without it the kernel decides when the engine dies.',
   maxclients: `Needs ${openFilesNeeded} open files.`,
   'shutdown-on-sigterm': 'Only the net: Holdfast hands over before it stops a primary.',
@@ -206,7 +207,6 @@ function defaultLines(spec: Spec): Line[] {
       values: ['50'],
       why: 'How often the engine looks at its clock: with this, an election can be made to begin within 20 ms.',
     },
-    { directive: 'appendfsync', values: ['everysec'], why: 'A power failure costs at most two seconds of writes.' },
     { directive: 'latency-monitor-threshold', values: ['100'], why: 'In ms: what took longer can be asked for.' },
   ]
   return lines.filter((line) => !(line.directive in spec.config))

@@ -1,5 +1,8 @@
 import { z } from 'zod'
 import { HoldfastError } from './error.ts'
+import { parseMaintenanceWindow } from './maintenance-window.ts'
+import type { EvictionPolicy } from './memory-fit.ts'
+import { evictionPolicies, judgePolicy, policyFor } from './memory-fit.ts'
 import { bytes, duration, ratio, yesNo } from './units.ts'
 
 /** A number of shards, nodes or copies. */
@@ -73,22 +76,14 @@ export const Spec = z.strictObject({
   memory: z
     .strictObject({
       maxPerNode: bytes.prefault('256mb'),
-      policy: z
-        .enum([
-          'noeviction',
-          'allkeys-lru',
-          'allkeys-lfu',
-          'allkeys-random',
-          'volatile-lru',
-          'volatile-lfu',
-          'volatile-random',
-          'volatile-ttl',
-        ])
-        .default('allkeys-lru'),
+      policy: z.enum(evictionPolicies).default('allkeys-lru'),
+      despite: z.string().min(1).max(200).nullable().default(null),
       samples: count(1, 64).default(10),
     })
     .prefault({})
-    .describe('`maxmemory` of each node, and what is evicted at that limit.'),
+    .describe(
+      '`maxmemory` of each node, and what is evicted at that limit. `despite`: why a policy that does not fit `use`.',
+    ),
   persistence: z
     .enum(['none', 'rdb', 'aof', 'hybrid'])
     .default('hybrid')
@@ -133,7 +128,15 @@ export const Spec = z.strictObject({
     ])
     .default('off')
     .describe('Add and remove shards by CPU and memory.'),
-  maintenanceWindow: z.string().nullable().default(null).describe('When disruptive work may run.'),
+  maintenanceWindow: z
+    .string()
+    .refine(
+      (text) => parseMaintenanceWindow(text) !== undefined,
+      'write "Sun 02:00-04:00 UTC" or "daily 02:00-04:00 UTC"',
+    )
+    .nullable()
+    .default(null)
+    .describe('When work that may wait, such as a restart for a setting, is done.'),
   expose: z
     .strictObject({
       bind: z.string().default('127.0.0.1'),
@@ -191,11 +194,18 @@ export function parseSpec(input: unknown): Spec {
   if (!parsed.success) {
     throw specError('SPEC_INVALID', parsed.error.issues.flatMap(describeIssue))
   }
-  const contradictions = checkSpec(parsed.data)
+  const spec = withPolicy(parsed.data, input as SpecText)
+  const contradictions = checkSpec(spec)
   if (contradictions.length > 0) throw specError('SPEC_INVALID', contradictions)
-  const missing = notSupportedYet(input as SpecText, parsed.data)
+  const missing = notSupportedYet(input as SpecText, spec)
   if (missing.length > 0) throw specError('SPEC_UNSUPPORTED', missing)
-  return parsed.data
+  return spec
+}
+
+/** The default of one field hangs on another: only a cache evicts without being asked to. */
+function withPolicy(spec: Spec, input: SpecText): Spec {
+  const written = input['memory'] as { policy?: EvictionPolicy } | undefined
+  return written?.policy === undefined ? { ...spec, memory: { ...spec.memory, policy: policyFor(spec.use) } } : spec
 }
 
 /** Copies of each shard: its primary and its replicas. */
@@ -227,6 +237,8 @@ function checkSpec(spec: Spec): Problem[] {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
+  const policy = judgePolicy(spec.use, spec.memory.policy)
+  if (policy !== null && spec.memory.despite === null) say('memory.policy', policy)
   if (spec.timeouts.node < 500) say('timeouts.node', 'at least 500ms: below that, pauses look like deaths')
   if (spec.timeouts.frozenAfter < 500)
     say('timeouts.frozenAfter', 'at least 500ms: below that, pauses look like freezes')

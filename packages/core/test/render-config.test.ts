@@ -8,6 +8,7 @@ import {
   maskSecrets,
   newSecrets,
   openFilesNeeded,
+  ownedBy,
   ownedDirectives,
   parseSpec,
   renderConfig,
@@ -68,12 +69,46 @@ describe('the configuration of an engine', () => {
 
   test.each([
     ['none', { appendonly: ['no'], save: [''] }],
-    ['rdb', { appendonly: ['no'], save: ['60', '10000'] }],
+    ['rdb', { appendonly: ['no'], save: ['60', '10000'], 'rdb-save-incremental-fsync': ['yes'] }],
     ['aof', { appendonly: ['yes'], 'aof-use-rdb-preamble': ['no'], save: [''] }],
-    ['hybrid', { appendonly: ['yes'], 'aof-use-rdb-preamble': ['yes'], appendfsync: ['everysec'], save: [''] }],
+    [
+      'hybrid',
+      {
+        appendonly: ['yes'],
+        'aof-use-rdb-preamble': ['yes'],
+        appendfsync: ['everysec'],
+        'auto-aof-rewrite-percentage': ['100'],
+        'auto-aof-rewrite-min-size': [String(64 * 1024 ** 2)],
+        'aof-rewrite-incremental-fsync': ['yes'],
+        save: [''],
+      },
+    ],
   ])('persistence %s', (persistence, expected) => {
     const config = readConfig(configOf({ persistence }))
     for (const [directive, values] of Object.entries(expected)) expect(config.get(directive), directive).toEqual(values)
+  })
+
+  test('saves after 15 minutes, 5 minutes and a minute, by the number of changes', () => {
+    expect(configOf({ persistence: 'rdb' }).match(/^save .*$/gm)).toEqual([
+      'save 900 1',
+      'save 300 10',
+      'save 60 10000',
+    ])
+  })
+
+  test('no two nodes of a deployment begin to save by themselves in the same second, and none too early', () => {
+    const spec = parseSpec({ name: 'shop', persistence: 'rdb' })
+    const owned = ownedDirectives(spec)
+    const each = layOut(spec).map(({ id }) => ownedBy(id, owned))
+    expect(each[0]).toEqual(owned)
+    expect(each.map(({ save }) => save).slice(1, 3)).toEqual(['918 1 306 10 61 10000', '936 1 312 10 62 10000'])
+    for (const name of ['save', 'auto-aof-rewrite-percentage'] as const) {
+      expect(new Set(each.map((one) => one[name])).size, name).toBe(6)
+    }
+    expect(Number(ownedBy('node-12', owned)['auto-aof-rewrite-percentage'])).toBe(122)
+    expect(ownedBy('node-13', owned)).toEqual(owned)
+    expect(ownedBy('node-4', { appendonly: 'yes' })).toEqual({ appendonly: 'yes' })
+    expect(ownedBy('node-4', { save: '' })).toEqual({ save: '' })
   })
 
   test('leaves out what a version lacks', () => {

@@ -78,6 +78,7 @@ describe('a spec is refused, with the path and what to do', () => {
     ['a size in words', withName({ memory: { maxPerNode: '256 mb' } }), 'memory.maxPerNode', 'is not a size'],
     ['no room', withName({ memory: { maxPerNode: '1mb' } }), 'memory.maxPerNode', 'at least 8mb'],
     ['an unknown policy', withName({ memory: { policy: 'lru' } }), 'memory.policy', ''],
+    ['a window without a zone', withName({ maintenanceWindow: 'Sun 02:00-04:00' }), 'maintenanceWindow', 'write "Sun'],
     ['an unknown persistence', withName({ persistence: 'yes' }), 'persistence', ''],
     ['a version in words', withName({ engine: { version: 'latest' } }), 'engine.version', 'a version such as 7'],
     ['a low port', withName({ expose: { basePort: 80 } }), 'expose.basePort', ''],

@@ -1,5 +1,5 @@
 import type { Document, SpecText } from '@holdfast/core'
-import { layOut, ownedDirectives, parseSpec } from '@holdfast/core'
+import { layOut, ownedBy, ownedDirectives, parseSpec } from '@holdfast/core'
 import { DeploymentLoop } from '../../src/reconcile.ts'
 import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
 import type { MakeTurner } from './controller.ts'
@@ -12,9 +12,10 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
   const owned = ownedDirectives(spec)
-  const config = Object.entries(owned)
-    .map(([name, value]) => `${name} ${value === '' ? '""' : value}`)
-    .join('\n')
+  const configOf = (node: string): string =>
+    Object.entries(ownedBy(node, owned))
+      .map(([name, value]) => `${name} ${value === '' ? '""' : value}`)
+      .join('\n')
   store.save(newDocument(specText))
   const makeTurner: MakeTurner = (seat) =>
     new DeploymentLoop({
@@ -26,8 +27,10 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
       store,
       history,
       log: { debug: silent, info: silent, warn: silent, error: silent },
-      render: ({ nodes }) =>
-        Promise.resolve({ files: new Map(nodes.map(({ id }) => [id, { config, users: 'user app on' }])), owned }),
+      render: ({ nodes }) => {
+        const files = nodes.map(({ id }) => [id, { config: configOf(id), users: 'user app on' }] as const)
+        return Promise.resolve({ files: new Map(files), owned })
+      },
       engine: () => null,
       onStatus: silent,
       onGone: silent,

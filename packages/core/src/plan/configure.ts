@@ -1,5 +1,6 @@
 /** Directives that Holdfast owns, and users, are put back when they were changed by hand or in the spec. */
 import type { Action, PlanNote } from '../action.ts'
+import { ownedBy } from '../persistence-config.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle } from './step.ts'
 
@@ -10,7 +11,8 @@ export function planConfigure({ picture, files, owned }: PlanInput): Step {
     const rendered = files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config, usersMatch } = node.agent
-    const set = config === null || node.facts === null ? {} : driftOf(config, owned)
+    const wanted = ownedBy(node.id, owned)
+    const set = config === null || node.facts === null ? {} : driftOf(config, wanted)
     if (Object.keys(set).length > 0) {
       actions.push({ kind: 'configure', node: node.id, set, files: rendered })
       const told = Object.keys(set).map((name) => `${name} is "${config?.[name] ?? ''}", not "${set[name] ?? ''}"`)
