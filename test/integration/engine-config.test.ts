@@ -209,7 +209,8 @@ describe('engines that were joined', () => {
   const environment = () => ({ ...process.env, ...binary.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` })
   const told = (client: Client): string => {
     const nodes = joined.map(({ node }) => node)
-    return urlFor(client, { nodes, user: 'app', password: secrets.app }, { showSecret: true })
+    const where = { topology: 'cluster', nodes, sentinels: [], masterName: '' } as const
+    return urlFor(client, { ...where, user: 'app', password: secrets.app }, { showSecret: true })
   }
 
   test('copy each other, signed in as the replication user', async () => {

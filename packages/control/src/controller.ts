@@ -15,6 +15,7 @@ import type {
 } from '@holdfast/core'
 import {
   busPortOf,
+  describeSize,
   engineUsers,
   HoldfastError,
   layOut,
@@ -55,7 +56,7 @@ export interface ControllerOptions {
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
-  readonly enginesFor: (credentials: { username: string; password: string }) => EnginePort
+  readonly enginesFor: (terms: { username: string; password: string; clustered: boolean }) => EnginePort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
   readonly openFilesMax: number
 }
@@ -186,7 +187,7 @@ export class Controller implements Platform {
       before === undefined ? layoutInWords(document.nodes) : changesBetween(before.spec, input as SpecText)
     const because =
       before === undefined
-        ? `${spec.name} does not exist yet: ${spec.shards} shards on ${document.nodes.length} nodes would be started`
+        ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
         : changes.length === 0
           ? 'as specified: nothing would change'
           : `${changes.length} ${changes.length === 1 ? 'field' : 'fields'} would change, live and without a restart`
@@ -229,12 +230,13 @@ export class Controller implements Platform {
     const document = this.#newDocument(spec, text)
     this.#refuseTakenPorts(document)
     for (const { address, port, id } of document.nodes) {
-      for (const one of [port, busPortOf(port)]) await claimPort(address, one, id)
+      const ports = spec.topology === 'cluster' ? [port, busPortOf(port)] : [port]
+      for (const one of ports) await claimPort(address, one, id)
     }
     // Found before anything is promised: without an engine there is nothing to create.
     await this.#binaryFor(spec)
     this.#options.store.save(document)
-    this.#record(spec.name, `${spec.name} created: ${spec.shards} shards, ${document.nodes.length} nodes`, actor)
+    this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
     this.#wake(spec.name)
     return { name: spec.name, revision: 1, changed: true }
   }
@@ -275,7 +277,11 @@ export class Controller implements Platform {
     if (known !== undefined) return known
     const { id, store, history, clock, log, hosts, enginesFor } = this.#options
     const document = this.#documentOf(name)
-    const engines = enginesFor({ username: engineUsers.probe, password: document.secrets[engineUsers.probe] ?? '' })
+    const engines = enginesFor({
+      username: engineUsers.probe,
+      password: document.secrets[engineUsers.probe] ?? '',
+      clustered: parseSpec(document.spec).topology === 'cluster',
+    })
     const loop = new DeploymentLoop({
       name,
       controllerId: id,

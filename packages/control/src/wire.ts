@@ -107,7 +107,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     hosts: new Map([[host.id, host]]),
     faults,
     books,
-    enginesFor: (credentials) => new ValkeyEngines(systemClock, credentials),
+    enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
     findBinary: (spec) => findEngine(spec.engine, { home: home.path, path: process.env['PATH'] ?? '', progress }),
     openFilesMax: openFilesMax(),
   })

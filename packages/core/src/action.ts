@@ -19,9 +19,16 @@ export interface Endpoint {
 export type Action =
   /**
    * `loadRdb`: there is an RDB and no append-only file. Turning the append-only file on in the config would start the
-   * node empty, so it starts without, and the file is turned on live.
+   * node empty, so it starts without, and the file is turned on live. `unclustered`: it has no bus port, and locks
+   * nothing itself, so its directory is locked for it.
    */
-  | { readonly kind: 'start'; readonly node: string; readonly files: NodeFiles; readonly loadRdb?: boolean }
+  | {
+      readonly kind: 'start'
+      readonly node: string
+      readonly files: NodeFiles
+      readonly loadRdb?: boolean
+      readonly unclustered?: boolean
+    }
   | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
   /** SIGKILL to a frozen engine, and to exactly that process. */
   | { readonly kind: 'fence'; readonly node: string; readonly pid: number; readonly startTime: number }

@@ -37,6 +37,7 @@ export type EngineSeen =
   | { readonly kind: 'unknown' }
 
 export interface EngineFacts {
+  /** Its own id in a Cluster. Empty elsewhere: engines are then told apart by their addresses. */
   readonly engineId: string
   readonly version: string
   readonly role: 'primary' | 'replica'
@@ -49,6 +50,7 @@ export interface EngineFacts {
   /** On a primary: what it knows of each attached replica. */
   readonly replicas: readonly AttachedReplica[]
   readonly clusterOk: boolean
+  /** Empty outside a Cluster. */
   readonly view: ClusterView
   readonly memoryBytes: number
   readonly memoryMaxBytes: number
@@ -61,6 +63,7 @@ export interface EngineFacts {
 export interface ReplicaLink {
   readonly state: 'up' | 'down' | 'syncing'
   readonly downSeconds: number
+  readonly primaryAddress: string
   readonly primaryPort: number
 }
 

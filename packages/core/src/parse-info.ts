@@ -44,6 +44,7 @@ function parseLink(info: InfoFields): ReplicaLink {
   return {
     state: info.get('master_sync_in_progress') === '1' ? 'syncing' : up ? 'up' : 'down',
     downSeconds: Math.max(0, Number(info.get('master_link_down_since_seconds') ?? 0)),
+    primaryAddress: info.get('master_host') ?? '',
     primaryPort: Number(info.get('master_port') ?? 0),
   }
 }

@@ -6,11 +6,12 @@ import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed } from
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
 import type { SlotRange } from './slots.ts'
-import { countSlots, normalizeSlots } from './slots.ts'
+import { countSlots, normalizeSlots, slotCountTotal } from './slots.ts'
 import type { Spec } from './spec.ts'
 
 /** The observed facts, read once for all rules: who lives, who owns what, who is whose. */
 export interface Picture {
+  readonly topology: Spec['topology']
   readonly at: number
   readonly nodes: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
@@ -30,8 +31,13 @@ export interface NodePicture {
   readonly facts: EngineFacts | null
   readonly agent: AgentNodeSeen | null
   readonly seen: NodeSeen
-  /** The engine's own id: as it says, else as its files or its agent's record say. */
+  /**
+   * In a Cluster the engine's own id: as it says, else as its files or its agent's record say. Elsewhere its address,
+   * which is all that engines and Sentinels know one another by.
+   */
   readonly engineId: string | null
+  /** The same of the primary that it follows, by its own word; null for a primary and for one that does not answer. */
+  readonly follows: string | null
 }
 
 export interface ShardPicture {
@@ -55,6 +61,7 @@ export interface ShardPicture {
 export function readPicture(layout: readonly NodePlace[], observed: Observed, spec: Spec): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
   const nodes = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
+  if (spec.topology !== 'cluster') return readPair(layout, nodes, observed, spec)
   const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
   const { owners, unowned } = slotOwners(views)
   const ours = new Set(nodes.map((node) => node.engineId))
@@ -74,13 +81,33 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
   })
-  return { at: observed.at, nodes, shards, views, owners, unowned }
+  return { topology: spec.topology, at: observed.at, nodes, shards, views, owners, unowned }
 }
+
+/** Without a Cluster there is one shard, and it has every slot; nobody speaks of slots at all. */
+function readPair(
+  layout: readonly NodePlace[],
+  nodes: readonly NodePicture[],
+  observed: Observed,
+  spec: Spec,
+): Picture {
+  const shards = shardsOf(layout).map(({ id }, index): ShardPicture => {
+    const primary = nodes[0] ?? null
+    const born = nodes.some(({ agent }) => agent?.record != null)
+    return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
+  })
+  return { topology: spec.topology, at: observed.at, nodes, shards, views: [], owners: [], unowned: [] }
+}
+
+const allSlots: readonly SlotRange[] = [[0, slotCountTotal - 1]]
 
 function readNode(place: NodePlace, seen: NodeSeen, spec: Spec, now: number): NodePicture {
   const life = judgeLife(seen, spec.timeouts.frozenAfter, now)
   const facts = life === 'alive' && seen.engine.kind === 'answered' ? seen.engine.facts : null
   const { agent } = seen
+  const isCluster = spec.topology === 'cluster'
+  const known = facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? null
+  const engineId = isCluster ? known : addressOf(place)
   return {
     id: place.id,
     shard: place.shard,
@@ -90,9 +117,20 @@ function readNode(place: NodePlace, seen: NodeSeen, spec: Spec, now: number): No
     facts,
     agent,
     seen,
-    engineId: facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? null,
+    engineId,
+    follows: isCluster
+      ? (facts?.view.entries.find((entry) => entry.engineId === engineId)?.follows ?? null)
+      : followedBy(facts),
   }
 }
+
+function followedBy(facts: EngineFacts | null): string | null {
+  if (facts?.link == null) return null
+  return addressOf({ address: facts.link.primaryAddress, port: facts.link.primaryPort })
+}
+
+export const addressOf = ({ address, port }: { readonly address: string; readonly port: number }): string =>
+  `${address}:${port}`
 
 function ghostOf(
   members: readonly NodePicture[],
@@ -104,8 +142,7 @@ function ghostOf(
 }
 
 /** The engine id of the primary that a node follows, by its own word. */
-export const primaryIdOf = (node: NodePicture): string | null =>
-  node.facts?.view.entries.find((entry) => entry.engineId === node.engineId)?.follows ?? null
+export const primaryIdOf = (node: NodePicture): string | null => node.follows
 
 /** Whether its engine id is known, or known not to exist. One that nobody heard may be anybody. */
 export const isIdentified = (node: NodePicture): boolean =>

@@ -17,10 +17,36 @@ export interface Readiness {
 export function judgeReadiness(picture: Picture): Readiness {
   const unseen = picture.nodes.filter((node) => node.life === 'away')
   if (unseen.length > 0) return { ready: 'unknown', because: `cannot see ${idsOf(unseen)}` }
-  const missing = [...silentNodes(picture), ...slotGaps(picture), ...disagreements(picture), ...badLinks(picture)]
+  const joined = picture.topology === 'cluster' ? [...slotGaps(picture), ...disagreements(picture)] : oddRoles(picture)
+  const missing = [...silentNodes(picture), ...joined, ...badLinks(picture)]
   if (missing.length > 0) return { ready: 'no', because: missing.slice(0, 3).join('; ') }
-  const { nodes, shards } = picture
-  return { ready: 'yes', because: `${shards.length} shards, ${nodes.length} of ${nodes.length} nodes in sync` }
+  return { ready: 'yes', because: inWords(picture) }
+}
+
+function inWords({ topology, nodes, shards }: Picture): string {
+  const all = `${nodes.length} of ${nodes.length} nodes in sync`
+  switch (topology) {
+    case 'cluster':
+      return `${shards.length} shards, ${all}`
+    case 'sentinel':
+      return all
+    case 'standalone':
+      return 'one engine, without a copy: it is away while it is restarted'
+    default:
+      return topology satisfies never
+  }
+}
+
+/** Without a Cluster each engine says itself what it is, and whom it follows. */
+function oddRoles({ shards }: Picture): string[] {
+  return shards.flatMap(({ id, primary, nodes }) => {
+    if (primary?.facts == null) return [`${id} has no living primary`]
+    if (primary.facts.role !== 'primary') return [`${primary.id} is no primary, it follows ${primary.follows}`]
+    return nodes.flatMap((node) => {
+      if (node === primary || node.facts === null || primaryIdOf(node) === primary.engineId) return []
+      return [`${node.id} does not follow ${primary.id}`]
+    })
+  })
 }
 
 /** The fewest living copies in sync that any shard has, its primary included. */

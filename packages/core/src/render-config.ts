@@ -88,9 +88,7 @@ export function ownedDirectives(
 ): Record<string, string> {
   const backlog = Math.max(64 * mb, Math.ceil(120 * (terms.writeBytesPerSecond ?? 0)))
   const owned: Record<string, string> = {
-    'cluster-node-timeout': String(spec.timeouts.node),
-    'cluster-allow-replica-migration': 'no',
-    'cluster-require-full-coverage': word(spec.fullCoverage),
+    ...(spec.topology === 'cluster' ? clusterDirectives(spec) : {}),
     'repl-diskless-sync': 'no',
     'repl-diskless-sync-delay': '0',
     'rdb-del-sync-files': 'yes',
@@ -110,6 +108,12 @@ export function ownedDirectives(
   for (const directive of Object.keys(spec.config)) delete owned[directive]
   return owned
 }
+
+const clusterDirectives = (spec: Spec): Record<string, string> => ({
+  'cluster-node-timeout': String(spec.timeouts.node),
+  'cluster-allow-replica-migration': 'no',
+  'cluster-require-full-coverage': word(spec.fullCoverage),
+})
 
 /** The text with every password and password hash replaced: for people, logs and bug reports. */
 export function maskSecrets(text: string): string {
@@ -132,14 +136,19 @@ function outputLimits(backlog: number): string {
 
 function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
   const paths = nodePaths(dir)
+  const isCluster = spec.topology === 'cluster'
   return [
-    { directive: 'port', values: [String(node.port)], why: 'The cluster bus listens 10000 above it.' },
+    {
+      directive: 'port',
+      values: [String(node.port)],
+      ...(isCluster ? { why: 'The cluster bus listens 10000 above it.' } : {}),
+    },
     { directive: 'bind', values: [spec.expose.bind] },
     { directive: 'dir', values: [paths.data] },
     { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
     { directive: 'logfile', values: [''], why: 'Standard output, which the agent keeps.' },
-    { directive: 'cluster-enabled', values: ['yes'] },
-    { directive: 'cluster-config-file', values: ['nodes.conf'] },
+    { directive: 'cluster-enabled', values: [word(isCluster)] },
+    ...(isCluster ? [{ directive: 'cluster-config-file', values: ['nodes.conf'] }] : []),
     { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
     { directive: 'appendfilename', values: ['appendonly.aof'] },
     ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),

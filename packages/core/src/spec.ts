@@ -190,7 +190,7 @@ interface Problem {
  * SPEC_UNSUPPORTED for what is right but not built yet: neither is ever ignored.
  */
 export function parseSpec(input: unknown): Spec {
-  const parsed = Spec.safeParse(input)
+  const parsed = Spec.safeParse(withShape(input))
   if (!parsed.success) {
     throw specError('SPEC_INVALID', parsed.error.issues.flatMap(describeIssue))
   }
@@ -208,6 +208,13 @@ function withPolicy(spec: Spec, input: SpecText): Spec {
   return written?.policy === undefined ? { ...spec, memory: { ...spec.memory, policy: policyFor(spec.use) } } : spec
 }
 
+/** What a topology has only one of need not be written down. */
+function withShape(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('topology' in input)) return input
+  if (input.topology === 'standalone') return { shards: 1, replicasPerShard: 0, ...input }
+  return input.topology === 'sentinel' ? { shards: 1, ...input } : input
+}
+
 /** Copies of each shard: its primary and its replicas. */
 export function copiesOfShard(spec: Spec, shardNumber: number): number {
   return 1 + (spec.shardOverrides[String(shardNumber)]?.replicas ?? spec.replicasPerShard)
@@ -218,11 +225,34 @@ export function nodeCountOf(spec: Spec): number {
   return Array.from({ length: spec.shards }, (_, index) => copiesOfShard(spec, index + 1)).reduce((a, b) => a + b, 0)
 }
 
+/** How large it is, in words: "3 shards on 6 nodes". */
+export function describeSize(spec: Spec): string {
+  switch (spec.topology) {
+    case 'cluster':
+      return `${spec.shards} shards on ${nodeCountOf(spec)} nodes`
+    case 'sentinel':
+      return `a primary and ${nodeCountOf(spec) - 1} replicas, watched by ${spec.sentinel.count} Sentinels`
+    case 'standalone':
+      return 'one engine without a copy'
+    default:
+      return spec.topology satisfies never
+  }
+}
+
 function checkSpec(spec: Spec): Problem[] {
   const problems: Problem[] = []
   const say = (path: string, message: string) => problems.push({ path, message })
   if (spec.topology === 'cluster' && spec.shards < 3) {
     say('shards', `a cluster needs at least 3 shards to outvote a dead one, not ${spec.shards}`)
+  }
+  if (spec.topology !== 'cluster' && spec.shards !== 1) {
+    say(
+      'shards',
+      `topology ${spec.topology} has one primary, not ${spec.shards}: leave it out, or use topology cluster`,
+    )
+  }
+  if (spec.topology === 'standalone' && copiesOfShard(spec, 1) > 1) {
+    say('replicasPerShard', 'a standalone engine has no replica: leave it out, or use topology sentinel')
   }
   for (const shard of Object.keys(spec.shardOverrides)) {
     if (Number(shard) > spec.shards)
@@ -244,7 +274,7 @@ function checkSpec(spec: Spec): Problem[] {
     say('timeouts.frozenAfter', 'at least 500ms: below that, pauses look like freezes')
   if (spec.timeouts.busyAfter < spec.timeouts.frozenAfter)
     say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
-  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + 10_000
+  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + (spec.topology === 'cluster' ? 10_000 : 0)
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return problems
 }
@@ -252,7 +282,7 @@ function checkSpec(spec: Spec): Problem[] {
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
-    [`topology: ${spec.topology}`, spec.topology !== 'cluster'],
+    [`topology: ${spec.topology}`, spec.topology === 'sentinel'],
     ['durability: durable', spec.durability !== 'cache'],
     ['hosts', spec.hosts.length > 0],
     ['spares', spec.spares > 0],

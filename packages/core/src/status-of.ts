@@ -153,6 +153,7 @@ function lagOf(node: NodePicture, picture: Picture): number | null {
 }
 
 function lossWindowOf(picture: Picture, spec: Spec): string {
+  if (spec.topology === 'standalone') return `no second copy: ${lossOfOnlyCopy(spec)}`
   // The fullest copy of a shard would take over; the shard whose fullest copy lacks most decides.
   const lags = picture.shards.map(({ nodes }) => Math.min(...nodes.map((node) => lagOf(node, picture) ?? Infinity)))
   const worst = Math.max(...lags)
@@ -164,4 +165,19 @@ function lossWindowOf(picture: Picture, spec: Spec): string {
         ? 'power failure: all since the last snapshot'
         : 'power failure: everything'
   return `death of a primary: what its replica does not have yet (${behind} now); ${disk}`
+}
+
+/** A process that dies has handed its append-only file to the kernel before it acknowledged anything. */
+function lossOfOnlyCopy({ persistence }: Spec): string {
+  switch (persistence) {
+    case 'none':
+      return 'death of the process: everything'
+    case 'rdb':
+      return 'death of the process: all since the last snapshot; loss of the disk: everything'
+    case 'aof':
+    case 'hybrid':
+      return 'death of the process: nothing; power failure: up to 1 s of writes; loss of the disk: everything'
+    default:
+      return persistence satisfies never
+  }
 }

@@ -21,7 +21,8 @@ export interface Status {
   readonly controller: { readonly id: string; readonly epoch: number; readonly lease: 'held' | 'lost' | 'none' }
   readonly engine: { readonly flavor: string; readonly version: string; readonly path: string } | null
   readonly shards: readonly ShardStatus[]
-  readonly sentinels: readonly never[]
+  /** With topology `sentinel`: who watches, as each of them sees it. */
+  readonly sentinels: readonly SentinelStatus[]
   readonly nodes: readonly NodeStatus[]
   readonly operations: readonly Operation[]
 }
@@ -32,6 +33,23 @@ export interface ShardStatus {
   /** The id of the node that owns the slots, null where nobody living does. */
   readonly primary: string | null
   readonly replicas: readonly string[]
+}
+
+export interface SentinelStatus {
+  readonly id: string
+  readonly hostId: string
+  readonly host: string
+  readonly port: number
+  readonly state: NodeState
+  /** Whom it names as the primary: a node of ours, or an address; null where it names nobody. */
+  readonly names: string | null
+  /** Sentinels that it knows beside itself. */
+  readonly peers: number | null
+  /** Whether it could have a failover agreed on now, by its own word. */
+  readonly quorum: boolean | null
+  /** The epoch of the last failover that it knows of: of two Sentinels the higher is right. */
+  readonly epoch: number | null
+  readonly pid: number | null
 }
 
 export type NodeState =

@@ -2,6 +2,9 @@
 import type { Endpoint } from './action.ts'
 import { formatConnectionString } from './connection-string.ts'
 import { HoldfastError } from './error.ts'
+import type { Status } from './status.ts'
+import { forOne } from './url-for-one.ts'
+import { forSentinels } from './url-for-sentinels.ts'
 
 export const clients = [
   'holdfast',
@@ -16,12 +19,32 @@ export const clients = [
 
 export type Client = (typeof clients)[number]
 
-/** What a client must know of a deployment: a cluster without TLS, which is what there is so far. */
+/** Those that are a few lines of a program. */
+export type LibraryClient = Exclude<Client, 'holdfast' | 'redis' | 'redis-cli'>
+
+/** What a client must know of a deployment: without TLS, which is what there is so far. */
 export interface DeploymentFacts {
-  /** Where to start asking; a client finds the rest itself. The order is kept. */
+  readonly topology: Status['topology']
+  /** Where to start asking; a client finds the rest itself. The order is kept; outside a Cluster the primary is first. */
   readonly nodes: readonly Endpoint[]
+  /** With topology `sentinel`: who knows the primary. They want the same user and password. */
+  readonly sentinels: readonly Endpoint[]
+  /** What the Sentinels call the primary: the deployment's name. */
+  readonly masterName: string
   readonly user: string
   readonly password: string
+}
+
+/** How to reach a deployment as it was seen last. */
+export function accessTo(
+  { name, topology, nodes, shards, sentinels }: Status,
+  credentials: { readonly user: string; readonly password: string },
+): DeploymentFacts {
+  const where = ({ host, port }: { host: string; port: number }): Endpoint => ({ address: host, port })
+  const first = topology === 'cluster' ? undefined : nodes.find(({ id }) => id === shards[0]?.primary)
+  const ordered = first === undefined ? nodes : [first, ...nodes.filter((node) => node !== first)]
+  const { user, password } = credentials
+  return { topology, nodes: ordered.map(where), sentinels: sentinels.map(where), masterName: name, user, password }
 }
 
 export function clientNamed(name: string): Client {
@@ -35,29 +58,51 @@ export function urlFor(client: Client, facts: DeploymentFacts, { showSecret }: {
   const password = showSecret ? facts.password : '****'
   const [first] = facts.nodes
   if (first === undefined) throw new HoldfastError('NOT_FOUND', 'this deployment has no nodes to connect to')
+  if (client === 'holdfast') return holdfastUrl(facts, showSecret)
+  if (client === 'redis')
+    return `redis://${inUrl(facts.user)}:${inUrl(password)}@${bracketed(first.address)}:${first.port}`
+  if (client === 'redis-cli') {
+    const cluster = facts.topology === 'cluster' ? '-c ' : ''
+    return `REDISCLI_AUTH=${shellWord(password)} redis-cli ${cluster}-h ${first.address} -p ${first.port} --user ${shellWord(facts.user)}`
+  }
+  switch (facts.topology) {
+    case 'cluster':
+      return forCluster(client, facts, password)
+    case 'sentinel':
+      return forSentinels(client, facts, password)
+    case 'standalone':
+      return forOne(client, first, { user: facts.user, password })
+    default:
+      return facts.topology satisfies never
+  }
+}
+
+const inUrl = encodeURIComponent
+
+function holdfastUrl(facts: DeploymentFacts, showSecret: boolean): string {
+  const { topology, user, password, nodes, sentinels, masterName } = facts
+  const isSentinel = topology === 'sentinel'
+  return formatConnectionString(
+    {
+      topology,
+      tls: false,
+      user,
+      password,
+      hosts: isSentinel ? sentinels : nodes,
+      masterName: isSentinel ? masterName : null,
+      db: 0,
+      zone: null,
+      feed: null,
+    },
+    { showSecret },
+  )
+}
+
+function forCluster(client: LibraryClient, facts: DeploymentFacts, password: string): string {
   const hostPorts = facts.nodes.map(({ address, port }) => `${bracketed(address)}:${port}`)
   const each = (write: (node: Endpoint) => string): string => facts.nodes.map(write).join('\n')
   const [user, secret] = [JSON.stringify(facts.user), JSON.stringify(password)]
   switch (client) {
-    case 'holdfast':
-      return formatConnectionString(
-        {
-          topology: 'cluster',
-          tls: false,
-          user: facts.user,
-          password: facts.password,
-          hosts: facts.nodes,
-          masterName: null,
-          db: 0,
-          zone: null,
-          feed: null,
-        },
-        { showSecret },
-      )
-    case 'redis':
-      return `redis://${encodeURIComponent(facts.user)}:${encodeURIComponent(password)}@${hostPorts[0]}`
-    case 'redis-cli':
-      return `REDISCLI_AUTH=${shellWord(password)} redis-cli -c -h ${first.address} -p ${first.port} --user ${shellWord(facts.user)}`
     case 'ioredis':
       return `import { Cluster } from 'ioredis'
 

@@ -111,7 +111,7 @@ describe('what INFO says of replication', () => {
       replid: 'aaaa',
       replidBefore: 'bbbb',
       offset: 1414,
-      link: { state: 'up', downSeconds: 0, primaryPort: 7001 },
+      link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7001 },
       replicas: [],
     })
   })
@@ -122,7 +122,12 @@ describe('what INFO says of replication', () => {
       'master_link_status:up',
       'master_link_status:down\r\nmaster_link_down_since_seconds:9',
     )
-    expect(parseReplication(parseInfo(text)).link).toEqual({ state: 'down', downSeconds: 9, primaryPort: 7001 })
+    expect(parseReplication(parseInfo(text)).link).toEqual({
+      state: 'down',
+      downSeconds: 9,
+      primaryAddress: '127.0.0.1',
+      primaryPort: 7001,
+    })
   })
 
   test('a link that was never up is down for no known time, not for minus one second', () => {

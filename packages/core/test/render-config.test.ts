@@ -201,3 +201,13 @@ describe('versions', () => {
     expect(engineHas(redis7, { redis: null, valkey: '9.0' })).toBe(false)
   })
 })
+
+describe('an engine outside a Cluster', () => {
+  test('has no directive of one', () => {
+    const text = configOf({ topology: 'standalone' })
+    expect([...readConfig(text)].filter(([name]) => name.startsWith('cluster-'))).toEqual([['cluster-enabled', ['no']]])
+    expect(Object.keys(ownedDirectives(parseSpec({ name: 'shop', topology: 'standalone' })))).not.toContainEqual(
+      expect.stringMatching(/^cluster-/),
+    )
+  })
+})

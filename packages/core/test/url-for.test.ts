@@ -3,6 +3,9 @@ import type { DeploymentFacts } from '../src/index.ts'
 import { clientNamed, clients, HoldfastError, parseConnectionString, urlFor } from '../src/index.ts'
 
 const facts: DeploymentFacts = {
+  topology: 'cluster',
+  sentinels: [],
+  masterName: 'shop',
   nodes: [
     { address: '127.0.0.1', port: 7001 },
     { address: '127.0.0.1', port: 7002 },
@@ -11,6 +14,11 @@ const facts: DeploymentFacts = {
   password: 'canary',
 }
 const awkward = { ...facts, password: `a b'c"d\\e$f:@/` }
+const watched: DeploymentFacts = {
+  ...facts,
+  topology: 'sentinel',
+  sentinels: [27001, 27002, 27003].map((port) => ({ address: '127.0.0.1', port })),
+}
 const shown = { showSecret: true }
 
 describe('how a client connects', () => {
@@ -26,6 +34,33 @@ describe('how a client connects', () => {
       for (const port of ['7001', '7002']) expect(urlFor(client, facts, shown)).toContain(port)
     },
   )
+
+  const libraries = clients.filter((client) => !['holdfast', 'redis', 'redis-cli'].includes(client))
+
+  test.each(libraries)('%s asks the Sentinels for the primary by name, signed in', (client) => {
+    const text = urlFor(client, watched, shown)
+    for (const word of ['27001', '27002', '27003', 'shop', 'app', 'canary']) expect(text).toContain(word)
+    expect(text).not.toContain('7002,')
+    expect(urlFor(client, watched, { showSecret: false })).not.toContain('canary')
+  })
+
+  test.each(libraries)('%s goes to the one node of a standalone deployment', (client) => {
+    const text = urlFor(client, { ...facts, topology: 'standalone' }, shown)
+    expect(text).toContain('7001')
+    expect(text).not.toMatch(/7002|luster/)
+  })
+
+  test('outside a Cluster redis-cli follows no redirections, and goes to the primary', () => {
+    expect(urlFor('redis-cli', watched, shown)).toBe('REDISCLI_AUTH=canary redis-cli -h 127.0.0.1 -p 7001 --user app')
+  })
+
+  test('the connection string names the Sentinels and the primary', () => {
+    expect(parseConnectionString(urlFor('holdfast', watched, shown))).toMatchObject({
+      topology: 'sentinel',
+      hosts: watched.sentinels,
+      masterName: 'shop',
+    })
+  })
 
   test('holdfast gets a connection string that it can read back', () => {
     expect(parseConnectionString(urlFor('holdfast', awkward, shown))).toMatchObject({

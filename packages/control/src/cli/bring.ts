@@ -1,4 +1,4 @@
-import { HoldfastError, nodeCountOf } from '@holdfast/core'
+import { describeSize, HoldfastError } from '@holdfast/core'
 import { findEngine } from '../binary/find.ts'
 import type { Api } from './api.ts'
 import type { Context } from './context.ts'
@@ -37,7 +37,7 @@ export async function bring(errand: Errand, api: Api, signal?: AbortSignal): Pro
     if (isEdit) await edit(context, api, wish)
     await api.setWanted(name, 'up', { acceptDataLoss })
   }
-  context.say(`bringing up ${name}: ${wish.spec.shards} shards, ${nodeCountOf(wish.spec)} nodes`)
+  context.say(`bringing up ${name}: ${describeSize(wish.spec)}`)
   const { revision } = await api.spec(name)
   const waiting = { isThere: isReadyAt(revision), withinMs: readyWithinMs, check: refuseFailedStarts }
   try {

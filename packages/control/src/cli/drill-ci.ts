@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DrillReport, FaultName, Status } from '@holdfast/core'
-import { duration, errorTable, faultMsMax, formatDuration, HoldfastError, urlFor } from '@holdfast/core'
+import type { DrillReport, FaultName } from '@holdfast/core'
+import { accessTo, duration, errorTable, faultMsMax, formatDuration, HoldfastError, urlFor } from '@holdfast/core'
 import { runDrill } from '../drill/run.ts'
 import type { DrillWish } from '../drill/wish.ts'
 import { confirm } from './ask.ts'
@@ -70,8 +70,7 @@ function everyOf(text: string): number {
 /** Where the deployment is, in the forms that programs know. In the environment, which others cannot read as arguments. */
 async function addressOf(context: Context, name: string): Promise<Record<string, string>> {
   const api = apiNow(context)
-  const { nodes }: Status = await statusOnceSeen(api, name)
-  const facts = { nodes: nodes.map(({ host, port }) => ({ address: host, port })), ...(await api.credentials(name)) }
+  const facts = accessTo(await statusOnceSeen(api, name), await api.credentials(name))
   return {
     HOLDFAST_URL: urlFor('holdfast', facts, { showSecret: true }),
     REDIS_URL: urlFor('redis', facts, { showSecret: true }),

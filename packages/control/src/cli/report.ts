@@ -1,5 +1,5 @@
 import type { Status } from '@holdfast/core'
-import { formatDuration, urlFor } from '@holdfast/core'
+import { accessTo, formatDuration, urlFor } from '@holdfast/core'
 import { adminName } from '../wire.ts'
 import type { Api } from './api.ts'
 import type { Errand } from './bring.ts'
@@ -15,9 +15,8 @@ export async function report(
   newPassword: string | undefined,
 ): Promise<void> {
   const { name } = wish.spec
-  const [status, { user, password }] = await Promise.all([api.status(name), api.credentials(name)])
-  const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
-  const url = urlFor('holdfast', { nodes, user, password }, { showSecret: false })
+  const [status, credentials] = await Promise.all([api.status(name), api.credentials(name)])
+  const url = urlFor('holdfast', accessTo(status, credentials), { showSecret: false })
   const primary = status.nodes.find(({ role }) => role === 'primary')
   context.out(
     [
@@ -29,7 +28,7 @@ export async function report(
       `  connect  ${url}`,
       `           ${program} url ${name} --as ioredis --show-secret`,
       '',
-      'One machine protects from the death of a process, not from the death of the machine.',
+      ...warnings(status),
       '',
       'Try next:',
       `  ${program} status ${name}`,
@@ -37,6 +36,17 @@ export async function report(
       `  kill -9 ${primary?.pid ?? 'PID'}    # a primary; then: ${program} events ${name}`,
     ].join('\n'),
   )
+}
+
+/** What it does not protect from, so that nobody learns it from a loss. */
+function warnings({ topology, lossWindow }: Status): string[] {
+  if (topology !== 'standalone') {
+    return ['One machine protects from the death of a process, not from the death of the machine.']
+  }
+  return [
+    'One engine protects from nothing: while it is away, nobody answers in its place. Its process is started again.',
+    `What a fault may cost: ${lossWindow}.`,
+  ]
 }
 
 export const engineLines = ({ engine }: Status): string[] =>

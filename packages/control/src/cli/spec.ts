@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
 import type { Spec, SpecText } from '@holdfast/core'
-import { clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
+import { accessTo, clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
 import { findEngine } from '../binary/find.ts'
 import type { PlanPreview } from '../server/platform.ts'
 import { readSpecFile } from '../store/read-spec.ts'
@@ -82,10 +82,8 @@ export async function url(
   const client = clientNamed(as)
   await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, { user, password }] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen)])
-    const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
-    const facts = { nodes, user, password }
-    context.out(urlFor(client, facts, { showSecret: showSecret === true }))
+    const [status, credentials] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen)])
+    context.out(urlFor(client, accessTo(status, credentials), { showSecret: showSecret === true }))
   })
 }
 
@@ -109,7 +107,8 @@ export async function cli(context: Context, name: string | undefined, args: read
         `${binary.server} has no command line program beside it: install redis-tools or valkey-tools`,
       )
     }
-    const entry = status.nodes.find(({ state }) => state === 'ok')
+    const primary = status.nodes.find(({ id, state }) => id === status.shards[0]?.primary && state === 'ok')
+    const entry = primary ?? status.nodes.find(({ state }) => state === 'ok')
     if (entry === undefined) {
       throw new HoldfastError(
         'UNREACHABLE_ENGINE',
@@ -121,10 +120,18 @@ export async function cli(context: Context, name: string | undefined, args: read
       program: binary.cli,
       // The password goes by the environment of that one process: arguments are for everybody to read.
       env: { ...binary.env, REDISCLI_AUTH: password, VALKEYCLI_AUTH: password },
-      address: ['-h', entry.host, '-p', String(entry.port), '--user', user],
+      address: [
+        ...(status.topology === 'cluster' ? ['-c'] : []),
+        '-h',
+        entry.host,
+        '-p',
+        String(entry.port),
+        '--user',
+        user,
+      ],
     }
   })
-  return runInTerminal(program, ['-c', ...address, '--no-auth-warning', ...args], env)
+  return runInTerminal(program, [...address, '--no-auth-warning', ...args], env)
 }
 
 async function runInTerminal(

@@ -1,4 +1,4 @@
-import type { EngineFacts, EngineSeen, NodePlace, OpenSlot } from '@holdfast/core'
+import type { EngineFacts, EngineSeen, InfoFields, NodePlace, OpenSlot } from '@holdfast/core'
 import {
   engineVersion,
   HoldfastError,
@@ -21,23 +21,25 @@ const anotherLineMs = 1500
 /** A tick this late means that we were not awake, so nobody else's silence proves anything. */
 const lateMs = 300
 
-interface Credentials {
+interface Terms {
   readonly username: string
   readonly password: string
+  /** Whether they are nodes of a Cluster: others have no view of one, and refuse the question. */
+  readonly clustered: boolean
 }
 
 /** Reads real engines, one connection each, as the user who may only read. */
 export class ValkeyEngines implements EnginePort {
   readonly #clock: Clock
-  readonly #credentials: Credentials
+  readonly #terms: Terms
   readonly #readers = new Map<string, Reader>()
   readonly #heartbeat: NodeJS.Timeout
   #listener: () => void = () => {}
   #lastBeat: number
 
-  constructor(clock: Clock, credentials: Credentials) {
+  constructor(clock: Clock, terms: Terms) {
     this.#clock = clock
-    this.#credentials = credentials
+    this.#terms = terms
     this.#lastBeat = clock.now()
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
     this.#heartbeat.unref()
@@ -67,7 +69,7 @@ export class ValkeyEngines implements EnginePort {
   #readerOf(node: NodePlace): Reader {
     const known = this.#readers.get(node.id)
     if (known !== undefined) return known
-    const reader = new Reader(node, this.#credentials, this.#clock, () => this.#listener())
+    const reader = new Reader(node, this.#terms, this.#clock, () => this.#listener())
     this.#readers.set(node.id, reader)
     return reader
   }
@@ -93,6 +95,7 @@ interface Line {
 class Reader {
   readonly id: string
   readonly #clock: Clock
+  readonly #clustered: boolean
   readonly #dial: () => Line
   readonly #onChange: () => void
   #line: Line
@@ -102,8 +105,9 @@ class Reader {
   /** Whether a turn was told that this node is silent, so that its answer is news. */
   #missed = false
 
-  constructor(node: NodePlace, credentials: Credentials, clock: Clock, onChange: () => void) {
+  constructor(node: NodePlace, { clustered, ...credentials }: Terms, clock: Clock, onChange: () => void) {
     const target = { ...credentials, address: node.address, port: node.port, name: 'holdfast-probe' }
+    this.#clustered = clustered
     this.id = node.id
     this.#clock = clock
     this.#onChange = onChange
@@ -129,7 +133,7 @@ class Reader {
       this.#line = this.#dial()
     }
     await this.#ask(async (link) => {
-      const facts = await readFacts(link)
+      const facts = await (this.#clustered ? readFactsOfClustered(link) : readFacts(link))
       return { kind: 'answered', at: this.#clock.now(), facts }
     })
   }
@@ -171,18 +175,28 @@ class Reader {
 }
 
 async function readFacts(link: EngineLink): Promise<EngineFacts> {
+  const info = parseInfo(String(await link.command(['INFO'], null)))
+  return { ...readInfo(info), engineId: '', clusterOk: false, view: { me: '', entries: [], open: [] } }
+}
+
+async function readFactsOfClustered(link: EngineLink): Promise<EngineFacts> {
   const [infoText, clusterText, nodesText] = await link.pipeline(
     [['INFO'], ['CLUSTER', 'INFO'], ['CLUSTER', 'NODES']],
     null,
   )
-  const info = parseInfo(String(infoText))
   const view = parseClusterNodes(String(nodesText))
   return {
-    ...parseReplication(info),
+    ...readInfo(parseInfo(String(infoText))),
     engineId: view.me,
-    version: engineVersion(info),
     clusterOk: parseInfo(String(clusterText)).get('cluster_state') === 'ok',
     view: view.open.length === 0 ? view : { ...view, open: await countKeys(link, view.open) },
+  }
+}
+
+function readInfo(info: InfoFields): Omit<EngineFacts, 'engineId' | 'clusterOk' | 'view'> {
+  return {
+    ...parseReplication(info),
+    version: engineVersion(info),
     memoryBytes: infoNumber(info, 'used_memory'),
     memoryMaxBytes: infoNumber(info, 'maxmemory'),
     opsPerSecond: infoNumber(info, 'instantaneous_ops_per_sec'),

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
 import { busPortOf, HoldfastError, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
+import { processesIn } from '../proc.ts'
 
 export interface StartRequest {
   readonly binary: EngineBinary
@@ -35,20 +36,23 @@ const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
 export async function startEngine({ binary, place, nodeDir, action, gate }: StartRequest): Promise<StartedEngine> {
   mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
   writeNodeFiles(nodeDir, action.files)
-  for (const port of [place.port, busPortOf(place.port)]) await claimPort(place.address, port, place.id)
+  const { unclustered = false, loadRdb = false } = action
+  for (const port of unclustered ? [place.port] : [place.port, busPortOf(place.port)]) {
+    await claimPort(place.address, port, place.id)
+  }
+  if (unclustered) refuseInhabited(nodePaths(nodeDir).data, place.id)
+  const locked = unclustered ? holdingLock(`${nodeDir}/lock`) : []
   const log = openSync(logPath(nodeDir), 'a', 0o600)
   try {
     gate()
-    const child = spawn(
-      binary.server,
-      [nodePaths(nodeDir).config, ...(action.loadRdb === true ? ['--appendonly', 'no'] : [])],
-      {
-        cwd: nodePaths(nodeDir).data,
-        env: { ...process.env, ...binary.env },
-        detached: true,
-        stdio: ['ignore', log, log],
-      },
-    )
+    const engine = [binary.server, nodePaths(nodeDir).config, ...(loadRdb ? ['--appendonly', 'no'] : [])]
+    const [program = '', ...args] = [...locked, ...engine]
+    const child = spawn(program, args, {
+      cwd: nodePaths(nodeDir).data,
+      env: { ...process.env, ...binary.env },
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
     const failed = new Promise<never>((_, reject) => {
       child.once('error', (error) => reject(startFailed(place.id, error.message, error)))
     })
@@ -59,6 +63,20 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
   } finally {
     closeSync(log)
   }
+}
+
+/**
+ * The beginning of a command line that holds a lock as long as its process lives, however that ends: util-linux's
+ * `flock` opens the file, locks it and becomes the engine, which inherits the open file, and so do its children that
+ * write a snapshot. In a Cluster the engine locks its nodes.conf; elsewhere it locks nothing.
+ */
+const holdingLock = (path: string): string[] => ['flock', '--verbose', '--nonblock', '--no-fork', path]
+
+/** Somebody may have started an engine here without our lock; every engine works in its data directory. */
+function refuseInhabited(dataDir: string, node: string): void {
+  const [found] = processesIn(dataDir)
+  if (found === undefined) return
+  throw startFailed(node, `${found.command} (pid ${found.pid}) works in ${dataDir} already`, undefined)
 }
 
 export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
@@ -82,6 +100,7 @@ export function tailOfLog(nodeDir: string): string {
     return 'it left no log'
   }
   const lines = text.trimEnd().split('\n')
+  if (lines.at(-1)?.startsWith('flock: failed') === true) return 'another engine has the lock of its directory'
   const fatal = lines.findLastIndex((line) => line.includes('FATAL CONFIG FILE ERROR'))
   if (fatal >= 0)
     return lines

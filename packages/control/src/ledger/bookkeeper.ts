@@ -4,7 +4,7 @@
  * ledger and is told to the log.
  */
 import type { DeploymentFacts, HoldfastEvent, HourSum, Incident, Ledger, Spec, Status } from '@holdfast/core'
-import { availabilityOf, describeLedger, hourOf } from '@holdfast/core'
+import { accessTo, availabilityOf, describeLedger, hourOf } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { History, LedgerStore } from '../store/store.ts'
@@ -128,10 +128,11 @@ export class Bookkeeper {
 
   #openProbe(books: Books): Promise<Probe> {
     const { clock, log, credentials, openClient } = this.#options
-    const { name, nodes } = books.status
+    const { status } = books
+    const { name } = status
     const open = async (): Promise<Probe> => {
       const access = credentials(name) ?? { user: '', password: '' }
-      const client = await openClient({ nodes: nodes.map(({ host, port }) => ({ address: host, port })), ...access })
+      const client = await openClient(accessTo(status, access))
       return new Probe(client, clock, (look, reason) => this.#guard(name, () => books.account.look(look, reason)))
     }
     const opened = open()

@@ -3,7 +3,9 @@
  * nobody elected. A busy one is left alone: the engine itself fails healthy primaries over for a slow script.
  */
 import type { NodePicture } from '../picture.ts'
+import type { Spec } from '../spec.ts'
 import { formatDuration } from '../units.ts'
+import { logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -16,18 +18,14 @@ const worthTellingMs = 250
 export function planFence({ picture, spec }: PlanInput): Step {
   const steps = picture.shards.flatMap((shard) => {
     const fencedAt = Math.max(...shard.nodes.map((node) => node.agent?.fencedAt ?? Number.NEGATIVE_INFINITY))
-    return shard.nodes.map((node) => fenceNode(node, picture.at - fencedAt, picture.at, spec.timeouts))
+    return shard.nodes.map((node) => fenceNode(node, picture.at - fencedAt, picture.at, spec))
   })
   const first = steps.find((step) => step.actions.length > 0)
   return first ?? join(steps)
 }
 
-function fenceNode(
-  node: NodePicture,
-  sinceFenceMs: number,
-  now: number,
-  timeouts: { readonly frozenAfter: number; readonly busyAfter: number },
-): Step {
+function fenceNode(node: NodePicture, sinceFenceMs: number, now: number, spec: Spec): Step {
+  const { timeouts } = spec
   const { engine, agent } = node.seen
   if (engine.kind !== 'silent')
     return node.life === 'busy' ? wait(`${node.id} is busy with a script: left alone`) : idle
@@ -50,7 +48,14 @@ function fenceNode(
       `${frozen}, but ${node.shard} had a frozen engine killed ${formatDuration(sinceFenceMs)} ago: not again yet`,
     )
   }
-  return act(`${frozen}, killing it so that it cannot wake up as a second primary`, [
-    { kind: 'fence', node: node.id, pid, startTime },
-  ])
+  const fence = { kind: 'fence', node: node.id, pid, startTime } as const
+  if (spec.topology !== 'standalone') {
+    return act(`${frozen}, killing it so that it cannot wake up as a second primary`, [fence])
+  }
+  // Nobody is there to be a second primary: it is killed only to be started again, and not where that costs its data.
+  const mayLose = spec.use === 'cache' && spec.durability === 'cache'
+  if (!logsWrites(spec) && !mayLose) {
+    return wait(`${frozen}; killing it would cost what is only in its memory: left alone, continue or kill pid ${pid}`)
+  }
+  return act(`${frozen}, killing it to start it again`, [fence])
 }

@@ -1,5 +1,6 @@
 import type { Plan } from '../action.ts'
 import { judgeReadiness } from '../readiness.ts'
+import type { Spec } from '../spec.ts'
 import { planBirth } from './birth.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
@@ -12,8 +13,10 @@ import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { join, soonest } from './step.ts'
 
+type Rule = (input: PlanInput) => Step
+
 /** In the order of urgency: what makes a shard writable again comes before what completes or tidies. */
-const rules: readonly ((input: PlanInput) => Step)[] = [
+const clusterRules: readonly Rule[] = [
   planFence,
   planFailover,
   planStart,
@@ -27,6 +30,12 @@ const rules: readonly ((input: PlanInput) => Step)[] = [
   planRemind,
 ]
 
+const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
+  cluster: clusterRules,
+  sentinel: [],
+  standalone: [planFence, planStart, planConfigure],
+}
+
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */
 const settlingMs = 50
 
@@ -35,7 +44,7 @@ export function planTurn(input: PlanInput): Plan {
   if (input.document.wanted === 'down')
     return finish([firstActing(planFence(input), planDown(input))], 'down, as wanted', null)
   const steps: Step[] = []
-  for (const rule of rules) {
+  for (const rule of rulesOf[input.spec.topology]) {
     const step = rule(input)
     if (step.actions.length > 0) {
       return { actions: step.actions, because: step.because ?? '', notes: step.notes, lookAgainMs: 0 }

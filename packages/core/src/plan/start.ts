@@ -53,9 +53,18 @@ function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes.filter((node) => node.gone).sort(fresherFirst)
   const freshest = gone.find((node) => hasCopy(node, input.spec))
   if (freshest !== undefined) {
+    if (shard.nodes.length === 1) return startOnly(freshest, input)
     return startNode(freshest, `all copies of ${shard.id} are down and it is the freshest`, input)
   }
   return startEmpty(gone[0] as NodePicture, shard, input)
+}
+
+/** There is no other copy, so what its files lack is lost. */
+function startOnly(node: NodePicture, input: PlanInput): Step {
+  if (logsWrites(input.spec)) return startNode(node, 'it is not running, and its files have every write', input)
+  const because = 'it is not running, and its files have what its last snapshot had'
+  const note = { kind: 'loss', subject: node.shard, because: `possible loss: ${node.id} starts from its last snapshot` }
+  return startNode(node, because, input, [note as PlanNote])
 }
 
 /** Whether all that still runs of a shard answers, and holds nothing of what it had. */
@@ -109,7 +118,13 @@ function startNode(node: NodePicture, because: string, input: PlanInput, notes: 
   const files = input.files.get(node.id)
   if (files === undefined) return idle
   const loadRdb = node.agent?.files.rdb === true && !node.agent.files.aof && logsWrites(input.spec)
-  const action: Action = { kind: 'start', node: node.id, files, ...(loadRdb ? { loadRdb } : {}) }
+  const action: Action = {
+    kind: 'start',
+    node: node.id,
+    files,
+    ...(loadRdb ? { loadRdb } : {}),
+    ...(input.spec.topology === 'cluster' ? {} : { unclustered: true }),
+  }
   return act(`starting ${node.id}: ${because}`, [action], notes)
 }
 

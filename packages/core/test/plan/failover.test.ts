@@ -435,7 +435,8 @@ describe('where nobody qualifies and nothing else survives, the best copy waits 
   })
 })
 
-const linkDownFor = (seconds: number) => ({ state: 'down', downSeconds: seconds, primaryPort: 7001 }) as const
+const linkDownFor = (seconds: number) =>
+  ({ state: 'down', downSeconds: seconds, primaryAddress: '127.0.0.1', primaryPort: 7001 }) as const
 
 describe('voters', () => {
   test('with a majority of them alive they are asked', () => {

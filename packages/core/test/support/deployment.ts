@@ -148,7 +148,14 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
     replid: replidOf(place.shard),
     replidBefore: '0'.repeat(40),
     offset,
-    link: isPrimary ? null : { state: 'up', downSeconds: 0, primaryPort: primaryOf(place, places, primaries).port },
+    link: isPrimary
+      ? null
+      : {
+          state: 'up',
+          downSeconds: 0,
+          primaryAddress: '127.0.0.1',
+          primaryPort: primaryOf(place, places, primaries).port,
+        },
     replicas: isPrimary
       ? places
           .filter((other) => other.shard === place.shard && other !== place)

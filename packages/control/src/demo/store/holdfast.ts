@@ -67,7 +67,14 @@ export function holdfastStore(access: EngineAccess, questions: Questions, questi
 export const holdfastUrl = ({ nodes, user, password }: EngineAccess): string =>
   urlFor(
     'holdfast',
-    { nodes: nodes.map(({ host, port }) => ({ address: host, port })), user: user ?? 'default', password },
+    {
+      topology: 'cluster',
+      nodes: nodes.map(({ host, port }) => ({ address: host, port })),
+      sentinels: [],
+      masterName: '',
+      user: user ?? 'default',
+      password,
+    },
     { showSecret: true },
   )
 

@@ -118,7 +118,13 @@ function linkOf(cluster: MemoryCluster, node: MemoryNode, process: Process): Rep
   const { link } = process
   const state = link?.state ?? 'down'
   const downMs = state === 'down' ? cluster.now() - (link?.since ?? process.servingSince) : 0
-  return { state, downSeconds: Math.floor(downMs / 1000), primaryPort: primaryNodeOf(cluster, node)?.place.port ?? 0 }
+  const primary = primaryNodeOf(cluster, node)?.place
+  return {
+    state,
+    downSeconds: Math.floor(downMs / 1000),
+    primaryAddress: primary?.address ?? '',
+    primaryPort: primary?.port ?? 0,
+  }
 }
 
 /** A replica that lags still acknowledges, late offsets each second; a frozen one goes quiet. */
