@@ -8,6 +8,10 @@ import type {
   FaultWish,
   Ledger,
   NodePlace,
+  Operation,
+  OperationPreview,
+  OperationWish,
+  Pause,
   Spec,
   SpecText,
   Status,
@@ -36,6 +40,7 @@ import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
+import { OperationDesk } from './operation-desk.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
 import type { Applied, PlanPreview, Platform, WantedOptions } from './server/platform.ts'
@@ -68,6 +73,7 @@ export class Controller implements Platform {
   readonly #binaries = new Map<string, EngineBinary>()
   readonly #listeners = new Set<(status: Status) => void>()
   readonly #faults: FaultDesk
+  readonly #operations: OperationDesk
   #running = false
 
   constructor(options: ControllerOptions) {
@@ -79,6 +85,11 @@ export class Controller implements Platform {
       names: () => this.names(),
       status: (name) => this.status(name),
       spec: (name) => parseSpec(this.#documentOf(name).spec),
+    })
+    this.#operations = new OperationDesk({
+      ...options,
+      status: (name) => this.status(name),
+      wake: (name) => this.#wake(name),
     })
     for (const host of options.hosts.values()) {
       host.onExit((exit) => {
@@ -146,6 +157,30 @@ export class Controller implements Platform {
   ledger(name: string, since: number): Ledger {
     this.#documentOf(name)
     return this.#options.books.read(name, since)
+  }
+
+  previewOperation(name: string, wish: OperationWish): OperationPreview {
+    return this.#operations.preview(name, wish)
+  }
+
+  askOperation(name: string, wish: OperationWish, actor: string): Operation {
+    return this.#operations.ask(name, wish, actor)
+  }
+
+  cancelOperation(name: string, id: string, actor: string): Operation {
+    return this.#operations.cancel(name, id, actor)
+  }
+
+  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void {
+    this.#operations.pause(name, pause, actor)
+  }
+
+  resume(name: string, actor: string): void {
+    this.#operations.resume(name, actor)
+  }
+
+  setDrained(name: string, node: string, drained: boolean, actor: string): void {
+    this.#operations.drain(name, node, drained, actor)
   }
 
   onStatus(listener: (status: Status) => void): () => void {

@@ -16,6 +16,7 @@ import {
   planTurn,
   readPicture,
   statusOf,
+  withOperations,
 } from '@holdfast/core'
 import type { Log } from './log.ts'
 import type { Eyes } from './observe.ts'
@@ -154,10 +155,12 @@ export class DeploymentLoop {
     const lease = this.#holdLease()
     const picture = await this.#look(known)
     if (this.#interrupt.signal.aborted) return this.#rest(0)
-    const plan = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture })
+    const wallNow = Math.round(clock.wall())
+    const planned = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture, wallNow })
+    const { plan, document: kept } = this.#keepOperations(planned, known)
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)
-    const document = isSettled(plan, picture) ? this.#settle(known.document) : known.document
+    const document = isSettled(plan, picture) ? this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)
     if (isPurge(plan) && failed.size === 0) this.#forget()
     this.#pace(plan)
@@ -230,6 +233,28 @@ export class DeploymentLoop {
     if (sleptMs > pausedMs)
       return onlyLook(`this controller was not awake for ${formatDuration(sleptMs)}: only looking`)
     return undefined
+  }
+
+  /** What was decided about operations is on disk before anything is done; what cannot be saved is not done. */
+  #keepOperations(plan: Plan, known: Known): { plan: Plan; document: Document } {
+    const { document } = known
+    const operations = plan.operations ?? []
+    if (operations.length === 0) return { plan, document }
+    try {
+      const saved = this.#options.store.save({
+        ...document,
+        operations: withOperations(document.operations, operations),
+      })
+      this.#known = { ...known, document: saved }
+      for (const one of operations) {
+        const before = document.operations.find(({ id }) => id === one.id)
+        if (before?.state !== one.state) this.#append('operation', one.subject, one.because, one.id)
+      }
+      return { plan, document: saved }
+    } catch (error) {
+      // Somebody else saved meanwhile, or the disk does not take it: the next turn decides anew.
+      return { plan: onlyLook(`${plan.because}: not done, since it cannot be saved (${messageOf(error)})`), document }
+    }
   }
 
   /** Does all of a plan at once: its actions do not depend on each other. Answers what went wrong. */

@@ -1,5 +1,6 @@
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
+import type { Operation } from './operation.ts'
 import type { SlotRange } from './slots.ts'
 import { formatSlots } from './slots.ts'
 
@@ -119,4 +120,6 @@ export interface Plan {
   readonly notes: readonly PlanNote[]
   /** When to look again at the latest, in ms from now. Null: the ordinary second. */
   readonly lookAgainMs: number | null
+  /** Operations as they are from now on. They are saved first: what cannot be saved is not begun. */
+  readonly operations?: readonly Operation[]
 }

@@ -1,3 +1,4 @@
+import type { Operation } from './operation.ts'
 import type { Spec, SpecText } from './spec.ts'
 import { copiesOfShard } from './spec.ts'
 
@@ -8,18 +9,19 @@ export interface NodePlace {
   readonly host: string
   readonly address: string
   readonly port: number
+  /** Shall hold no primary, as far as another copy can: before work on it, for instance. Absent: it may. */
+  readonly drained?: boolean
 }
 
 export type Wanted = 'up' | 'down'
 
-/** Something a person asked for once. Idempotent by id. */
-export interface Operation {
-  readonly id: string
-  readonly kind: 'switchover' | 'restart'
-  readonly subject: string
-  readonly requestedBy: string
-  readonly expiresAt: number
-  readonly state: 'asked' | 'done' | 'failed'
+/** Nobody but people acts meanwhile: the controller looks and tells. */
+export interface Pause {
+  readonly by: string
+  /** Wall clock, ms since 1970. */
+  readonly at: number
+  /** When it ends by itself; null: when somebody resumes. */
+  readonly until: number | null
   readonly because: string
 }
 
@@ -47,6 +49,13 @@ export interface Document {
   readonly acceptDataLoss: boolean
   /** With `wanted: down`: once nothing runs any more, the data goes too, and then this document. */
   readonly purge: boolean
+  /** Absent or null: the controller acts. */
+  readonly paused?: Pause | null
+}
+
+/** The pause in force at a time; null where none is. */
+export function pauseAt({ paused }: Document, wallNow: number): Pause | null {
+  return paused == null || (paused.until !== null && paused.until <= wallNow) ? null : paused
 }
 
 /** The id of the one machine that a spec without hosts means. */

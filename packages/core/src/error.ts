@@ -23,6 +23,7 @@ export const errorTable = {
   ENGINE_REFUSED: { status: 502, exit: 5, retry: false },
   ENGINE_START_FAILED: { status: 502, exit: 5, retry: true },
   DRILL_FAILED: { status: 409, exit: 9, retry: false },
+  OPERATION_STOPPED: { status: 409, exit: 10, retry: false },
   TIMEOUT_NOT_READY: { status: 504, exit: 6, retry: true },
   HOST_PORT_IN_USE: { status: 409, exit: 7, retry: false },
   HOST_DISK_FULL: { status: 507, exit: 7, retry: true },

@@ -28,6 +28,7 @@ export const eventKinds = [
   'drift', // a setting was changed by hand
   'loss', // data is, or may be, lost
   'drill', // a fault was injected on purpose, or healed
+  'operation', // something that was asked for once began or ended
   'probe', // the probe could not write to a shard, or could again
 ] as const
 

@@ -1,5 +1,6 @@
 import type { Plan } from './action.ts'
 import type { Document } from './document.ts'
+import { pauseAt } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
 import { copiesInSync, judgeReadiness } from './readiness.ts'
@@ -40,6 +41,7 @@ export function statusOf({ document, spec, picture, plan, controller, engine, wa
     sentinels: [],
     nodes: picture.nodes.map((node) => nodeStatus(node, picture, document, wallNow)),
     operations: document.operations,
+    paused: pauseAt(document, wallNow),
   }
 }
 
@@ -109,6 +111,7 @@ function nodeStatus(node: NodePicture, picture: Picture, document: Document, wal
     replid: facts?.replid ?? last?.replid ?? null,
     link: facts?.link?.state ?? null,
     lag: lagOf(node, picture),
+    drained: node.place.drained === true,
     fence: null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
     startFailure: startFailureOf(node),

@@ -1,4 +1,5 @@
-import type { Operation } from './document.ts'
+import type { Pause } from './document.ts'
+import type { Operation } from './operation.ts'
 import type { SlotRange } from './slots.ts'
 
 /** What `holdfast status --json` and `GET /api/v1/deployments/:name` answer. Fields are added, never changed. */
@@ -25,6 +26,8 @@ export interface Status {
   readonly sentinels: readonly SentinelStatus[]
   readonly nodes: readonly NodeStatus[]
   readonly operations: readonly Operation[]
+  /** Set while the controller only looks. */
+  readonly paused: Pause | null
 }
 
 export interface ShardStatus {
@@ -78,6 +81,8 @@ export interface NodeStatus {
   readonly link: 'up' | 'down' | 'syncing' | null
   /** Bytes behind its primary; null for a primary or where it is not known. */
   readonly lag: number | null
+  /** Shall hold no primary. */
+  readonly drained: boolean
   readonly fence: { readonly epoch: number; readonly reason: string } | null
   readonly pid: number | null
   /** Starts in a row that led to no answering engine, and what the last one said; null where none failed. */

@@ -38,6 +38,7 @@ test('one exit code never means two kinds of trouble', () => {
     HOST: 7,
     AUTH: 8,
     DRILL: 9,
+    OPERATION: 10,
   }
   for (const [code, { exit }] of Object.entries(errorTable)) {
     expect(`${code} ${exit}`).toBe(`${code} ${kinds[code.split('_')[0] ?? ''] ?? 2}`)

@@ -70,6 +70,7 @@ describe('the status of a deployment', () => {
       engine: { flavor: 'redis', version: '7.0.15', path: '/usr/bin/redis-server' },
       sentinels: [],
       operations: [],
+      paused: null,
     })
     expect(nodes).toHaveLength(6)
     expect(shards[0]).toEqual({ id: 'shard-1', slots: [[0, 5460]], primary: 'node-1', replicas: ['node-4'] })
@@ -106,6 +107,7 @@ describe('the status of a node', () => {
       replid: replidOf('shard-1'),
       link: 'up',
       lag: 12,
+      drained: false,
       fence: null,
       pid: pidOf('node-4'),
       startFailure: null,
@@ -133,6 +135,7 @@ describe('the status of a node', () => {
       replid: null,
       link: null,
       lag: null,
+      drained: false,
       fence: null,
       pid: null,
       startFailure: null,

@@ -5,6 +5,9 @@ import type {
   FaultWish,
   HoldfastEvent,
   Ledger,
+  Operation,
+  OperationPreview,
+  OperationWish,
   SpecText,
   Status,
 } from '@holdfast/core'
@@ -93,6 +96,33 @@ export class Api {
   /** Heals it before its own timer does; answers once that is done. */
   healFault(name: string, id: string): Promise<FaultSeen> {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
+  }
+
+  /** What an operation would do now, and what speaks against it; changes nothing. */
+  previewOperation(name: string, wish: OperationWish): Promise<OperationPreview> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations/preview`, wish)
+  }
+
+  /** Answers once it is asked for, and not once it is done. Asking twice by one id asks once. */
+  askOperation(name: string, wish: OperationWish): Promise<Operation> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations`, wish)
+  }
+
+  cancelOperation(name: string, id: string): Promise<Operation> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations/${encodeURIComponent(id)}/cancel`)
+  }
+
+  pause(name: string, because: string, until: number | null): Promise<void> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/pause`, { because, until })
+  }
+
+  resume(name: string): Promise<void> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/resume`)
+  }
+
+  setDrained(name: string, node: string, drained: boolean): Promise<void> {
+    const path = `/deployments/${encodeURIComponent(name)}/nodes/${encodeURIComponent(node)}/drain`
+    return this.#ask('POST', path, { drained })
   }
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -6,6 +6,7 @@ import type { Context } from './context.ts'
 import { openContext } from './context.ts'
 import { events } from './events.ts'
 import { incidents } from './incidents.ts'
+import { cancel, operations } from './operations.ts'
 import { apply, cli, plan, url } from './spec.ts'
 import { status } from './status.ts'
 
@@ -133,6 +134,66 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     )
     .action((name) => run((context) => cli(context, name, rest)))
   program
+    .command('switchover')
+    .argument('<name>', 'the deployment')
+    .argument('<shard>', 'the shard that shall have another primary')
+    .option('--to <node>', 'who shall take over (default: the copy that has most)')
+    .option('--at <time>', 'not before this time, such as 2027-01-31T02:00Z')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('let another copy of a shard become its primary, without losing a write')
+    .action((name, subject, options) =>
+      run(async (context) => (await import('./operation.ts')).switchover(context, name, subject, options)),
+    )
+  program
+    .command('restart')
+    .argument('<name>', 'the deployment')
+    .argument('[subject]', 'one node, or one shard; without it: all, one engine at a time')
+    .option('--at <time>', 'not before this time, such as 2027-01-31T02:00Z')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('restart engines one at a time: replicas first, primaries after a switchover')
+    .action((name, subject, options) =>
+      run(async (context) => (await import('./operation.ts')).restart(context, name, subject, options)),
+    )
+  program
+    .command('operations')
+    .argument('[name]', nameHelp)
+    .option('--json', 'for programs')
+    .description('what was asked for: what runs, what waits, how it ended')
+    .action((name, options) => run((context) => operations(context, name, options)))
+  program
+    .command('cancel')
+    .argument('<name>', 'the deployment')
+    .argument('<id>', 'the operation, as "holdfast operations" shows it')
+    .description('end an operation; what it has done stays done')
+    .action((name, id) => run((context) => cancel(context, name, id)))
+  program
+    .command('pause')
+    .argument('[name]', nameHelp)
+    .requiredOption('--because <reason>', 'why: whoever is woken at night reads it')
+    .option('--for <time>', 'how long, such as 2h; without it, until "holdfast resume"')
+    .option('-y, --yes', 'do not ask')
+    .description('look and tell, and do nothing: nothing is healed meanwhile')
+    .action((name, options) => run(async (context) => (await import('./pause.ts')).pause(context, name, options)))
+  program
+    .command('resume')
+    .argument('[name]', nameHelp)
+    .description('end a pause')
+    .action((name) => run(async (context) => (await import('./pause.ts')).resume(context, name)))
+  program
+    .command('drain')
+    .argument('<name>', 'the deployment')
+    .argument('<node>', 'the node that shall hold no primary')
+    .option('--undo', 'it may hold one again')
+    .option('-y, --yes', 'do not ask')
+    .description('move the primary away from a node, and keep it away')
+    .action((name, node, options) =>
+      run(async (context) => (await import('./pause.ts')).drain(context, name, node, options)),
+    )
+  program
     .command('drill')
     .argument('[name]', 'the deployment')
     .argument('[fault]', 'what shall happen to it; --list explains each')
@@ -191,7 +252,8 @@ Environment:
   HOLDFAST_HOME                  where everything is kept (default: ~/.holdfast)
 
 Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
-6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken, 70 a bug (docs/errors.md)`
+6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken,
+10 an operation stopped before its end, 70 a bug (docs/errors.md)`
 
 const drillHelp = `
 Examples:

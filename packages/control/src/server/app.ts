@@ -15,6 +15,7 @@ import { eventRoutes } from './routes/events.ts'
 import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes } from './routes/health.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
+import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { specRoutes } from './routes/spec.ts'
@@ -97,6 +98,7 @@ export function buildApp({
       api.register(watchRoutes, { platform, streams, clock })
       api.register(eventRoutes, { platform, streams })
       api.register(faultRoutes, { platform })
+      api.register(operationRoutes, { platform })
       api.register(ledgerRoutes, { platform, clock })
       api.register(demoRoutes, { demo, streams })
     },

@@ -1,4 +1,16 @@
-import type { FaultPreview, FaultSeen, FaultWish, Ledger, SpecText, Status, Wanted } from '@holdfast/core'
+import type {
+  FaultPreview,
+  FaultSeen,
+  FaultWish,
+  Ledger,
+  Operation,
+  OperationPreview,
+  OperationWish,
+  Pause,
+  SpecText,
+  Status,
+  Wanted,
+} from '@holdfast/core'
 import type { History } from '../store/store.ts'
 
 /** All that the API knows of the rest of the controller. It edits what is wanted and reads what was seen; nothing else. */
@@ -12,6 +24,17 @@ export interface Platform {
   /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
   plan(spec: unknown): Promise<PlanPreview>
   setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void
+  /** What an operation would do now, and what speaks against it. Changes nothing. Throws NOT_FOUND. */
+  previewOperation(name: string, wish: OperationWish): OperationPreview
+  /** Asks for an operation; one of the same id is asked for already. Throws REFUSED_UNSAFE with what speaks against it. */
+  askOperation(name: string, wish: OperationWish, actor: string): Operation
+  /** Ends one that is open; what it has done stays done. One that is over stays as it ended. Throws NOT_FOUND. */
+  cancelOperation(name: string, id: string, actor: string): Operation
+  /** From now on the controller looks and tells and does nothing, until somebody resumes or the time is over. */
+  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void
+  resume(name: string, actor: string): void
+  /** A drained node holds no primary, as far as another copy can. Throws NOT_FOUND. */
+  setDrained(name: string, node: string, drained: boolean, actor: string): void
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void

@@ -9,6 +9,12 @@ import {
   type HoldfastEvent,
   type Incident,
   type Ledger,
+  type Operation,
+  type OperationPreview,
+  type OperationWish,
+  ended,
+  operationFor,
+  type Pause,
   parseSpec,
   type SpecText,
   type Status,
@@ -115,6 +121,43 @@ export class MemoryPlatform implements Platform {
   setWanted(name: string, wanted: 'up' | 'down', options: WantedOptions, actor: string): void {
     if (options.purge && wanted === 'up') throw new HoldfastError('REFUSED_UNSAFE', 'purge goes with down')
     this.wanted.push({ name, wanted, options, actor })
+  }
+
+  readonly operations: Operation[] = []
+  readonly pauses: { name: string; pause: Pick<Pause, 'because' | 'until'> | null; actor: string }[] = []
+  readonly drains: { name: string; node: string; drained: boolean; actor: string }[] = []
+
+  previewOperation(_name: string, { subject }: OperationWish): OperationPreview {
+    const objection = subject === 'shard-9' ? 'there is no shard-9' : null
+    return { lines: [`${subject} would change`], objection }
+  }
+
+  askOperation(name: string, wish: OperationWish, actor: string): Operation {
+    const { objection } = this.previewOperation(name, wish)
+    if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection)
+    const known = this.operations.find(({ id }) => id === wish.id)
+    if (known !== undefined) return known
+    const operation = operationFor(wish, actor, 1_750_000_000_000)
+    this.operations.push(operation)
+    return operation
+  }
+
+  cancelOperation(_name: string, id: string, actor: string): Operation {
+    const known = this.operations.find((one) => one.id === id)
+    if (known === undefined) throw new HoldfastError('NOT_FOUND', `there is no operation ${id}`)
+    return ended(known, 'cancelled', `cancelled by ${actor}`, 1_750_000_001_000)
+  }
+
+  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void {
+    this.pauses.push({ name, pause, actor })
+  }
+
+  resume(name: string, actor: string): void {
+    this.pauses.push({ name, pause: null, actor })
+  }
+
+  setDrained(name: string, node: string, drained: boolean, actor: string): void {
+    this.drains.push({ name, node, drained, actor })
   }
 
   onStatus(listener: (status: Status) => void): () => void {

@@ -21,13 +21,14 @@ export interface Judged {
   readonly objection: string | null
 }
 
-/** The best qualified replica: highest offset first, ties by id, so that two planners agree. */
+/**
+ * The best qualified replica: highest offset first, ties by id, so that two planners agree. A drained one only where
+ * there is no other.
+ */
 export function failoverCandidate(shard: ShardPicture, primary: NodePicture, spec: Spec): NodePicture | undefined {
-  return byOffset(
-    judgeReplicas(shard, primary, spec)
-      .filter(({ objection }) => objection === null)
-      .map(({ node }) => node),
-  )[0]
+  const fit = judgeReplicas(shard, primary, spec).flatMap(({ node, objection }) => (objection === null ? [node] : []))
+  const free = fit.filter((node) => node.place.drained !== true)
+  return byOffset(free.length > 0 ? free : fit)[0]
 }
 
 /** Every other copy of the shard, with what speaks against it. */

@@ -1,13 +1,17 @@
 import type { Plan } from '../action.ts'
+import type { Pause } from '../document.ts'
+import { pauseAt } from '../document.ts'
 import { judgeReadiness } from '../readiness.ts'
 import type { Spec } from '../spec.ts'
 import { planBirth } from './birth.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
+import { planDrain } from './drain.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
+import { planOperations } from './operations.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -28,6 +32,8 @@ const clusterRules: readonly Rule[] = [
   planSlots,
   planConfigure,
   planRemind,
+  planDrain,
+  planOperations,
 ]
 
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
@@ -39,20 +45,37 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */
 const settlingMs = 50
 
-/** One turn's plan. The first rule with something to do decides it; a plan is never continued, only made anew. */
+/**
+ * One turn's plan. The first rule with something to do decides it; a plan is never continued, only made anew. While
+ * somebody has paused the deployment it says what it would do, and does nothing; what a person has asked for after that,
+ * that it shall be down, is done all the same.
+ */
 export function planTurn(input: PlanInput): Plan {
   if (input.document.wanted === 'down')
     return finish([firstActing(planFence(input), planDown(input))], 'down, as wanted', null)
+  const plan = planUp(input)
+  const pause = pauseAt(input.document, input.wallNow)
+  return pause === null ? plan : holdBack(plan, pause)
+}
+
+function planUp(input: PlanInput): Plan {
   const steps: Step[] = []
   for (const rule of rulesOf[input.spec.topology]) {
     const step = rule(input)
     if (step.actions.length > 0) {
-      return { actions: step.actions, because: step.because ?? '', notes: step.notes, lookAgainMs: 0 }
+      const { actions, because, notes } = step
+      return { actions, because: because ?? '', notes, lookAgainMs: 0, ...operationsOf(step) }
     }
     steps.push(step)
   }
   const { ready, because } = judgeReadiness(input.picture)
   return finish(steps, because, ready === 'yes' ? null : settlingMs)
+}
+
+/** What is found out by looking is told as ever. */
+function holdBack(plan: Plan, { by, because }: Pause): Plan {
+  const would = plan.actions.length === 0 ? plan.because : `would do: ${plan.because}`
+  return { actions: [], because: `paused by ${by} (${because}): ${would}`, notes: plan.notes, lookAgainMs: null }
 }
 
 function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number | null): Plan {
@@ -62,7 +85,11 @@ function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number |
     because: step.because ?? otherwise,
     notes: step.notes,
     lookAgainMs: step.actions.length > 0 ? 0 : soonest([step.lookAgainMs, lookAgainMs]),
+    ...operationsOf(step),
   }
 }
+
+const operationsOf = ({ operations = [] }: Step): Pick<Plan, 'operations'> =>
+  operations.length === 0 ? {} : { operations }
 
 const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

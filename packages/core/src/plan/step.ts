@@ -1,5 +1,6 @@
 import type { Action, NodeFiles, PlanNote } from '../action.ts'
 import type { Document } from '../document.ts'
+import type { Operation } from '../operation.ts'
 import type { Picture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 
@@ -8,6 +9,8 @@ export interface PlanInput {
   readonly spec: Spec
   readonly document: Document
   readonly picture: Picture
+  /** Wall clock at `picture.at`, ms since 1970: what people's times are compared with. */
+  readonly wallNow: number
   /** The rendered files of each node, by its id. */
   readonly files: ReadonlyMap<string, NodeFiles>
   /** The values that the directives we own should have. */
@@ -23,6 +26,8 @@ export interface Step {
   readonly because: string | null
   readonly notes: readonly PlanNote[]
   readonly lookAgainMs: number | null
+  /** Operations as they are from now on: saved before anything is done. */
+  readonly operations?: readonly Operation[]
 }
 
 export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
@@ -41,6 +46,14 @@ export const wait = (because: string, lookAgainMs: number | null = null, notes: 
   lookAgainMs,
 })
 
+/** Nothing but a change of an operation: it is saved, and the next turn acts on it. */
+export const record = (operation: Operation): Step => ({
+  ...idle,
+  because: operation.because,
+  lookAgainMs: 0,
+  operations: [operation],
+})
+
 /** Several steps of one kind as one: their actions together, their sentences in a row. */
 export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
@@ -50,6 +63,7 @@ export function join(steps: readonly Step[]): Step {
     because: told.length === 0 ? null : told.join('; '),
     notes: steps.flatMap((step) => step.notes),
     lookAgainMs: soonest(steps.map((step) => step.lookAgainMs)),
+    operations: steps.flatMap((step) => step.operations ?? []),
   }
 }
 

@@ -143,6 +143,7 @@ export class Day {
       sentinels: [],
       nodes: this.nodes.map((node) => this.#nodeStatus(node)),
       operations: [],
+      paused: null,
     }
   }
 
@@ -161,6 +162,7 @@ export class Day {
       replid,
       link: null,
       lag: null,
+      drained: false,
       fence: null,
       pid,
       startFailure: null,

@@ -16,6 +16,7 @@ export const aNodeStatus = (parts: Partial<NodeStatus> = {}): NodeStatus => ({
   replid: null,
   link: null,
   lag: null,
+  drained: false,
   fence: null,
   pid: 100,
   startFailure: null,
@@ -67,6 +68,7 @@ export function aReadyStatus(parts: Partial<Status> = {}, { shardCount = 3, copi
     sentinels: [],
     nodes,
     operations: [],
+    paused: null,
     ...parts,
   }
 }

@@ -1,7 +1,7 @@
 import type { Operation } from '@holdfast/core'
 import { Badge } from './mark.tsx'
 
-const tones = { asked: 'warn', done: 'ok', failed: 'bad' } as const
+const tones = { asked: 'warn', running: 'warn', done: 'ok', failed: 'bad', cancelled: 'warn' } as const
 
 /** What people asked for once. Absent while there is nothing. */
 export function Operations({ operations }: { operations: readonly Operation[] }) {

@@ -1,0 +1,138 @@
+import type { Document, Operation, OperationPreview, OperationWish, Pause, Status } from '@holdfast/core'
+import {
+  describeOperation,
+  ended,
+  HoldfastError,
+  isOpen,
+  operationFor,
+  previewOperation,
+  withOperations,
+} from '@holdfast/core'
+import type { Clock } from './clock.ts'
+import type { History, Store } from './store/store.ts'
+
+/** How often an edit is made again after somebody else saved between its reading and its saving. */
+const triesMax = 5
+
+export interface OperationDeskOptions {
+  readonly store: Store
+  readonly history: History
+  readonly clock: Clock
+  readonly status: (name: string) => Status | undefined
+  readonly wake: (name: string) => void
+}
+
+/** What people ask of a deployment beside its spec: operations, a pause, a drained node. It edits the document alone. */
+export class OperationDesk {
+  readonly #options: OperationDeskOptions
+
+  constructor(options: OperationDeskOptions) {
+    this.#options = options
+  }
+
+  preview(name: string, wish: OperationWish): OperationPreview {
+    this.#load(name)
+    const status = this.#options.status(name)
+    if (status === undefined) return { lines: [], objection: `nobody has looked at ${name} yet: try again in a second` }
+    return previewOperation(wish, status)
+  }
+
+  ask(name: string, wish: OperationWish, actor: string): Operation {
+    const known = this.#load(name).operations.find(({ id }) => id === wish.id)
+    if (known !== undefined) return known
+    const { objection } = this.preview(name, wish)
+    if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
+    const operation = operationFor(wish, actor, this.#now())
+    this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [operation]) }))
+    this.#record(name, operation.subject, `${describeOperation(operation)}: ${operation.because}`, actor, operation.id)
+    return operation
+  }
+
+  cancel(name: string, id: string, actor: string): Operation {
+    const known = this.#find(name, id)
+    if (!isOpen(known)) return known
+    const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}`
+    const cancelled = ended(known, 'cancelled', because, this.#now())
+    this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [cancelled]) }))
+    this.#record(name, known.subject, because, actor, id)
+    return cancelled
+  }
+
+  pause(name: string, { because, until }: Pick<Pause, 'because' | 'until'>, actor: string): void {
+    const at = this.#now()
+    this.#edit(name, (document) => ({ ...document, paused: { by: actor, at, until, because } }))
+    const end = until === null ? 'until somebody resumes' : `until ${new Date(until).toISOString()}`
+    this.#record(name, name, `paused ${end}: ${because}. Nothing is healed meanwhile`, actor)
+  }
+
+  resume(name: string, actor: string): void {
+    if (this.#load(name).paused == null) return
+    this.#edit(name, (document) => ({ ...document, paused: null }))
+    this.#record(name, name, 'resumed: the controller acts again', actor)
+  }
+
+  drain(name: string, node: string, drained: boolean, actor: string): void {
+    const { nodes } = this.#load(name)
+    if (!nodes.some(({ id }) => id === node)) {
+      const all = nodes.map(({ id }) => id).join(', ')
+      throw new HoldfastError('NOT_FOUND', `there is no ${node.slice(0, 80)} in ${name}: its nodes are ${all}`, {
+        name,
+      })
+    }
+    this.#edit(name, (document) => ({
+      ...document,
+      nodes: document.nodes.map((place) => (place.id === node ? { ...place, drained } : place)),
+    }))
+    this.#record(
+      name,
+      node,
+      drained ? `${node} is drained: it shall hold no primary` : `${node} may hold a primary again`,
+      actor,
+    )
+  }
+
+  #find(name: string, id: string): Operation {
+    const found = this.#load(name).operations.find((one) => one.id === id)
+    if (found !== undefined) return found
+    throw new HoldfastError('NOT_FOUND', `there is no operation ${id.slice(0, 80)} of ${name}`, {
+      name,
+      id: id.slice(0, 80),
+    })
+  }
+
+  #load(name: string): Document {
+    const document = this.#options.store.load(name)
+    if (document !== undefined) return document
+    throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
+  }
+
+  #edit(name: string, change: (document: Document) => Document): void {
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#options.store.save(change(this.#load(name)))
+        break
+      } catch (error) {
+        const isConflict = error instanceof HoldfastError && error.code === 'SPEC_CONFLICT'
+        if (!isConflict || tries >= triesMax) throw error
+      }
+    }
+    this.#options.wake(name)
+  }
+
+  #record(deployment: string, subject: string, because: string, actor: string, cause: string | null = null): void {
+    this.#options.history.append({
+      epoch: 0,
+      at: this.#now(),
+      deployment,
+      kind: 'operation',
+      subject,
+      because,
+      cause,
+      actor,
+    })
+  }
+
+  #now(): number {
+    return Math.round(this.#options.clock.wall())
+  }
+}

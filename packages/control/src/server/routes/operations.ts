@@ -1,0 +1,79 @@
+import type { OperationWish } from '@holdfast/core'
+import { operationKinds } from '@holdfast/core'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Fields } from '../body.ts'
+import { flag, oneOf, parseFields, text, usage } from '../body.ts'
+import { actorOf } from '../caller.ts'
+import type { Platform } from '../platform.ts'
+import type { ByName } from './deployments.ts'
+import { refuseUnknown } from './deployments.ts'
+
+interface ById {
+  Params: { name: string; id: string }
+}
+interface ByNode {
+  Params: { name: string; node: string }
+}
+
+const nameMax = 80
+const sentenceMax = 500
+
+/** What is asked for once, a pause, and drained nodes: what people do beside editing the spec. */
+export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
+  app.post<ByName>('/deployments/:name/operations/preview', async ({ params, body }) => {
+    refuseUnknown(platform, params.name)
+    return platform.previewOperation(params.name, wishOf(body))
+  })
+
+  app.post<ByName>('/deployments/:name/operations', async ({ params, body, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    return reply.code(202).send(platform.askOperation(params.name, wishOf(body), actorOf(caller)))
+  })
+
+  app.post<ById>('/deployments/:name/operations/:id/cancel', async ({ params, caller }) => {
+    refuseUnknown(platform, params.name)
+    return platform.cancelOperation(params.name, params.id, actorOf(caller))
+  })
+
+  app.post<ByName>('/deployments/:name/pause', async ({ params, body, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    const fields = parseFields(body, ['because', 'until'])
+    platform.pause(
+      params.name,
+      { because: text(fields, 'because', sentenceMax), until: time(fields, 'until') },
+      actorOf(caller),
+    )
+    return reply.code(202).send({ name: params.name, paused: true })
+  })
+
+  app.post<ByName>('/deployments/:name/resume', async ({ params, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    platform.resume(params.name, actorOf(caller))
+    return reply.code(202).send({ name: params.name, paused: false })
+  })
+
+  app.post<ByNode>('/deployments/:name/nodes/:node/drain', async ({ params, body, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    const drained = flag(parseFields(body, ['drained']), 'drained')
+    platform.setDrained(params.name, params.node, drained, actorOf(caller))
+    return reply.code(202).send({ node: params.node, drained })
+  })
+}
+
+function wishOf(body: unknown): OperationWish {
+  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore'])
+  const kind = oneOf(fields, 'kind', operationKinds)
+  const id = text(fields, 'id', nameMax)
+  if (!/^[\w-]+$/.test(id)) throw usage('id: letters, digits, _ and -, chosen by you, so that asking twice asks once')
+  const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
+  return { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }
+}
+
+/** Ms since 1970, or null. */
+function time(fields: Fields, key: string): number | null {
+  const value = fields[key] ?? null
+  if (value !== null && !(typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) {
+    throw usage(`${key}: a time in ms since 1970, or null`)
+  }
+  return value
+}

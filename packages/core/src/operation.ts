@@ -1,0 +1,133 @@
+/**
+ * What somebody asked for once: a switchover, a rolling restart. It is kept in the document until it is over, idempotent
+ * by its id, and carried on by whichever controller holds the lease.
+ *
+ * An operation keeps what was decided when it began (who takes over, which processes are to go), never how far it came:
+ * that is read from the engines each turn. So a controller that is killed in the middle leaves nothing behind that
+ * could be wrong.
+ */
+
+interface Asked {
+  readonly id: string
+  /** A shard, a node, or the deployment itself. */
+  readonly subject: string
+  readonly requestedBy: string
+  /** Wall clock, ms since 1970, as all times here. */
+  readonly requestedAt: number
+  /** Not begun before then. Null: at once. */
+  readonly notBefore: number | null
+  /** What could not begin until then never begins. */
+  readonly expiresAt: number
+  readonly state: OperationState
+  /** Where it stands, or how it ended. */
+  readonly because: string
+  /** When it began; null before. */
+  readonly beganAt: number | null
+  readonly endedAt: number | null
+}
+
+export type OperationState =
+  | 'asked' // waits for its time, or for the deployment to be ready
+  | 'running'
+  | 'done'
+  | 'failed' // it stopped before its end, and says why; nothing of it goes on
+  | 'cancelled'
+
+/** Another copy becomes the shard's primary, without losing a write. */
+export interface Switchover extends Asked {
+  readonly kind: 'switchover'
+  /** Who shall become primary. Null until it begins: the best copy then. */
+  readonly to: string | null
+  /** Who was primary when it began. */
+  readonly from: string | null
+  /** How often the copy was told to take over. */
+  readonly tries: number
+}
+
+/** Every process of the subject is replaced by another one, one at a time, and none while it is primary. */
+export interface Restart extends Asked {
+  readonly kind: 'restart'
+  /** Why, in words: `asked`, or what of the spec needs it. */
+  readonly reason: string
+  /** The processes that are to go, by node, as they were when it began. Null before. */
+  readonly processes: Readonly<Record<string, string>> | null
+  /** Who is primary of which shard, as this operation knows: another change is a surprise, and it stops. */
+  readonly primaries: Readonly<Record<string, string>>
+  /** What it did last. */
+  readonly step: RestartStep | null
+}
+
+export interface RestartStep {
+  readonly kind: 'stop' | 'hand-over'
+  readonly node: string
+  readonly at: number
+  /** How often, where it was said several times. */
+  readonly tries: number
+}
+
+export type Operation = Switchover | Restart
+export type OperationKind = Operation['kind']
+export const operationKinds = ['switchover', 'restart'] as const satisfies readonly OperationKind[]
+
+/** What a caller may ask for. */
+export interface OperationWish {
+  readonly kind: OperationKind
+  /** Chosen by the caller, so that asking twice asks once. */
+  readonly id: string
+  readonly subject: string
+  /** With a switchover: to whom. */
+  readonly to?: string | null
+  /** With a restart: why. */
+  readonly reason?: string
+  readonly notBefore?: number | null
+}
+
+/** How long an operation waits for the deployment to be ready before it is given up, once its time has come. */
+export const waitsForMs = 3_600_000
+
+/** How many that are over are kept. */
+const keptMax = 20
+
+export const isOpen = ({ state }: Operation): boolean => state === 'asked' || state === 'running'
+
+/** The operation that a wish asks for, not begun. */
+export function operationFor(wish: OperationWish, requestedBy: string, now: number): Operation {
+  const notBefore = wish.notBefore ?? null
+  const asked: Asked = {
+    id: wish.id,
+    subject: wish.subject,
+    requestedBy,
+    requestedAt: now,
+    notBefore,
+    expiresAt: Math.max(now, notBefore ?? 0) + waitsForMs,
+    state: 'asked',
+    because: notBefore === null ? 'asked for' : 'asked for, and waits for its time',
+    beganAt: null,
+    endedAt: null,
+  }
+  switch (wish.kind) {
+    case 'switchover':
+      return { ...asked, kind: 'switchover', to: wish.to ?? null, from: null, tries: 0 }
+    case 'restart':
+      return { ...asked, kind: 'restart', reason: wish.reason ?? 'asked', processes: null, primaries: {}, step: null }
+    default:
+      return wish.kind satisfies never
+  }
+}
+
+/** The list with these in place of those of the same id; the oldest of those that are over go. */
+export function withOperations(all: readonly Operation[], changed: readonly Operation[]): readonly Operation[] {
+  const byId = new Map([...all, ...changed].map((one) => [one.id, one]))
+  const merged = [...byId.values()]
+  const over = merged.filter((one) => !isOpen(one))
+  const gone = new Set(over.slice(0, Math.max(0, over.length - keptMax)))
+  return merged.filter((one) => !gone.has(one))
+}
+
+/** How an operation ended. */
+export const ended = <T extends Operation>(
+  operation: T,
+  state: 'done' | 'failed' | 'cancelled',
+  because: string,
+  now: number,
+): T => ({ ...operation, state, because, endedAt: now })

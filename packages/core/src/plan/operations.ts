@@ -1,0 +1,50 @@
+/**
+ * What people asked for once, one thing at a time and in the order in which it was asked. It comes after every rule that
+ * heals: an operation is a risk that somebody chose, and while something is wrong by itself there is none to spare.
+ */
+import type { Operation } from '../operation.ts'
+import { ended, isOpen } from '../operation.ts'
+import { planRestart } from './restart.ts'
+import type { PlanInput, Step } from './step.ts'
+import { idle, record } from './step.ts'
+import { planSwitchover } from './switchover.ts'
+
+export function planOperations(input: PlanInput): Step {
+  const open = input.document.operations.filter(isOpen)
+  const running = open.find(({ state }) => state === 'running')
+  const due = open.filter(({ notBefore }) => (notBefore ?? 0) <= input.wallNow)
+  const next = running ?? due[0]
+  if (next === undefined) return waitForTheNext(open, input.wallNow)
+  if (next.state === 'asked' && input.wallNow > next.expiresAt) {
+    const because = `${describeOperation(next)} could not begin in time: ${next.because}`
+    return record(ended(next, 'failed', because, input.wallNow))
+  }
+  return planOne(next, input)
+}
+
+export function describeOperation(operation: Operation): string {
+  switch (operation.kind) {
+    case 'switchover':
+      return `switchover of ${operation.subject}${operation.to === null ? '' : ` to ${operation.to}`}`
+    case 'restart':
+      return `restart of ${operation.subject}`
+    default:
+      return operation satisfies never
+  }
+}
+
+function planOne(operation: Operation, input: PlanInput): Step {
+  switch (operation.kind) {
+    case 'switchover':
+      return planSwitchover(operation, input)
+    case 'restart':
+      return planRestart(operation, input)
+    default:
+      return operation satisfies never
+  }
+}
+
+function waitForTheNext(open: readonly Operation[], now: number): Step {
+  const times = open.map(({ notBefore }) => (notBefore ?? 0) - now)
+  return times.length === 0 ? idle : { ...idle, lookAgainMs: Math.max(0, Math.min(...times)) }
+}

@@ -1,0 +1,181 @@
+/**
+ * A rolling restart: every process of the subject is replaced by another one, replicas first, and a primary only after
+ * it has handed its shard over. One process at a time, and the next only when everything is ready again.
+ *
+ * Which processes are to go is decided and saved when it begins. From then on it is read from the machine who of them is
+ * still there, so that a controller which comes after this one goes on, and a process that died meanwhile and came back
+ * need not go once more. At the first surprise it stops and says so: a node that does not come back, a primary that
+ * changed without us, a copy that does not take over. Nothing is forced.
+ */
+import type { Restart, RestartStep } from '../operation.ts'
+import { ended } from '../operation.ts'
+import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { judgeReadiness } from '../readiness.ts'
+import { formatDuration } from '../units.ts'
+import { keepsFailing, logsWrites } from './copy.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, record, wait } from './step.ts'
+import { heirFor, sinceAsked } from './switchover.ts'
+
+/** How long the deployment may take to be ready again while nothing loads or syncs. */
+const recoverWithinMs = 120_000
+/** How long the engine itself goes on trying to hand over. */
+const attemptMs = 5000
+const triesMax = 3
+const pollMs = 20
+
+export function planRestart(operation: Restart, input: PlanInput): Step {
+  return operation.state === 'asked' ? begin(operation, input) : goOn(operation, input)
+}
+
+/** The nodes that a restart of this subject is about: all, a shard's, or one. */
+export function nodesOfSubject(subject: string, name: string, picture: Picture): readonly NodePicture[] {
+  return picture.nodes.filter((node) => subject === name || node.shard === subject || node.id === subject)
+}
+
+function begin(operation: Restart, input: PlanInput): Step {
+  const { picture, spec, document, wallNow } = input
+  const told = `restart of ${operation.subject}`
+  const nodes = nodesOfSubject(operation.subject, document.name, picture)
+  if (nodes.length === 0)
+    return record(ended(operation, 'failed', `there is no ${operation.subject} any more`, wallNow))
+  const alone = picture.shards.find(
+    (shard) => shard.nodes.length === 1 && nodes.includes(shard.nodes[0] as NodePicture),
+  )
+  if (alone !== undefined && spec.persistence === 'none') {
+    const because = `${alone.id} has one copy and no persistence: a restart would lose its data. Add a replica, or turn persistence on`
+    return record(ended(operation, 'failed', because, wallNow))
+  }
+  const readiness = judgeReadiness(picture)
+  if (readiness.ready !== 'yes') return wait(`${told} waits until ${document.name} is ready: ${readiness.because}`, 100)
+  const processes = nodes.flatMap((node) => {
+    const process = processOf(node)
+    return process === null ? [] : [[node.id, process] as const]
+  })
+  const because = `${told}: ${processes.length} engines, one at a time (${operation.reason})`
+  return record({
+    ...operation,
+    state: 'running',
+    processes: Object.fromEntries(processes),
+    primaries: primariesOf(picture),
+    beganAt: wallNow,
+    because,
+  })
+}
+
+function goOn(operation: Restart, input: PlanInput): Step {
+  const { picture, document, wallNow } = input
+  const stop = (why: string): Step => {
+    const { done, all } = progressOf(operation, picture)
+    const because = `restart of ${operation.subject} stopped after ${done} of ${all}: ${why}`
+    return record(ended(operation, 'failed', because, wallNow))
+  }
+  const broken = picture.nodes.find((node) => node.gone && keepsFailing(node))
+  if (broken !== undefined) {
+    return stop(`${broken.id} does not start (${broken.agent?.starts.lastError ?? 'no reason given'})`)
+  }
+  const { step } = operation
+  const handedOver = step?.kind === 'hand-over' ? settleHandOver(operation, step, input, stop) : undefined
+  if (handedOver !== undefined) return handedOver
+  const usurped = picture.shards.find(
+    ({ id, primary }) =>
+      primary !== null && operation.primaries[id] !== undefined && primary.id !== operation.primaries[id],
+  )
+  if (usurped !== undefined) {
+    const was = operation.primaries[usurped.id]
+    return stop(`${usurped.primary?.id} became primary of ${usurped.id} in place of ${was}, and not by this restart`)
+  }
+  const readiness = judgeReadiness(picture)
+  if (readiness.ready !== 'yes') {
+    const isMoving = picture.nodes.some(({ life, facts }) => life === 'loading' || facts?.link?.state === 'syncing')
+    const since = wallNow - (step?.at ?? operation.beganAt ?? wallNow)
+    if (!isMoving && since > recoverWithinMs) {
+      return stop(
+        `${document.name} is not ready ${formatDuration(since)} after ${step?.node ?? 'it began'}: ${readiness.because}`,
+      )
+    }
+    return wait(`restart of ${operation.subject}: ${readiness.because}`, pollMs)
+  }
+  return next(operation, input, stop)
+}
+
+/** Everything is ready: the next process goes, or the last one has gone. */
+function next(operation: Restart, input: PlanInput, stop: (why: string) => Step): Step {
+  const { picture, spec, wallNow } = input
+  const old = picture.nodes.filter((node) => isOld(operation, node))
+  const { done, all } = progressOf(operation, picture)
+  const shard = picture.shards.find(({ nodes }) => nodes.some((node) => old.includes(node)))
+  if (shard === undefined) {
+    const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
+    return record(
+      ended(operation, 'done', `restart of ${operation.subject}: ${all} engines restarted in ${took}`, wallNow),
+    )
+  }
+  const replica = old.find((node) => node.shard === shard.id && node !== shard.primary)
+  // Its own files are complete when it stops, if every write goes to them; else a snapshot is taken first.
+  const save = !logsWrites(spec) && spec.persistence !== 'none'
+  const goes = replica ?? (shard.nodes.length === 1 ? shard.primary : null)
+  if (goes !== null) {
+    const alone = goes === shard.primary ? ', the only copy of its shard: writes wait until it is back' : ''
+    const because = `restarting ${goes.id} (${done + 1} of ${all})${alone}`
+    const stepped: RestartStep = { kind: 'stop', node: goes.id, at: wallNow, tries: 1 }
+    const actions = [{ kind: 'stop', node: goes.id, save: save && goes === shard.primary } as const]
+    return { ...act(because, actions), operations: [{ ...operation, step: stepped, because }] }
+  }
+  const heir = heirFor(shard)
+  if (heir === undefined) return stop(`no copy of ${shard.id} can take over from ${shard.primary?.id}`)
+  return handOver(operation, shard, heir, 1, wallNow)
+}
+
+function handOver(operation: Restart, shard: ShardPicture, heir: NodePicture, tries: number, wallNow: number): Step {
+  const because = `${shard.primary?.id} hands ${shard.id} over to ${heir.id}, before it is restarted`
+  const step: RestartStep = { kind: 'hand-over', node: heir.id, at: wallNow, tries }
+  return {
+    ...act(because, [{ kind: 'failover', node: heir.id, mode: 'switchover' }]),
+    operations: [{ ...operation, step, because }],
+  }
+}
+
+/** What became of the hand-over that was asked for; undefined once there is none under way. */
+function settleHandOver(
+  operation: Restart,
+  step: RestartStep,
+  { picture, wallNow }: PlanInput,
+  stop: (why: string) => Step,
+): Step | undefined {
+  const heir = picture.nodes.find(({ id }) => id === step.node)
+  const shard = picture.shards.find(({ id }) => id === heir?.shard)
+  if (heir === undefined || shard === undefined) return stop(`${step.node} is gone`)
+  if (shard.primary === heir) {
+    if (operation.primaries[shard.id] === heir.id) return undefined
+    const because = `${heir.id} is primary of ${shard.id}, was ${operation.primaries[shard.id]}: handed over`
+    return record({ ...operation, primaries: { ...operation.primaries, [shard.id]: heir.id }, because })
+  }
+  if (shard.primary !== null && shard.primary.id !== operation.primaries[shard.id]) return undefined
+  if (heir.gone || shard.primary?.facts == null) return stop(`${shard.id} lost a copy while it was handed over`)
+  if (sinceAsked(heir, picture) < attemptMs) return wait(`${heir.id} takes over ${shard.id}`, pollMs)
+  if (step.tries >= triesMax) {
+    return stop(`${heir.id} did not become primary of ${shard.id} though it was asked ${triesMax} times`)
+  }
+  return handOver(operation, shard, heir, step.tries + 1, wallNow)
+}
+
+function progressOf({ processes }: Restart, picture: Picture): { done: number; all: number } {
+  const all = Object.keys(processes ?? {}).length
+  const old = picture.nodes.filter(
+    (node) => processes?.[node.id] !== undefined && processes[node.id] === processOf(node),
+  )
+  return { done: all - old.length, all }
+}
+
+const isOld = ({ processes }: Restart, node: NodePicture): boolean =>
+  processes?.[node.id] !== undefined && processes[node.id] === processOf(node)
+
+/** The identity of a node's process, as its agent knows it; null where none runs. */
+function processOf({ agent }: NodePicture): string | null {
+  const process = agent?.process
+  return process?.state === 'running' ? `${process.pid}:${process.startTime}` : null
+}
+
+const primariesOf = (picture: Picture): Record<string, string> =>
+  Object.fromEntries(picture.shards.flatMap(({ id, primary }) => (primary === null ? [] : [[id, primary.id]])))
