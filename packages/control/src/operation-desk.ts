@@ -3,7 +3,7 @@ import {
   describeOperation,
   ended,
   HoldfastError,
-  isOpen,
+  isUnfinished,
   operationFor,
   previewOperation,
   withOperations,
@@ -50,7 +50,7 @@ export class OperationDesk {
 
   cancel(name: string, id: string, actor: string): Operation {
     const known = this.#find(name, id)
-    if (!isOpen(known)) return known
+    if (!isUnfinished(known)) return known
     const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}`
     const cancelled = ended(known, 'cancelled', because, this.#now())
     this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [cancelled]) }))

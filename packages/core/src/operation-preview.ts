@@ -1,5 +1,5 @@
 import type { Operation, OperationWish } from './operation.ts'
-import { isOpen } from './operation.ts'
+import { isUnfinished } from './operation.ts'
 import type { NodeStatus, Status } from './status.ts'
 
 /** What an operation would do, in words, and what speaks against asking for it at all. */
@@ -74,7 +74,7 @@ function describeShard(id: string, members: readonly NodeStatus[], status: Statu
 
 const behindOthers = ({ operations }: Status): string[] =>
   operations
-    .filter((one: Operation) => isOpen(one))
+    .filter((one: Operation) => isUnfinished(one))
     .map(({ kind, subject }) => `after the ${kind} of ${subject}, which was asked for before`)
 
 const refuse = (objection: string): OperationPreview => ({ lines: [], objection })

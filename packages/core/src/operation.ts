@@ -88,7 +88,7 @@ export const waitsForMs = 3_600_000
 /** How many that are over are kept. */
 const keptMax = 20
 
-export const isOpen = ({ state }: Operation): boolean => state === 'asked' || state === 'running'
+export const isUnfinished = ({ state }: Operation): boolean => state === 'asked' || state === 'running'
 
 /** The operation that a wish asks for, not begun. */
 export function operationFor(wish: OperationWish, requestedBy: string, now: number): Operation {
@@ -119,7 +119,7 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
 export function withOperations(all: readonly Operation[], changed: readonly Operation[]): readonly Operation[] {
   const byId = new Map([...all, ...changed].map((one) => [one.id, one]))
   const merged = [...byId.values()]
-  const over = merged.filter((one) => !isOpen(one))
+  const over = merged.filter((one) => !isUnfinished(one))
   const gone = new Set(over.slice(0, Math.max(0, over.length - keptMax)))
   return merged.filter((one) => !gone.has(one))
 }

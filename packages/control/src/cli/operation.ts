@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation, OperationWish } from '@holdfast/core'
-import { HoldfastError, isOpen } from '@holdfast/core'
+import { HoldfastError, isUnfinished } from '@holdfast/core'
+import { savedSpecs } from '../wire.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
 import { condense, shapeOf } from './condense.ts'
 import { chooseAmong, runningApi, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
-import { savedSpecs } from '../wire.ts'
 
 export interface OperationOptions {
   readonly at?: string
@@ -71,7 +71,7 @@ async function follow(context: Context, api: Api, name: string, asked: Operation
   for (;;) {
     const status = await api.status(name)
     const now = status.operations.find(({ id }) => id === asked.id) ?? asked
-    if (!isOpen(now)) {
+    if (!isUnfinished(now)) {
       if (now.state === 'done') return now
       throw new HoldfastError('OPERATION_STOPPED', now.because, { name, operation: now.id, state: now.state })
     }

@@ -1,6 +1,7 @@
 import {
   describeLedger,
   type EventDraft,
+  ended,
   type FaultPreview,
   type FaultSeen,
   type FaultWish,
@@ -12,7 +13,6 @@ import {
   type Operation,
   type OperationPreview,
   type OperationWish,
-  ended,
   operationFor,
   type Pause,
   parseSpec,

@@ -3,14 +3,14 @@
  * heals: an operation is a risk that somebody chose, and while something is wrong by itself there is none to spare.
  */
 import type { Operation } from '../operation.ts'
-import { ended, isOpen } from '../operation.ts'
+import { ended, isUnfinished } from '../operation.ts'
 import { planRestart } from './restart.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, record } from './step.ts'
 import { planSwitchover } from './switchover.ts'
 
 export function planOperations(input: PlanInput): Step {
-  const open = input.document.operations.filter(isOpen)
+  const open = input.document.operations.filter(isUnfinished)
   const running = open.find(({ state }) => state === 'running')
   const due = open.filter(({ notBefore }) => (notBefore ?? 0) <= input.wallNow)
   const next = running ?? due[0]

@@ -29,7 +29,7 @@ export function planRestart(operation: Restart, input: PlanInput): Step {
 }
 
 /** The nodes that a restart of this subject is about: all, a shard's, or one. */
-export function nodesOfSubject(subject: string, name: string, picture: Picture): readonly NodePicture[] {
+function nodesOfSubject(subject: string, name: string, picture: Picture): readonly NodePicture[] {
   return picture.nodes.filter((node) => subject === name || node.shard === subject || node.id === subject)
 }
 

@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import type { Break, Deployment, DeploymentOptions } from '../support/deployment.ts'
+import { absent, aDeployment, agentOf, askedAgo, dead, failedStarts, syncing, wallNow } from '../support/deployment.ts'
+import { asked, operationOf, restarted, saved, withOperation } from '../support/operations.ts'
+
+const wanting = (subject: string, options: DeploymentOptions = {}): Deployment =>
+  aDeployment(options).with(withOperation(asked({ kind: 'restart', subject })))
+/** It has noted which processes are to go. */
+const begun = (subject = 'shop', options: DeploymentOptions = {}, ...breaks: readonly Break[]): Deployment =>
+  saved(wanting(subject, options)).with(...breaks)
+
+const everyReplica = ['node-4', 'node-5', 'node-6'].map(restarted)
+
+describe('a rolling restart', () => {
+  test('notes the processes first, and does nothing before that is saved', () => {
+    const plan = wanting('shop').plan()
+    expect(plan.actions).toEqual([])
+    expect(plan.because).toBe('restart of shop: 6 engines, one at a time (asked)')
+    expect(plan.operations).toMatchObject([{ state: 'running', processes: { 'node-1': '4001:77' } }])
+  })
+
+  test('begins with a replica', () => {
+    const plan = begun().plan()
+    expect(plan.actions).toEqual([{ kind: 'stop', node: 'node-4', save: false }])
+    expect(plan.because).toBe('restarting node-4 (1 of 6)')
+  })
+
+  test('one at a time, and the next only when all is ready again', () => {
+    const down = saved(begun()).with(absent('node-4'))
+    expect(down.plan().actions).toMatchObject([{ kind: 'start', node: 'node-4' }])
+    const back = saved(begun()).with(restarted('node-4'), syncing('node-4'))
+    expect(back.plan().actions).toEqual([])
+    expect(back.plan().because).toContain('node-4 is syncing')
+  })
+
+  test('a primary hands its shard over before it goes', () => {
+    const plan = saved(begun()).with(restarted('node-4')).plan()
+    expect(plan.actions).toEqual([{ kind: 'failover', node: 'node-4', mode: 'switchover' }])
+    expect(plan.operations).toMatchObject([{ step: { kind: 'hand-over', node: 'node-4', tries: 1 } }])
+  })
+
+  test('waits for the hand-over, and then restarts the old primary as the replica that it is', () => {
+    const handing = saved(saved(begun()).with(restarted('node-4'))).with(askedAgo('node-4', 100, 'switchover'))
+    expect(handing.plan().actions).toEqual([])
+    const handed = aDeployment({ primaries: { 'shard-1': 'node-4' } }).with(
+      withOperation(handing.document.operations[0] as never),
+      restarted('node-4'),
+    )
+    const noted = saved(handed)
+    expect(noted.document.operations).toMatchObject([{ primaries: { 'shard-1': 'node-4' } }])
+    expect(noted.plan().actions).toEqual([{ kind: 'stop', node: 'node-1', save: false }])
+  })
+
+  test('goes shard by shard', () => {
+    const first = begun('shop', {}, restarted('node-1'), restarted('node-4'))
+    expect(first.plan().actions).toMatchObject([{ kind: 'stop', node: 'node-5' }])
+  })
+
+  test('is done when every process is another one', () => {
+    const all = begun('shop', {}, ...everyReplica, ...['node-1', 'node-2', 'node-3'].map(restarted))
+    expect(operationOf(all)).toMatchObject({ state: 'done', because: 'restart of shop: 6 engines restarted in 0 ms' })
+  })
+
+  test('a process that died and came back meanwhile need not go once more', () => {
+    expect(begun('shop', {}, restarted('node-4'), restarted('node-1')).plan().actions).toMatchObject([
+      { node: 'node-5' },
+    ])
+  })
+
+  test.each([
+    ['node-2', ['node-2']],
+    ['shard-3', ['node-3', 'node-6']],
+  ])('of %s is about nothing else', (subject, nodes) => {
+    const [operation] = wanting(subject).plan().operations ?? []
+    expect(operation?.kind === 'restart' ? Object.keys(operation.processes ?? {}) : []).toEqual(nodes)
+  })
+})
+
+describe('a shard with one copy', () => {
+  test('is restarted in place where every write is in its file', () => {
+    const plan = begun('shop', { replicas: 0 }).plan()
+    expect(plan.actions).toEqual([{ kind: 'stop', node: 'node-1', save: false }])
+    expect(plan.because).toContain('the only copy of its shard: writes wait until it is back')
+  })
+
+  test('saves a snapshot first where that is all it has', () => {
+    const plan = begun('shop', { replicas: 0, spec: { persistence: 'rdb' } }).plan()
+    expect(plan.actions).toEqual([{ kind: 'stop', node: 'node-1', save: true }])
+  })
+
+  test('is not restarted without persistence: that would be its end', () => {
+    const operation = operationOf(wanting('shop', { replicas: 0, spec: { persistence: 'none' } }))
+    expect(operation.state).toBe('failed')
+    expect(operation.because).toContain('a restart would lose its data')
+  })
+})
+
+describe('at the first surprise it stops and says how far it came', () => {
+  test('a node that does not start', () => {
+    const broken = saved(begun()).with(absent('node-4'), failedStarts('node-4', 3, 0, 'Bad directive'))
+    expect(operationOf(broken)).toMatchObject({
+      state: 'failed',
+      because: 'restart of shop stopped after 1 of 6: node-4 does not start (Bad directive)',
+    })
+  })
+
+  test('a primary that changed without it', () => {
+    const [operation] = begun().document.operations
+    const changed = aDeployment({ primaries: { 'shard-2': 'node-5' } }).with(withOperation(operation as never))
+    expect(operationOf(changed).because).toBe(
+      'restart of shop stopped after 0 of 6: node-5 became primary of shard-2 in place of node-2, and not by this restart',
+    )
+  })
+
+  test('a copy that does not take over, asked three times', () => {
+    let world = saved(begun()).with(restarted('node-4'))
+    for (let times = 0; times < 3; times++) {
+      expect(world.plan().actions).toMatchObject([{ kind: 'failover' }])
+      world = saved(world).with(askedAgo('node-4', 5000, 'switchover'))
+    }
+    expect(world.plan().actions).toEqual([])
+    expect(operationOf(world).because).toContain('node-4 did not become primary of shard-1 though it was asked 3 times')
+  })
+
+  test('a deployment that is not ready again after two minutes, unless something loads or syncs', () => {
+    const late: Break = (world) => {
+      for (const one of world.document.operations)
+        if (one.kind === 'restart' && one.step !== null) one.step.at -= 120_001
+    }
+    const stuck = saved(begun()).with(restarted('node-4'), late, (world) => {
+      const record = agentOf(world, 'node-4').record
+      if (record !== null) record.link = 'down'
+    })
+    expect(operationOf(stuck)).toMatchObject({ state: 'failed', endedAt: wallNow })
+    expect(operationOf(saved(begun()).with(restarted('node-4'), late, syncing('node-4')))).toMatchObject({
+      state: 'running',
+    })
+  })
+})
+
+test('a primary that dies meanwhile is failed over first', () => {
+  expect(begun('shop', {}, dead('node-2')).plan().actions).toMatchObject([{ kind: 'failover', node: 'node-5' }])
+})
+
+test('two operations run one after the other', () => {
+  const two = begun().with((world) => {
+    world.document.operations.push(
+      structuredClone(asked({ kind: 'switchover', subject: 'shard-3', id: 'op-2' })) as never,
+    )
+  })
+  expect(two.plan().operations).toMatchObject([{ id: 'op-1' }])
+})
