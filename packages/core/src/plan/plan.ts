@@ -39,7 +39,7 @@ const clusterRules: readonly Rule[] = [
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
   cluster: clusterRules,
   sentinel: [],
-  standalone: [planFence, planStart, planConfigure],
+  standalone: [planFence, planStart, planConfigure, planOperations],
 }
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */
