@@ -32,6 +32,11 @@ export class Writing {
     return acked.length >= count && writers.size >= this.#writers
   }
 
+  /** What a client was told of its writes that were not acknowledged, so far. */
+  failures(client: ClientKind): DrillOperation[] {
+    return this.#operations.filter((one) => one.client === client && one.outcome !== 'ok')
+  }
+
   /** Ends writing, reads every key from its owner and every replica, and deletes them. */
   async check(): Promise<CheckResult> {
     await this.#workload.stop()
