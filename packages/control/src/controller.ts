@@ -43,7 +43,7 @@ import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
-import type { Applied, PlanPreview, Platform, WantedOptions } from './server/platform.ts'
+import type { Applied, PlanPreview, Platform, UpgradePreview, UpgradeWish, WantedOptions } from './server/platform.ts'
 import type { Home } from './store/home.ts'
 import type { History, Store } from './store/store.ts'
 
@@ -70,7 +70,8 @@ export class Controller implements Platform {
   readonly events: History
   readonly #options: ControllerOptions
   readonly #loops = new Map<string, { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> }>()
-  readonly #binaries = new Map<string, EngineBinary>()
+  /** The engine that was found for each deployment, and for which wish. */
+  readonly #binaries = new Map<string, { wanted: string; binary: EngineBinary }>()
   readonly #listeners = new Set<(status: Status) => void>()
   readonly #faults: FaultDesk
   readonly #operations: OperationDesk
@@ -90,6 +91,7 @@ export class Controller implements Platform {
       ...options,
       status: (name) => this.status(name),
       wake: (name) => this.#wake(name),
+      findEngine: (spec) => this.#options.findBinary(spec),
     })
     for (const host of options.hosts.values()) {
       host.onExit((exit) => {
@@ -165,6 +167,14 @@ export class Controller implements Platform {
 
   askOperation(name: string, wish: OperationWish, actor: string): Operation {
     return this.#operations.ask(name, wish, actor)
+  }
+
+  previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
+    return this.#operations.previewUpgrade(name, engine)
+  }
+
+  upgrade(name: string, wish: UpgradeWish, actor: string): Promise<Operation> {
+    return this.#operations.upgrade(name, wish, actor)
   }
 
   cancelOperation(name: string, id: string, actor: string): Operation {
@@ -327,7 +337,7 @@ export class Controller implements Platform {
       hosts,
       engines,
       render: (saved, spec) => this.#render(saved, spec),
-      engine: () => describeBinary(this.#binaries.get(name)),
+      engine: () => describeBinary(this.#binaries.get(name)?.binary),
       onStatus: (status) => {
         for (const listener of this.#listeners) listener(status)
       },
@@ -354,8 +364,11 @@ export class Controller implements Platform {
   }
 
   async #binaryFor(spec: Spec): Promise<EngineBinary> {
-    const binary = this.#binaries.get(spec.name) ?? (await this.#options.findBinary(spec))
-    this.#binaries.set(spec.name, binary)
+    const wanted = JSON.stringify(spec.engine)
+    const known = this.#binaries.get(spec.name)
+    if (known?.wanted === wanted) return known.binary
+    const binary = await this.#options.findBinary(spec)
+    this.#binaries.set(spec.name, { wanted, binary })
     return binary
   }
 

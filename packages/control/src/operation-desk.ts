@@ -1,14 +1,26 @@
-import type { Document, Operation, OperationPreview, OperationWish, Pause, Status } from '@holdfast/core'
+import type {
+  Document,
+  EngineBuild,
+  Operation,
+  OperationPreview,
+  OperationWish,
+  Pause,
+  Spec,
+  SpecText,
+  Status,
+} from '@holdfast/core'
 import {
   describeOperation,
   ended,
   HoldfastError,
   isUnfinished,
   operationFor,
+  parseSpec,
   previewOperation,
   withOperations,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
+import type { UpgradePreview, UpgradeWish } from './server/platform.ts'
 import type { History, Store } from './store/store.ts'
 
 /** How often an edit is made again after somebody else saved between its reading and its saving. */
@@ -20,6 +32,8 @@ export interface OperationDeskOptions {
   readonly clock: Clock
   readonly status: (name: string) => Status | undefined
   readonly wake: (name: string) => void
+  /** The engine that a spec asks for, found or fetched. */
+  readonly findEngine: (spec: Spec) => Promise<EngineBuild>
 }
 
 /** What people ask of a deployment beside its spec: operations, a pause, a drained node. It edits the document alone. */
@@ -45,6 +59,35 @@ export class OperationDesk {
     const operation = operationFor(wish, actor, this.#now())
     this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [operation]) }))
     this.#record(name, operation.subject, `${describeOperation(operation)}: ${operation.because}`, actor, operation.id)
+    return operation
+  }
+
+  async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
+    const { flavor, version } = await this.#options.findEngine(parseSpec({ ...this.#load(name).spec, engine }))
+    const target: EngineBuild = { flavor, version }
+    const { lines, objection } = this.preview(name, { kind: 'upgrade', id: 'preview', subject: name, engine: target })
+    const status = this.#options.status(name)
+    const from = status?.engine
+    const head = `${name} runs ${from == null ? 'an engine not known yet' : `${from.flavor} ${from.version}`}, and would run ${flavor} ${version}`
+    return { engine: target, lines: [head, ...lines], objection }
+  }
+
+  /** The spec and the operation are saved together: an engine that dies in between starts as what is wanted. */
+  async upgrade(name: string, { id, engine }: UpgradeWish, actor: string): Promise<Operation> {
+    const known = this.#load(name).operations.find((one) => one.id === id)
+    if (known !== undefined) return known
+    const { engine: target, objection } = await this.previewUpgrade(name, engine)
+    if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, engine: target })
+    const reason = `${target.flavor} ${target.version}`
+    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, reason }
+    const operation = operationFor(wish, actor, this.#now())
+    this.#edit(name, (document) => ({
+      ...document,
+      spec: { ...document.spec, engine },
+      specRevision: document.specRevision + 1,
+      operations: withOperations(document.operations, [operation]),
+    }))
+    this.#record(name, name, `${describeOperation(operation)} to ${reason}: ${operation.because}`, actor, id)
     return operation
   }
 

@@ -14,6 +14,7 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
     case 'switchover':
       return previewSwitchover(wish, status)
     case 'restart':
+    case 'upgrade':
       return previewRestart(wish, status)
     default:
       return wish.kind satisfies never

@@ -6,6 +6,7 @@
  * that is read from the engines each turn. So a controller that is killed in the middle leaves nothing behind that
  * could be wrong.
  */
+import type { EngineBuild } from './engine-version.ts'
 
 interface Asked {
   readonly id: string
@@ -44,11 +45,16 @@ export interface Switchover extends Asked {
   readonly tries: number
 }
 
-/** Every process of the subject is replaced by another one, one at a time, and none while it is primary. */
+/**
+ * Every process of the subject is replaced by another one, one at a time, and none while it is primary. An upgrade is
+ * the same with another program: the spec names it already when the upgrade begins.
+ */
 export interface Restart extends Asked {
-  readonly kind: 'restart'
+  readonly kind: 'restart' | 'upgrade'
   /** Why, in words: `asked`, or what of the spec needs it. */
   readonly reason: string
+  /** With an upgrade: what every engine shall be. Null: whatever it is. */
+  readonly engine: EngineBuild | null
   /** The processes that are to go, by node, as they were when it began. Null before. */
   readonly processes: Readonly<Record<string, string>> | null
   /** Who is primary of which shard, as this operation knows: another change is a surprise, and it stops. */
@@ -67,7 +73,7 @@ export interface RestartStep {
 
 export type Operation = Switchover | Restart
 export type OperationKind = Operation['kind']
-export const operationKinds = ['switchover', 'restart'] as const satisfies readonly OperationKind[]
+export const operationKinds = ['switchover', 'restart', 'upgrade'] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
 export interface OperationWish {
@@ -77,8 +83,10 @@ export interface OperationWish {
   readonly subject: string
   /** With a switchover: to whom. */
   readonly to?: string | null
-  /** With a restart: why. */
+  /** With a restart or an upgrade: why. */
   readonly reason?: string
+  /** With an upgrade: what every engine shall be. */
+  readonly engine?: EngineBuild | null
   readonly notBefore?: number | null
 }
 
@@ -109,7 +117,16 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
     case 'switchover':
       return { ...asked, kind: 'switchover', to: wish.to ?? null, from: null, tries: 0 }
     case 'restart':
-      return { ...asked, kind: 'restart', reason: wish.reason ?? 'asked', processes: null, primaries: {}, step: null }
+    case 'upgrade':
+      return {
+        ...asked,
+        kind: wish.kind,
+        reason: wish.reason ?? 'asked',
+        engine: wish.engine ?? null,
+        processes: null,
+        primaries: {},
+        step: null,
+      }
     default:
       return wish.kind satisfies never
   }

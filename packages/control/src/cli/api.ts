@@ -12,7 +12,7 @@ import type {
   Status,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
-import type { Applied, PlanPreview } from '../server/platform.ts'
+import type { Applied, PlanPreview, UpgradePreview, UpgradeWish } from '../server/platform.ts'
 
 /** What only reads is answered from memory; what saves may have to fetch an engine before it promises anything. */
 const answerWithinMs = 15_000
@@ -106,6 +106,15 @@ export class Api {
   /** Answers once it is asked for, and not once it is done. Asking twice by one id asks once. */
   askOperation(name: string, wish: OperationWish): Promise<Operation> {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations`, wish)
+  }
+
+  /** Answers once the engine is found, which may have to be fetched. */
+  previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade/preview`, { engine })
+  }
+
+  upgrade(name: string, wish: UpgradeWish): Promise<Operation> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade`, wish)
   }
 
   cancelOperation(name: string, id: string): Promise<Operation> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Operation, OperationWish } from '@holdfast/core'
+import type { Operation, OperationPreview, OperationWish, SpecText } from '@holdfast/core'
 import { HoldfastError, isUnfinished } from '@holdfast/core'
 import { savedSpecs } from '../wire.ts'
 import type { Api } from './api.ts'
@@ -38,13 +38,49 @@ export function restart(
   return operate(context, name, { kind: 'restart', subject: subject ?? name }, options)
 }
 
-async function operate(
+/** `holdfast upgrade NAME`: finds the engine first, shows the order, asks, and waits until every engine is another one. */
+export function upgrade(
+  context: Context,
+  name: string,
+  { to, flavor, path, ...options }: OperationOptions & { to?: string; flavor?: string; path?: string },
+): Promise<void> {
+  return withActing(context, name, options, async (api, chosen) => {
+    const before = (await api.spec(chosen)).spec['engine'] as SpecText | undefined
+    const engine =
+      path === undefined ? { flavor: flavor ?? before?.['flavor'] ?? 'auto', version: to ?? null } : { path }
+    const preview = await api.previewUpgrade(chosen, engine)
+    await show(context, preview, 'Upgrade as shown?', options)
+    return api.upgrade(chosen, { id: randomUUID(), engine })
+  })
+}
+
+function operate(
   context: Context,
   name: string,
   wanted: Omit<OperationWish, 'id' | 'notBefore'>,
-  { at, wait = true, json = false, yes = false }: OperationOptions,
+  options: OperationOptions,
 ): Promise<void> {
-  const wish: OperationWish = { ...wanted, id: randomUUID(), notBefore: timeOf(at) }
+  const wish: OperationWish = { ...wanted, id: randomUUID(), notBefore: timeOf(options.at) }
+  return withActing(context, name, options, async (api, chosen) => {
+    const preview = await api.previewOperation(chosen, wish)
+    await show(context, preview, wish.kind === 'restart' ? 'Restart as shown?' : 'Hand over as shown?', options)
+    return api.askOperation(chosen, wish)
+  })
+}
+
+async function show(context: Context, preview: OperationPreview, question: string, { yes = false }: OperationOptions) {
+  if (preview.objection !== null) throw new HoldfastError('REFUSED_UNSAFE', preview.objection)
+  for (const line of preview.lines) context.say(line)
+  await confirm(context, question, yes)
+}
+
+/** Asks for something of a controller that acts, and tells how it goes. */
+async function withActing(
+  context: Context,
+  name: string,
+  { wait = true, json = false }: OperationOptions,
+  ask: (api: Api, chosen: string) => Promise<Operation>,
+): Promise<void> {
   const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api, isBorrowed) => {
@@ -55,11 +91,7 @@ async function operate(
       )
     }
     await statusOnceSeen(api, chosen)
-    const { lines, objection } = await api.previewOperation(chosen, wish)
-    if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name: chosen, ...wanted })
-    for (const line of lines) context.say(line)
-    await confirm(context, `${wish.kind === 'restart' ? 'Restart' : 'Hand over'} as shown?`, yes)
-    const asked = await api.askOperation(chosen, wish)
+    const asked = await ask(api, chosen)
     const seen = wait ? await follow(context, api, chosen, asked) : asked
     context.out(json ? JSON.stringify(seen, null, 2) : wait ? seen.because : `${seen.id}: ${seen.because}`)
   })

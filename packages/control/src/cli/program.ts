@@ -159,6 +159,17 @@ function buildProgram(rest: readonly string[], run: Run): Command {
       run(async (context) => (await import('./operation.ts')).restart(context, name, subject, options)),
     )
   program
+    .command('upgrade')
+    .argument('<name>', 'the deployment')
+    .option('--to <version>', 'a version such as 8 or 8.0.1 (default: the newest that is found)')
+    .option('--flavor <flavor>', 'valkey or redis (default: what the spec says)')
+    .option('--path <server>', 'a server program, absolute')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('another engine, one process at a time: replicas first, primaries after a switchover')
+    .action((name, options) => run(async (context) => (await import('./operation.ts')).upgrade(context, name, options)))
+  program
     .command('operations')
     .argument('[name]', nameHelp)
     .option('--json', 'for programs')

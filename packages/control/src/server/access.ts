@@ -35,6 +35,8 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'POST /api/v1/deployments/:name/operations': 'either',
   'POST /api/v1/deployments/:name/operations/preview': 'either',
   'POST /api/v1/deployments/:name/operations/:id/cancel': 'either',
+  'POST /api/v1/deployments/:name/upgrade': 'either',
+  'POST /api/v1/deployments/:name/upgrade/preview': 'either',
   'POST /api/v1/deployments/:name/pause': 'either',
   'POST /api/v1/deployments/:name/resume': 'either',
   'POST /api/v1/deployments/:name/nodes/:node/drain': 'either',

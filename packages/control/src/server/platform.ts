@@ -1,4 +1,5 @@
 import type {
+  EngineBuild,
   FaultPreview,
   FaultSeen,
   FaultWish,
@@ -28,6 +29,10 @@ export interface Platform {
   previewOperation(name: string, wish: OperationWish): OperationPreview
   /** Asks for an operation; one of the same id is asked for already. Throws REFUSED_UNSAFE with what speaks against it. */
   askOperation(name: string, wish: OperationWish, actor: string): Operation
+  /** What another engine would mean: which one was found for this wish, and what speaks against it. Changes nothing. */
+  previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview>
+  /** Writes the engine into the spec and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */
+  upgrade(name: string, wish: UpgradeWish, actor: string): Promise<Operation>
   /** Ends one that is open; what it has done stays done. One that is over stays as it ended. Throws NOT_FOUND. */
   cancelOperation(name: string, id: string, actor: string): Operation
   /** From now on the controller looks and tells and does nothing, until somebody resumes or the time is over. */
@@ -50,6 +55,18 @@ export interface Platform {
   faults(name: string): readonly FaultSeen[]
   /** Incidents and availability since a time, ms since 1970. Throws NOT_FOUND. */
   ledger(name: string, since: number): Ledger
+}
+
+export interface UpgradeWish {
+  /** Chosen by the caller, so that asking twice asks once. */
+  readonly id: string
+  /** The spec's `engine` from then on. */
+  readonly engine: SpecText
+}
+
+export interface UpgradePreview extends OperationPreview {
+  /** What every engine would be. */
+  readonly engine: EngineBuild
 }
 
 export interface Applied {

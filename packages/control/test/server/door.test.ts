@@ -50,6 +50,8 @@ describe('the access table', () => {
       'POST /api/v1/deployments/:name/operations',
       'POST /api/v1/deployments/:name/operations/preview',
       'POST /api/v1/deployments/:name/operations/:id/cancel',
+      'POST /api/v1/deployments/:name/upgrade',
+      'POST /api/v1/deployments/:name/upgrade/preview',
       'POST /api/v1/deployments/:name/pause',
       'POST /api/v1/deployments/:name/resume',
       'POST /api/v1/deployments/:name/nodes/:node/drain',

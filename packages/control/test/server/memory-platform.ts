@@ -19,7 +19,14 @@ import {
   type SpecText,
   type Status,
 } from '@holdfast/core'
-import type { Applied, PlanPreview, Platform, WantedOptions } from '../../src/server/platform.ts'
+import type {
+  Applied,
+  PlanPreview,
+  Platform,
+  UpgradePreview,
+  UpgradeWish,
+  WantedOptions,
+} from '../../src/server/platform.ts'
 import type { History } from '../../src/store/store.ts'
 
 /** The ordered log in an array. */
@@ -140,6 +147,18 @@ export class MemoryPlatform implements Platform {
     const operation = operationFor(wish, actor, 1_750_000_000_000)
     this.operations.push(operation)
     return operation
+  }
+
+  async previewUpgrade(name: string): Promise<UpgradePreview> {
+    return {
+      engine: { flavor: 'valkey', version: '8.0.1' },
+      lines: [`${name} would run valkey 8.0.1`],
+      objection: null,
+    }
+  }
+
+  async upgrade(name: string, { id }: UpgradeWish, actor: string): Promise<Operation> {
+    return this.askOperation(name, { kind: 'upgrade', id, subject: name }, actor)
   }
 
   cancelOperation(_name: string, id: string, actor: string): Operation {

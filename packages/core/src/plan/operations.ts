@@ -27,7 +27,8 @@ export function describeOperation(operation: Operation): string {
     case 'switchover':
       return `switchover of ${operation.subject}${operation.to === null ? '' : ` to ${operation.to}`}`
     case 'restart':
-      return `restart of ${operation.subject}`
+    case 'upgrade':
+      return `${operation.kind} of ${operation.subject}`
     default:
       return operation satisfies never
   }
@@ -38,6 +39,7 @@ function planOne(operation: Operation, input: PlanInput): Step {
     case 'switchover':
       return planSwitchover(operation, input)
     case 'restart':
+    case 'upgrade':
       return planRestart(operation, input)
     default:
       return operation satisfies never

@@ -35,7 +35,7 @@ function nodesOfSubject(subject: string, name: string, picture: Picture): readon
 
 function begin(operation: Restart, input: PlanInput): Step {
   const { picture, spec, document, wallNow } = input
-  const told = `restart of ${operation.subject}`
+  const told = toldOf(operation)
   const nodes = nodesOfSubject(operation.subject, document.name, picture)
   if (nodes.length === 0)
     return record(ended(operation, 'failed', `there is no ${operation.subject} any more`, wallNow))
@@ -50,7 +50,7 @@ function begin(operation: Restart, input: PlanInput): Step {
   if (readiness.ready !== 'yes') return wait(`${told} waits until ${document.name} is ready: ${readiness.because}`, 100)
   const processes = nodes.flatMap((node) => {
     const process = processOf(node)
-    return process === null ? [] : [[node.id, process] as const]
+    return process === null || isRight(node, operation) ? [] : [[node.id, process] as const]
   })
   const because = `${told}: ${processes.length} engines, one at a time (${operation.reason})`
   return record({
@@ -67,13 +67,18 @@ function goOn(operation: Restart, input: PlanInput): Step {
   const { picture, document, wallNow } = input
   const stop = (why: string): Step => {
     const { done, all } = progressOf(operation, picture)
-    const because = `restart of ${operation.subject} stopped after ${done} of ${all}: ${why}`
+    const because = `${toldOf(operation)} stopped after ${done} of ${all}: ${why}`
     return record(ended(operation, 'failed', because, wallNow))
   }
   const broken = picture.nodes.find((node) => node.gone && keepsFailing(node))
   if (broken !== undefined) {
     return stop(`${broken.id} does not start (${broken.agent?.starts.lastError ?? 'no reason given'})`)
   }
+  const other = picture.nodes.find(
+    (node) =>
+      node.facts !== null && wasReplaced(operation, node) && !isRight(node, operation) && operation.engine !== null,
+  )
+  if (other !== undefined) return stop(`${other.id} came back as ${other.facts?.version}`)
   const { step } = operation
   const handedOver = step?.kind === 'hand-over' ? settleHandOver(operation, step, input, stop) : undefined
   if (handedOver !== undefined) return handedOver
@@ -94,7 +99,7 @@ function goOn(operation: Restart, input: PlanInput): Step {
         `${document.name} is not ready ${formatDuration(since)} after ${step?.node ?? 'it began'}: ${readiness.because}`,
       )
     }
-    return wait(`restart of ${operation.subject}: ${readiness.because}`, pollMs)
+    return wait(`${toldOf(operation)}: ${readiness.because}`, pollMs)
   }
   return next(operation, input, stop)
 }
@@ -107,9 +112,7 @@ function next(operation: Restart, input: PlanInput, stop: (why: string) => Step)
   const shard = picture.shards.find(({ nodes }) => nodes.some((node) => old.includes(node)))
   if (shard === undefined) {
     const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
-    return record(
-      ended(operation, 'done', `restart of ${operation.subject}: ${all} engines restarted in ${took}`, wallNow),
-    )
+    return record(ended(operation, 'done', `${toldOf(operation)}: ${all} engines restarted in ${took}`, wallNow))
   }
   const replica = old.find((node) => node.shard === shard.id && node !== shard.primary)
   // Its own files are complete when it stops, if every write goes to them; else a snapshot is taken first.
@@ -170,6 +173,17 @@ function progressOf({ processes }: Restart, picture: Picture): { done: number; a
 
 const isOld = ({ processes }: Restart, node: NodePicture): boolean =>
   processes?.[node.id] !== undefined && processes[node.id] === processOf(node)
+
+/** It was to go, and is another process now. */
+const wasReplaced = ({ processes }: Restart, node: NodePicture): boolean =>
+  processes?.[node.id] !== undefined && processOf(node) !== null && processes[node.id] !== processOf(node)
+
+/** With an upgrade: whether it is what it shall be already. */
+const isRight = ({ facts }: NodePicture, { engine }: Restart): boolean =>
+  engine !== null && facts?.version === engine.version
+
+const toldOf = ({ kind, subject, engine }: Restart): string =>
+  `${kind} of ${subject}${engine === null ? '' : ` to ${engine.flavor} ${engine.version}`}`
 
 /** The identity of a node's process, as its agent knows it; null where none runs. */
 function processOf({ agent }: NodePicture): string | null {

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { Break, Deployment, DeploymentOptions } from '../support/deployment.ts'
-import { absent, aDeployment, agentOf, askedAgo, dead, failedStarts, syncing, wallNow } from '../support/deployment.ts'
+import {
+  absent,
+  aDeployment,
+  agentOf,
+  askedAgo,
+  dead,
+  failedStarts,
+  syncing,
+  wallNow,
+  withFacts,
+} from '../support/deployment.ts'
 import { asked, operationOf, restarted, saved, withOperation } from '../support/operations.ts'
 
 const wanting = (subject: string, options: DeploymentOptions = {}): Deployment =>
@@ -134,6 +144,33 @@ describe('at the first surprise it stops and says how far it came', () => {
     expect(operationOf(stuck)).toMatchObject({ state: 'failed', endedAt: wallNow })
     expect(operationOf(saved(begun()).with(restarted('node-4'), late, syncing('node-4')))).toMatchObject({
       state: 'running',
+    })
+  })
+})
+
+describe('an upgrade', () => {
+  const engine = { flavor: 'valkey', version: '8.0.1' } as const
+  const runs = (id: string): Break => withFacts(id, { version: engine.version })
+  const upgrading = (...breaks: readonly Break[]): Deployment =>
+    saved(aDeployment().with(withOperation(asked({ kind: 'upgrade', subject: 'shop', engine })), ...breaks))
+
+  test('replaces what is not yet what it shall be', () => {
+    const { document } = upgrading(runs('node-4'), runs('node-6'))
+    expect(document.operations).toMatchObject([
+      { because: 'upgrade of shop to valkey 8.0.1: 4 engines, one at a time (asked)' },
+    ])
+  })
+
+  test('goes on when the first comes back as the other engine', () => {
+    expect(upgrading().with(restarted('node-4'), runs('node-4')).plan().actions).toMatchObject([
+      { kind: 'failover', node: 'node-4', mode: 'switchover' },
+    ])
+  })
+
+  test('stops when it comes back as it was', () => {
+    expect(operationOf(upgrading().with(restarted('node-4')))).toMatchObject({
+      state: 'failed',
+      because: 'upgrade of shop to valkey 8.0.1 stopped after 1 of 6: node-4 came back as 7.0.15',
     })
   })
 })

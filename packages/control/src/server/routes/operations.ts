@@ -1,8 +1,7 @@
 import type { OperationWish } from '@holdfast/core'
-import { operationKinds } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
-import { flag, oneOf, parseFields, text, usage } from '../body.ts'
+import { flag, isObject, oneOf, parseFields, text, usage } from '../body.ts'
 import { actorOf } from '../caller.ts'
 import type { Platform } from '../platform.ts'
 import type { ByName } from './deployments.ts'
@@ -28,6 +27,18 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
   app.post<ByName>('/deployments/:name/operations', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
     return reply.code(202).send(platform.askOperation(params.name, wishOf(body), actorOf(caller)))
+  })
+
+  app.post<ByName>('/deployments/:name/upgrade/preview', async ({ params, body }) => {
+    refuseUnknown(platform, params.name)
+    return platform.previewUpgrade(params.name, engineOf(parseFields(body, ['engine'])))
+  })
+
+  app.post<ByName>('/deployments/:name/upgrade', async ({ params, body, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    const fields = parseFields(body, ['id', 'engine'])
+    const wish = { id: idOf(fields), engine: engineOf(fields) }
+    return reply.code(202).send(await platform.upgrade(params.name, wish, actorOf(caller)))
   })
 
   app.post<ById>('/deployments/:name/operations/:id/cancel', async ({ params, caller }) => {
@@ -62,11 +73,23 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
 function wishOf(body: unknown): OperationWish {
   const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore'])
-  const kind = oneOf(fields, 'kind', operationKinds)
-  const id = text(fields, 'id', nameMax)
-  if (!/^[\w-]+$/.test(id)) throw usage('id: letters, digits, _ and -, chosen by you, so that asking twice asks once')
+  const kind = oneOf(fields, 'kind', ['switchover', 'restart'])
+  const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
   return { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }
+}
+
+function idOf(fields: Fields): string {
+  const id = text(fields, 'id', nameMax)
+  if (/^[\w-]+$/.test(id)) return id
+  throw usage('id: letters, digits, _ and -, chosen by you, so that asking twice asks once')
+}
+
+/** The spec's `engine`; what is in it is checked as a part of the spec. */
+function engineOf(fields: Fields): Fields {
+  const engine = fields['engine']
+  if (!isObject(engine)) throw usage('engine: an object, as in the spec')
+  return engine
 }
 
 /** Ms since 1970, or null. */
