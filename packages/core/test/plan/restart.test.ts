@@ -11,7 +11,7 @@ import {
   wallNow,
   withFacts,
 } from '../support/deployment.ts'
-import { asked, operationOf, restarted, saved, withOperation } from '../support/operations.ts'
+import { asked, operationOf, restarted, sameOperation, saved, withOperation } from '../support/operations.ts'
 
 const wanting = (subject: string, options: DeploymentOptions = {}): Deployment =>
   aDeployment(options).with(withOperation(asked({ kind: 'restart', subject })))
@@ -52,10 +52,7 @@ describe('a rolling restart', () => {
   test('waits for the hand-over, and then restarts the old primary as the replica that it is', () => {
     const handing = saved(saved(begun()).with(restarted('node-4'))).with(askedAgo('node-4', 100, 'switchover'))
     expect(handing.plan().actions).toEqual([])
-    const handed = aDeployment({ primaries: { 'shard-1': 'node-4' } }).with(
-      withOperation(handing.document.operations[0] as never),
-      restarted('node-4'),
-    )
+    const handed = aDeployment({ primaries: { 'shard-1': 'node-4' } }).with(sameOperation(handing), restarted('node-4'))
     const noted = saved(handed)
     expect(noted.document.operations).toMatchObject([{ primaries: { 'shard-1': 'node-4' } }])
     expect(noted.plan().actions).toEqual([{ kind: 'stop', node: 'node-1', save: false }])
@@ -115,8 +112,7 @@ describe('at the first surprise it stops and says how far it came', () => {
   })
 
   test('a primary that changed without it', () => {
-    const [operation] = begun().document.operations
-    const changed = aDeployment({ primaries: { 'shard-2': 'node-5' } }).with(withOperation(operation as never))
+    const changed = aDeployment({ primaries: { 'shard-2': 'node-5' } }).with(sameOperation(begun()))
     expect(operationOf(changed).because).toBe(
       'restart of shop stopped after 0 of 6: node-5 became primary of shard-2 in place of node-2, and not by this restart',
     )

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Break, Deployment } from '../support/deployment.ts'
 import { aDeployment, askedAgo, dead, linkDown, syncing, wallNow, withFacts } from '../support/deployment.ts'
-import { asked, operationOf, saved, withOperation } from '../support/operations.ts'
+import { asked, operationOf, sameOperation, saved, withOperation } from '../support/operations.ts'
 
 const primaries = { 'shard-1': 'node-4' }
 const wanting = (to: string | null, ...breaks: readonly Break[]): Deployment =>
@@ -9,8 +9,7 @@ const wanting = (to: string | null, ...breaks: readonly Break[]): Deployment =>
 /** Decided and saved, and nobody was told yet. */
 const begun = (...breaks: readonly Break[]): Deployment => saved(wanting(null)).with(...breaks)
 /** The same operation on the deployment in which node-4 has taken over. */
-const afterwards = (before: Deployment): Deployment =>
-  aDeployment({ primaries }).with(withOperation(before.document.operations[0] as never))
+const afterwards = (before: Deployment): Deployment => aDeployment({ primaries }).with(sameOperation(before))
 
 describe('a switchover', () => {
   test('is decided first, and nothing is done before that is saved', () => {
@@ -116,9 +115,7 @@ test('a primary that dies in the middle is failed over, and the switchover says 
 })
 
 test('another copy that took over meanwhile ends it', () => {
-  const three = aDeployment({ replicas: 2, primaries: { 'shard-1': 'node-7' } }).with(
-    withOperation(saved(begun()).document.operations[0] as never),
-  )
+  const three = aDeployment({ replicas: 2, primaries: { 'shard-1': 'node-7' } }).with(sameOperation(saved(begun())))
   const operation = operationOf(three)
   expect(operation).toMatchObject({
     state: 'failed',

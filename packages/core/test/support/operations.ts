@@ -13,6 +13,13 @@ export const withOperation =
     world.document.operations = [operation]
   }
 
+/** The operation of one deployment, in another. */
+export const sameOperation =
+  ({ document }: Deployment): Break =>
+  (world) => {
+    world.document.operations = structuredClone(document.operations) as Operation[]
+  }
+
 /** The deployment as the loop leaves it after a turn: what the plan says of operations is saved, and nothing was done. */
 export function saved(deployment: Deployment): Deployment {
   const { operations = [] } = deployment.plan()
