@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findEngine } from '../packages/control/dist/binary/find.js'
+import { engineWorld, findEngine } from '../packages/control/dist/binary/find.js'
 
 /** One place for all runs to keep a fetched engine, so that it is fetched once. */
 export const enginesHome = process.env['HOLDFAST_TEST_HOME'] ?? join(tmpdir(), 'holdfast-test-engines')
@@ -23,7 +23,7 @@ export function newDirectory(name) {
 
 export async function benchEngine() {
   const wanted = { flavor: /** @type {const} */ ('auto'), version: null, path: null }
-  const world = { home: enginesHome, path: process.env['PATH'] ?? '', progress: console.error }
+  const world = engineWorld(enginesHome, console.error)
   const engine = await findEngine(wanted, world)
   if (engine.cli === null) throw new Error(`${engine.server} has no command line beside it, which is the peer here`)
   return { ...engine, cli: engine.cli }

@@ -58,7 +58,12 @@ async function linkPrograms(): Promise<void> {
 const home = (): string => join(root, 'home')
 
 function find(wanted: Partial<Parameters<typeof findEngine>[0]> = {}): Promise<EngineBinary> {
-  const world = { home: home(), path: join(machine, 'bin'), progress: (line: string) => said.push(line) }
+  const world = {
+    home: home(),
+    cache: join(root, 'cache'),
+    path: join(machine, 'bin'),
+    progress: (line: string) => said.push(line),
+  }
   return findEngine({ ...anything, ...wanted }, world)
 }
 
@@ -115,7 +120,7 @@ async function stage(): Promise<string> {
 const [home, path] = process.argv.slice(2)
 const said = []
 const progress = (line) => { said.push(line); process.stderr.write(line) }
-const engine = await findEngine(${JSON.stringify(anything)}, { home, path, progress })
+const engine = await findEngine(${JSON.stringify(anything)}, { home, cache: home + '-cache', path, progress })
 console.log(JSON.stringify({ engine, said }))
 `,
   )

@@ -271,7 +271,7 @@ describe('engines that were joined', () => {
       env: environment(),
       timeout: 20_000,
     })
-    expect(stdout).toContain('Cluster has 2 master nodes')
+    expect(stdout).toMatch(/Cluster has 2 (?:master|primary) nodes/)
     expect(stdout).toMatch(/SET: [\d.]+ requests per second/)
     expect(stdout).toMatch(/GET: [\d.]+ requests per second/)
   })

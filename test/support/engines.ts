@@ -2,15 +2,34 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { WantedEngine } from '../../packages/control/src/binary/engine-binary.ts'
 import type { EngineBinary } from '../../packages/control/src/binary/find.ts'
-import { findEngine } from '../../packages/control/src/binary/find.ts'
+import { engineWorld, findEngine } from '../../packages/control/src/binary/find.ts'
 
-/** One place for all tests to keep a fetched engine, so that it is fetched once. */
-export const enginesHome = process.env['HOLDFAST_TEST_HOME'] ?? join(tmpdir(), 'holdfast-test-engines')
+/** One place for all tests to keep what they fetch, so that it is fetched once. */
+export const programsHome = process.env['HOLDFAST_TEST_HOME'] ?? join(tmpdir(), 'holdfast-test-engines')
 
-export function findTestEngine(): Promise<EngineBinary> {
-  const world = { home: enginesHome, path: process.env['PATH'] ?? '', progress: (line: string) => console.log(line) }
-  return findEngine({ flavor: 'auto', version: null, path: null }, world)
+/** `valkey 8`, `valkey 9.1`: the engine that all tests run on. Default: the one that Holdfast chooses by itself. */
+const asked = process.env['HOLDFAST_TEST_ENGINE'] ?? ''
+const testEngine: WantedEngine = engineNamed(asked)
+
+/** An engine that was asked for is alone in a folder of its own, so a home that shares it takes no other. */
+export const enginesHome = asked === '' ? programsHome : join(programsHome, asked.replaceAll(' ', '-'))
+
+function engineNamed(name: string): WantedEngine {
+  const [, flavor = 'auto', version = null] = /^(?:(valkey|redis)(?: (\d+(?:\.\d+)*))?)?$/.exec(name) ?? refuse(name)
+  return { flavor: flavor === 'valkey' || flavor === 'redis' ? flavor : 'auto', version, path: null }
+}
+
+function refuse(name: string): never {
+  throw new Error(`HOLDFAST_TEST_ENGINE is "${name}": name a flavor and a version, such as "valkey 8"`)
+}
+
+export function findTestEngine(wanted = testEngine, home = enginesHome): Promise<EngineBinary> {
+  return findEngine(
+    wanted,
+    engineWorld(home, (line) => console.log(line)),
+  )
 }
 
 /** Lets a fresh home use the engine that was fetched for all tests. */

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { systemNames } from '../../packages/control/src/binary/elsewhere.ts'
 import { directoriesOf } from '../../packages/control/src/binary/lookup.ts'
 import { enginesDir } from '../../packages/control/src/binary/workspace.ts'
-import { enginesHome } from './engines.ts'
+import { programsHome } from './engines.ts'
 import type { PackageWanted, Sources } from './fetch-package.ts'
 import { fetchPackage, librariesIn, namesIn } from './fetch-package.ts'
 
@@ -36,7 +36,7 @@ export interface PostgresPlaces {
 const path = process.env['PATH'] ?? ''
 
 export async function findPostgres(places: Partial<PostgresPlaces> = {}): Promise<PostgresPrograms> {
-  const { installed = installedFolders(), home = enginesHome } = places
+  const { installed = installedFolders(), home = programsHome } = places
   for (const folder of installed) {
     const programs = { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres'), env: {} }
     if ((await obstacleTo(programs)) === undefined) return programs

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { directoriesOf, firstProgram } from '../../packages/control/src/binary/lookup.ts'
 import { enginesDir } from '../../packages/control/src/binary/workspace.ts'
-import { enginesHome } from './engines.ts'
+import { programsHome } from './engines.ts'
 import { eventually } from './eventually.ts'
 import { fetchPackage, librariesIn } from './fetch-package.ts'
 
@@ -14,7 +14,7 @@ interface Tmux {
 }
 
 /** The one on the PATH, else one that was unpacked before, else one that apt downloads now. */
-export async function findTmux(path = process.env['PATH'] ?? '', home = enginesHome): Promise<Tmux> {
+export async function findTmux(path = process.env['PATH'] ?? '', home = programsHome): Promise<Tmux> {
   const installed = await firstProgram(['tmux'], directoriesOf(path))
   if (installed) return { program: installed, env: {} }
   const kept = join(enginesDir(home), 'tmux')

@@ -7,7 +7,7 @@ import type { Spec, SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { findEngine } from './binary/find.ts'
+import { engineWorld, findEngine } from './binary/find.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
@@ -108,7 +108,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     faults,
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
-    findBinary: (spec) => findEngine(spec.engine, { home: home.path, path: process.env['PATH'] ?? '', progress }),
+    findBinary: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
     openFilesMax: openFilesMax(),
   })
   const { adminHash, newPassword } = await administrator(store, acts)

@@ -148,12 +148,17 @@ function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
     { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
     { directive: 'logfile', values: [''], why: 'Standard output, which the agent keeps.' },
     { directive: 'cluster-enabled', values: [word(isCluster)] },
-    ...(isCluster ? [{ directive: 'cluster-config-file', values: ['nodes.conf'] }] : []),
+    ...(isCluster ? clusterLines : []),
     { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
     { directive: 'appendfilename', values: ['appendonly.aof'] },
     ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),
   ]
 }
+
+const clusterLines: readonly Line[] = [
+  { directive: 'cluster-config-file', values: ['nodes.conf'] },
+  { directive: 'databases', values: ['1'], why: 'A Cluster has one, and Valkey 8 warns of each one more.' },
+]
 
 function accessLines({ secrets, dir }: ConfigInput): Line[] {
   const password = secrets[engineUsers.replication]

@@ -3,13 +3,13 @@
  * not one is installed. It is kept beside the fetched engines, so that only the first run waits for the network.
  */
 import { expect, test } from 'vitest'
-import { enginesHome } from '../../support/engines.ts'
+import { programsHome } from '../../support/engines.ts'
 import { findPostgres } from '../../support/fetch-postgres.ts'
 import { startPostgres } from '../../support/postgres.ts'
 
 test('where no PostgreSQL is installed, one is fetched, and it runs', { timeout: 300_000 }, async () => {
   const programs = await findPostgres({ installed: [] })
-  expect(programs.postgres.startsWith(enginesHome)).toBe(true)
+  expect(programs.postgres.startsWith(programsHome)).toBe(true)
   const database = await startPostgres(programs)
   try {
     const { rows } = await database.pool.query('select 1 as one')

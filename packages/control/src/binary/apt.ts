@@ -1,9 +1,10 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import {
   type AptPlace,
   aptDirectories,
+  aptOptions,
   type Candidate,
   type Download,
   downloadArgs,
@@ -15,6 +16,7 @@ import {
   updateArgs,
   updateSettings,
 } from './debian.ts'
+import { originFormat } from './distribution.ts'
 import { firstProgram } from './lookup.ts'
 import { type Ran, run } from './run.ts'
 import { aptComplaint, diskProblem } from './trouble.ts'
@@ -23,6 +25,7 @@ import { aptComplaint, diskProblem } from './trouble.ts'
 export interface AptTools {
   readonly aptGet: string
   readonly aptCache: string
+  readonly aptConfig: string
   readonly dpkgDeb: string
   /** apt starts programs of its own, by name. */
   readonly path: string
@@ -30,14 +33,49 @@ export interface AptTools {
 
 /** Null where the system's packages are not Debian's. */
 export async function findAptTools(directories: readonly string[]): Promise<AptTools | null> {
-  const names = ['apt-get', 'apt-cache', 'dpkg-deb']
-  const [aptGet, aptCache, dpkgDeb] = await Promise.all(names.map((name) => firstProgram([name], directories)))
-  if (!aptGet || !aptCache || !dpkgDeb) return null
-  return { aptGet, aptCache, dpkgDeb, path: directories.join(':') }
+  const names = ['apt-get', 'apt-cache', 'apt-config', 'dpkg-deb']
+  const found = await Promise.all(names.map((name) => firstProgram([name], directories)))
+  const [aptGet, aptCache, aptConfig, dpkgDeb] = found
+  if (!aptGet || !aptCache || !aptConfig || !dpkgDeb) return null
+  return { aptGet, aptCache, aptConfig, dpkgDeb, path: directories.join(':') }
 }
 
 export async function prepareApt(workDir: string): Promise<void> {
   for (const directory of aptDirectories(workDir)) await mkdir(directory, { recursive: true })
+}
+
+/** What the machine's lists say of where they come from, a line a list. Empty where they cannot be read. */
+export async function askOrigins(tools: AptTools, place: AptPlace): Promise<string> {
+  const args = ['indextargets', ...aptOptions(place), '--format', originFormat, 'Created-By: Packages']
+  return (await runPackageTool(tools, tools.aptGet, args, place.workDir, 60_000)).stdout
+}
+
+/** The machine's own `sources.list`, word for word; empty where it has none. */
+export async function machineSources(tools: AptTools, workDir: string): Promise<string> {
+  const args = ['shell', 'file', 'Dir::Etc::sourcelist/f']
+  const { stdout } = await runPackageTool(tools, tools.aptConfig, args, workDir, 60_000)
+  const file = /^file='([^']*)'$/m.exec(stdout)?.[1]
+  return file === undefined ? '' : readFile(file, 'utf8').catch(() => '')
+}
+
+/** Every version of the source package of that name. */
+export async function askSources(tools: AptTools, place: AptPlace, name: string): Promise<string> {
+  const args = ['showsrc', ...aptOptions(place), '--only-source', name]
+  return (await runPackageTool(tools, tools.aptCache, args, place.workDir, 60_000)).stdout
+}
+
+/** Downloads a source package as it is; apt checks its hashes against the signed list. */
+export async function downloadSource(
+  tools: AptTools,
+  place: AptPlace,
+  selector: string,
+  directory: string,
+): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  const args = ['source', '--download-only', '-q', ...aptOptions(place), selector]
+  const ran = await runPackageTool(tools, tools.aptGet, args, directory, 600_000)
+  throwDiskProblem(ran)
+  if (ran.failure !== null) throw aptFailed('cannot download the source of an engine', ran)
 }
 
 /** No candidates also where apt cannot read its lists: then they are read again, and that says why. */

@@ -13,6 +13,12 @@ export interface AptPlace {
   readonly workDir: string
   /** `system` are the package lists that the machine has; `own` are those below `workDir`, just read. */
   readonly lists: 'system' | 'own'
+  /** A file that takes the place of the machine's `sources.list`. Default: that one. */
+  readonly sources?: {
+    readonly file: string
+    /** Whether the machine's other files of sources count as well. */
+    readonly withMachines: boolean
+  }
 }
 
 export interface Candidate extends EngineVersion {
@@ -37,6 +43,7 @@ export function aptOptions(place: AptPlace): string[] {
   }
   const options = {
     ...(place.lists === 'own' ? own : {}),
+    ...sourceOptions(place),
     'Dir::State::status': systemStatus,
     'Dir::Cache': place.workDir,
     'Dir::Cache::archives': 'archives/',
@@ -55,6 +62,12 @@ export function aptOptions(place: AptPlace): string[] {
   return Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
 }
 
+function sourceOptions({ sources }: AptPlace): Record<string, string> {
+  if (sources === undefined) return {}
+  const alone = sources.withMachines ? {} : { 'Dir::Etc::sourceparts': '/dev/null' }
+  return { 'Dir::Etc::sourcelist': sources.file, ...alone }
+}
+
 const listsDir = (workDir: string): string => `${workDir}/lists/`
 
 /** Directories that apt expects to find. */
@@ -69,6 +82,7 @@ export const updateSettings = `// A machine's hooks on reading lists tidy the sy
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 // Of all that a machine may want to read (translations, contents, icons, sources), an engine needs the packages.
+// Of a source of source code, which is read alone and only for a build, it needs what there is to download.
 #clear Acquire::IndexTargets;
 Acquire::IndexTargets::deb::Packages {
   MetaKey "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages";
@@ -76,6 +90,14 @@ Acquire::IndexTargets::deb::Packages {
   ShortDescription "Packages";
   Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Packages";
   flatDescription "$(RELEASE) Packages";
+  Optional "0";
+};
+Acquire::IndexTargets::deb-src::Sources {
+  MetaKey "$(COMPONENT)/source/Sources";
+  flatMetaKey "Sources";
+  ShortDescription "Sources";
+  Description "$(RELEASE)/$(COMPONENT) Sources";
+  flatDescription "$(RELEASE) Sources";
   Optional "0";
 };
 `
@@ -125,14 +147,21 @@ export const downloadArgs = (place: AptPlace, downloads: readonly Download[]): s
 
 export const unpackArgs = (debFile: string, directory: string): string[] => ['-x', debFile, directory]
 
-/** The candidates in the answer of `apt-cache policy`, Valkey first. A package without one is not there. */
+/**
+ * What the answer of `apt-cache policy` offers, Valkey first. Of each package first the candidate, which apt would
+ * install, then other versions: a source such as backports is only taken from when it is asked for.
+ */
 export function parseCandidates(answer: string): Candidate[] {
   const flavors: readonly Flavor[] = ['valkey', 'redis']
   return flavors.flatMap((flavor) => {
-    const section = new RegExp(`^${flavor}-server:\\n(?:  .*\\n)*?  Candidate: (\\S+)$`, 'm').exec(answer)
-    const debianVersion = section?.[1]
-    if (debianVersion === undefined || debianVersion === '(none)') return []
-    return [{ flavor, package: `${flavor}-server`, version: upstreamVersion(debianVersion), debianVersion }]
+    const section = new RegExp(`^${flavor}-server:\\n((?:  .*(?:\\n|$))*)`, 'm').exec(answer)?.[1] ?? ''
+    const candidate = /^  Candidate: (\S+)$/m.exec(section)?.[1]
+    if (candidate === undefined || candidate === '(none)') return []
+    const table = Array.from(section.matchAll(/^ (?: {4}|\*{3} )(\S+) -?\d+$/gm), ([, version = '']) => version)
+    const offers = [candidate, ...table].map((debianVersion): Candidate => {
+      return { flavor, package: `${flavor}-server`, version: upstreamVersion(debianVersion), debianVersion }
+    })
+    return offers.filter((offer, index) => offers.findIndex(({ version }) => version === offer.version) === index)
   })
 }
 

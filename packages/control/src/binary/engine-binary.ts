@@ -12,13 +12,15 @@ export interface EngineBinary {
   readonly benchmark: string | null
   /** What all three programs need in their environment, such as LD_LIBRARY_PATH. Empty if nothing. */
   readonly env: Readonly<Record<string, string>>
-  readonly source: 'spec' | 'path' | 'cache' | 'fetched'
+  readonly source: 'spec' | 'path' | 'cache' | 'fetched' | 'built'
 }
 
 /** Where to look, and whom to tell. */
 export interface EngineWorld {
   /** HOLDFAST_HOME: fetched engines are kept below it. */
   readonly home: string
+  /** The user's cache: what was built from source is kept below it, for all homes. */
+  readonly cache: string
   /** The PATH variable to search, and that package tools are run with. */
   readonly path: string
   /** Told what takes long, before it is begun. */

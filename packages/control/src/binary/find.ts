@@ -1,6 +1,7 @@
 /**
  * Which engine to run. The spec's own path wins and nothing replaces it; then what the PATH has, then what was fetched
- * before, and only then the network. A program counts when it was run and said what it is, so that a broken link, a
+ * or built before, and only then the network: the machine's package sources, what its distribution rebuilt for it, and
+ * last, where a version was asked for that nobody offers, a build from source. A program counts when it was run and said what it is, so that a broken link, a
  * missing library or a foreign program of the same name is met here and not at the start of a node.
  */
 
@@ -8,12 +9,14 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import { findAptTools } from './apt.ts'
+import { buildEngine, builtEngine, mayBuild } from './build.ts'
 import { installCommand, systemNames } from './elsewhere.ts'
 import type { EngineBinary, EngineWorld, WantedEngine } from './engine-binary.ts'
 import { fetchEngine } from './fetch.ts'
 import { directoriesOf, firstProgram, programsNamed } from './lookup.ts'
 import { probeEngine } from './probe.ts'
 import { cachedEngines } from './unpacked.ts'
+import { userCache } from './user-cache.ts'
 import { type EngineVersion, fitOf, nameOf, nameOfWanted, supportedVersions } from './version.ts'
 
 export type { EngineBinary, EngineWorld } from './engine-binary.ts'
@@ -24,6 +27,11 @@ export async function findEngine(wanted: WantedEngine, world: EngineWorld): Prom
   const onPath = await engineOnPath(wanted, world)
   if ('server' in onPath) return onPath
   return (await engineInCache(wanted, world)) ?? fetchedEngine(wanted, world, onPath)
+}
+
+/** The world as this process was started into it. */
+export function engineWorld(home: string, progress: (line: string) => void): EngineWorld {
+  return { home, cache: userCache(process.env), path: process.env['PATH'] ?? '', progress }
 }
 
 /** Programs of the right name that cannot be taken, in words: said when nothing else is found either. */
@@ -59,22 +67,44 @@ async function engineOnPath(wanted: WantedEngine, world: EngineWorld): Promise<E
 
 /** One that no longer runs is as good as absent: fetching replaces it. */
 async function engineInCache(wanted: WantedEngine, world: EngineWorld): Promise<EngineBinary | null> {
-  for (const unpacked of await cachedEngines(world.home)) {
-    const looked = await look({ ...unpacked, source: 'cache' }, wanted, world)
+  for (const { server, env } of await cachedEngines(world.home)) {
+    const looked = await look({ server, env, source: 'cache' }, wanted, world)
     if (looked.kind === 'fits') return looked.engine
   }
   return null
 }
 
 async function fetchedEngine(wanted: WantedEngine, world: EngineWorld, passedOver: PassedOver): Promise<EngineBinary> {
+  const before = await builtEngine(wanted, world)
+  if (before !== null) return taking({ ...before, source: 'cache' }, wanted, world)
   const tools = process.platform === 'linux' ? await findAptTools(directoriesOf(world.path)) : null
   if (tools === null) throw await nothingHere(wanted, passedOver)
-  const unpacked = await fetchEngine(tools, wanted, world).catch((cause: unknown) => {
+  try {
+    const fetched = await fetchEngine(tools, wanted, world)
+    if (fetched.kind === 'fetched') return await taking({ ...fetched.engine, source: 'fetched' }, wanted, world)
+    const { refusal, distribution } = fetched
+    if (distribution === null || !mayBuild(wanted)) throw refusal
+    const built = await buildEngine(tools, distribution, wanted, world).catch((cause: unknown) => {
+      throw after(refusal, cause)
+    })
+    return await taking({ ...built, source: 'built' }, wanted, world)
+  } catch (cause) {
     throw mentioning(passedOver, cause)
-  })
-  const looked = await look({ ...unpacked, source: 'fetched' }, wanted, world)
+  }
+}
+
+async function taking(found: Found, wanted: WantedEngine, world: EngineWorld): Promise<EngineBinary> {
+  const looked = await look(found, wanted, world)
   if (looked.kind === 'fits') return looked.engine
-  throw new HoldfastError('ENGINE_MISSING', `what was fetched cannot be used: ${looked.why}.`)
+  throw new HoldfastError('ENGINE_MISSING', `what was ${found.source} cannot be used: ${looked.why}.`)
+}
+
+/** Why nothing was fetched is half of why nothing runs. */
+function after(before: HoldfastError, cause: unknown): unknown {
+  if (!(cause instanceof HoldfastError) || cause.code !== 'ENGINE_MISSING') return cause
+  const offered = before.facts['offered']
+  if (typeof offered !== 'string') return cause
+  return new HoldfastError(cause.code, `${cause.message} ${offered}.`, { ...before.facts, ...cause.facts }, cause)
 }
 
 type Looked =

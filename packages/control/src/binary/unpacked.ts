@@ -11,11 +11,20 @@ export interface UnpackedEngine {
 
 export const unpackedName = (engine: EngineVersion): string => `${engine.flavor}-server-${engine.version}`
 
+/** An engine that was kept, with what its name says of it. */
+export interface KeptEngine extends UnpackedEngine {
+  readonly engine: EngineVersion
+  readonly tree: string
+}
+
 /** The engines below the home by their names, Valkey first, each the newest first. */
-export async function cachedEngines(home: string): Promise<UnpackedEngine[]> {
+export async function cachedEngines(home: string): Promise<KeptEngine[]> {
   const names = await readdir(enginesDir(home)).catch(() => [])
   return Promise.all(
-    inOrderOfChoice(names).map((engine) => openUnpacked(join(enginesDir(home), unpackedName(engine)), engine.flavor)),
+    inOrderOfChoice(names).map(async (engine) => {
+      const tree = join(enginesDir(home), unpackedName(engine))
+      return { engine, tree, ...(await openUnpacked(tree, engine.flavor)) }
+    }),
   )
 }
 

@@ -1,5 +1,5 @@
 import { describeSize, HoldfastError } from '@holdfast/core'
-import { findEngine } from '../binary/find.ts'
+import { engineWorld, findEngine } from '../binary/find.ts'
 import type { Api } from './api.ts'
 import type { Context } from './context.ts'
 import type { Wish } from './spec.ts'
@@ -20,9 +20,15 @@ export interface Errand {
 
 /** Which engine it will be; found here, so that what takes long is seen. */
 export async function announceEngine({ home, say }: Context, { spec }: Wish): Promise<void> {
-  const world = { home: home.path, path: process.env['PATH'] ?? '', progress: say }
+  const world = engineWorld(home.path, say)
   const { flavor, version, source, server } = await findEngine(spec.engine, world)
-  const where = { spec: 'named by the spec', path: 'on the PATH', cache: 'fetched before', fetched: 'fetched now' }
+  const where = {
+    spec: 'named by the spec',
+    path: 'on the PATH',
+    cache: 'kept from before',
+    fetched: 'fetched now',
+    built: 'built now',
+  }
   say(`engine: ${flavor} ${version}, ${where[source]}: ${server}`)
 }
 

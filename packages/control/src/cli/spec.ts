@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { constants } from 'node:os'
 import type { Spec, SpecText } from '@holdfast/core'
 import { accessTo, clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
-import { findEngine } from '../binary/find.ts'
+import { engineWorld, findEngine } from '../binary/find.ts'
 import type { PlanPreview } from '../server/platform.ts'
 import { readSpecFile } from '../store/read-spec.ts'
 import type { Api } from './api.ts'
@@ -96,11 +96,7 @@ export async function cli(context: Context, name: string | undefined, args: read
       api.credentials(chosen),
       api.spec(chosen),
     ])
-    const binary = await findEngine(parseSpec(spec).engine, {
-      home: context.home.path,
-      path: process.env['PATH'] ?? '',
-      progress: context.say,
-    })
+    const binary = await findEngine(parseSpec(spec).engine, engineWorld(context.home.path, context.say))
     if (binary.cli === null) {
       throw new HoldfastError(
         'ENGINE_MISSING',

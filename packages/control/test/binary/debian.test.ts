@@ -49,6 +49,21 @@ test('Valkey comes first, and a package without a candidate is not there', () =>
   expect(parseCandidates('')).toEqual([])
 })
 
+test('versions that apt would not install by itself are offered after the one that it would', () => {
+  const answer = `valkey-server:
+  Installed: 8.1.1+dfsg1-3
+  Candidate: 8.1.1+dfsg1-3
+  Version table:
+     9.0.1-1~bpo13+1 100
+        100 http://example.org trixie-backports/main amd64 Packages
+ *** 8.1.1+dfsg1-3 500
+        500 http://example.org trixie/main amd64 Packages
+        100 /var/lib/dpkg/status`
+  const nine = { ...valkey8, version: '9.0.1', debianVersion: '9.0.1-1~bpo13+1' }
+  expect(parseCandidates(answer)).toEqual([valkey8, nine])
+  expect(chooseCandidate([valkey8, nine], { ...anything, version: '9' })).toBe(nine)
+})
+
 test('the first candidate that is wanted and young enough is fetched', () => {
   const both = [valkey8, redis7]
   expect(chooseCandidate(both, anything)).toBe(valkey8)
@@ -56,6 +71,15 @@ test('the first candidate that is wanted and young enough is fetched', () => {
   expect(chooseCandidate(both, { ...anything, version: '7' })).toBe(redis7)
   expect(chooseCandidate(both, { ...anything, version: '9' })).toBeUndefined()
   expect(chooseCandidate([{ ...redis7, version: '6.0.16' }], anything)).toBeUndefined()
+})
+
+test("a file of sources takes the place of the machine's, alone or beside its other ones", () => {
+  const beside = aptOptions({ ...place('own'), sources: { file: '/x/sources.list', withMachines: true } })
+  expect(beside).toContain('Dir::Etc::sourcelist=/x/sources.list')
+  expect(beside.join(' ')).not.toContain('sourceparts')
+  const alone = aptOptions({ ...place('own'), sources: { file: '/x/sources.list', withMachines: false } })
+  expect(alone).toContain('Dir::Etc::sourceparts=/dev/null')
+  expect(aptOptions(place('own')).join(' ')).not.toContain('Dir::Etc')
 })
 
 const uri = (file: string, size: number): string => `'http://example.org/pool/${file}' ${file} ${size} SHA256:0`

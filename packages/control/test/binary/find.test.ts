@@ -29,7 +29,12 @@ async function program(file: string, ...lines: string[]): Promise<string> {
 
 function find(wanted: Partial<WantedEngine> = {}, directories: string[] = ['bin']): Promise<EngineBinary> {
   const path = directories.map((directory) => join(root, directory)).join(':')
-  const world = { home: join(root, 'home'), path, progress: (line: string) => said.push(line) }
+  const world = {
+    home: join(root, 'home'),
+    cache: join(root, 'cache'),
+    path,
+    progress: (line: string) => said.push(line),
+  }
   return findEngine({ ...anything, ...wanted }, world)
 }
 
@@ -81,7 +86,12 @@ test('one that does not run is passed over, and so is a directory of that name',
 
 test('a relative directory of the PATH is not searched', async () => {
   await program('bin/redis-server', redis('7.0.15'))
-  const world = { home: join(root, 'home'), path: `.:${join(root, 'bin')}:`, progress: () => undefined }
+  const world = {
+    home: join(root, 'home'),
+    cache: join(root, 'cache'),
+    path: `.:${join(root, 'bin')}:`,
+    progress: () => undefined,
+  }
   expect((await findEngine(anything, world)).server).toBe(join(root, 'bin/redis-server'))
 })
 
@@ -164,6 +174,7 @@ async function fakeApt(version: string): Promise<void> {
   const deb = `redis-server_5%3a${version}-1_amd64.deb`
   const table = `redis-server:\n  Installed: (none)\n  Candidate: 5:${version}-1`
   const ask = `echo "$1" >> ${root}/asked`
+  await program('bin/apt-config')
   await program('bin/apt-cache', `printf '%s\\n' '${table}'`)
   await program(
     'bin/apt-get',
@@ -241,3 +252,29 @@ if (onLinux) {
     expect(await exists('asked')).toBe(false)
   })
 }
+
+const built = (name: string, ...lines: string[]): Promise<string> =>
+  program(join('cache/engines', name, 'usr/bin', name.replace(/-[0-9.]+$/, '')), ...lines)
+
+test('what was built before is copied into the home, and only for whom asks for its version', async () => {
+  await built('valkey-server-9.1.2', valkey('9.1.2'))
+  await expect(find()).rejects.toMatchObject({ code: 'ENGINE_MISSING' })
+  await expect(find({ flavor: 'redis', version: '9' })).rejects.toMatchObject({ code: 'ENGINE_MISSING' })
+  const server = join(root, 'home/engines/valkey-server-9.1.2/usr/bin/valkey-server')
+  expect(await find({ version: '9.1' })).toMatchObject({ server, version: '9.1.2', source: 'cache' })
+  await rm(join(root, 'cache'), { recursive: true })
+  expect(await find({ flavor: 'valkey', version: '9' })).toMatchObject({ server, source: 'cache' })
+  expect(await readdir(join(root, 'home/engines'))).toEqual(['valkey-server-9.1.2'])
+})
+
+test('a build that does not run, or was never finished, is not copied', async () => {
+  await built('valkey-server-9.1.2', 'exit 127')
+  await program('cache/engines/.fetch-x/tree/usr/bin/valkey-server', valkey('9.1.2'))
+  await expect(find({ version: '9' })).rejects.toMatchObject({ code: 'ENGINE_MISSING' })
+})
+
+test('two homes that take the same build at once both have it whole', async () => {
+  await built('valkey-server-9.1.2', valkey('9.1.2'))
+  const both = await Promise.all([find({ version: '9.1' }), find({ version: '9.1' })])
+  expect(both[0]).toEqual(both[1])
+})

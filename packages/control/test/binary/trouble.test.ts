@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { aptComplaint, diskProblem, diskRefusal, hasRoom } from '../../src/binary/trouble.ts'
+import { aptComplaint, building, diskProblem, diskRefusal, fetching, hasRoom } from '../../src/binary/trouble.ts'
 
 test.each([
   ['dpkg-deb: error: failed to write: No space left on device', 'full'],
@@ -13,22 +13,25 @@ test.each([
 ])('"%s" says of the disk: %s', (said, problem) => expect(diskProblem(said)).toBe(problem))
 
 test('a refusal names the place and the way out', () => {
-  expect(diskRefusal('full', '/h/engines')).toMatchObject({
+  expect(diskRefusal('full', fetching('/h/engines'))).toMatchObject({
     code: 'HOST_DISK_FULL',
     message: expect.stringContaining('/h/engines takes 100 MB for a moment. Free some space'),
   })
-  expect(diskRefusal('read-only', '/h/engines')).toMatchObject({
+  expect(diskRefusal('read-only', fetching('/h/engines'))).toMatchObject({
     code: 'HOST_READ_ONLY',
     message: expect.stringContaining('Set HOLDFAST_HOME'),
   })
+  expect(diskRefusal('full', building('/c/engines')).message).toMatch(
+    /\/c\/engines takes 300 MB .* set XDG_CACHE_HOME to/,
+  )
 })
 
 const disk = (bavail: number) => ({ blocks: 1_000_000, bavail, bsize: 4096 })
 
 test('there is room from 100 MB on, and where the disk does not say', () => {
-  expect(hasRoom(disk(25_599))).toBe(false)
-  expect(hasRoom(disk(25_600))).toBe(true)
-  expect(hasRoom({ blocks: 0, bavail: 0, bsize: 4096 })).toBe(true)
+  expect(hasRoom(disk(25_599), fetching('/h'))).toBe(false)
+  expect(hasRoom(disk(25_600), fetching('/h'))).toBe(true)
+  expect(hasRoom({ blocks: 0, bavail: 0, bsize: 4096 }, fetching('/h'))).toBe(true)
 })
 
 test('the complaint is the line that says why, not the last one', () => {
