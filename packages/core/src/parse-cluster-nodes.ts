@@ -19,7 +19,9 @@ export function parseClusterNodes(text: string): ClusterView {
     const flags = flagText.split(',')
     if (flags.includes('myself')) {
       me = engineId
-      open = slots.filter((slot) => slot.startsWith('[')).map(parseOpenSlot)
+      // From Valkey 8 on a replica repeats what its primary has open, and can close none of it by itself.
+      const isPrimary = flags.includes('master')
+      open = isPrimary ? slots.filter((slot) => slot.startsWith('[')).map(parseOpenSlot) : []
     }
     entries.push({
       engineId,

@@ -113,6 +113,13 @@ describe('CLUSTER NODES', () => {
     ])
   })
 
+  test('what a replica repeats of its primary is not open at the replica', () => {
+    const view = parseClusterNodes(
+      lines(`${a} 127.0.0.1:7001@17001,,tls-port=0,shard-id=${c} myself,slave ${b} 0 0 1 connected [93->-${c}]`),
+    )
+    expect(view.open).toEqual([])
+  })
+
   test.each<[title: string, text: string]>([
     ['nothing', ''],
     ['nobody who is myself', lines(`${a} 127.0.0.1:7001@17001 master - 0 0 1 connected`)],

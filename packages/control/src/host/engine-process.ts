@@ -6,14 +6,16 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
-import { busPortOf, HoldfastError, nodePaths } from '@holdfast/core'
+import { busPortOf, HoldfastError, mendShardIds, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { processesIn } from '../proc.ts'
 
@@ -45,6 +47,7 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
   const log = openSync(logPath(nodeDir), 'a', 0o600)
   try {
     gate()
+    mendNodesFile(nodePaths(nodeDir).data, log)
     const engine = [binary.server, nodePaths(nodeDir).config, ...(loadRdb ? ['--appendonly', 'no'] : [])]
     const [program = '', ...args] = [...locked, ...engine]
     const child = spawn(program, args, {
@@ -77,6 +80,19 @@ function refuseInhabited(dataDir: string, node: string): void {
   const [found] = processesIn(dataDir)
   if (found === undefined) return
   throw startFailed(node, `${found.command} (pid ${found.pid}) works in ${dataDir} already`, undefined)
+}
+
+/** By a rename, so that a crash leaves one of the two files whole. Nothing runs here: the ports were free just now. */
+function mendNodesFile(data: string, log: number): void {
+  const path = join(data, 'nodes.conf')
+  const mended = existsSync(path) ? mendShardIds(readFileSync(path, 'utf8')) : null
+  if (mended === null) return
+  writeFileSync(`${path}.mended`, mended, { mode: 0o644 })
+  renameSync(`${path}.mended`, path)
+  writeSync(
+    log,
+    'Holdfast: nodes.conf had a replica in another shard than its primary, which Valkey 8.0 refuses. Mended.\n',
+  )
 }
 
 export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
