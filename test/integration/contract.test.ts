@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NodePlace } from '@holdfast/core'
 import {
+  engineHas,
   engineUsers,
   evenSlots,
   layOut,
@@ -55,6 +56,7 @@ async function makeRealWorld(): Promise<ContractWorld> {
     host,
     deployment: spec.name,
     nodes,
+    forgetsTogether: engineHas(binary, { redis: '7.2', valkey: '7.2' }),
     filesFor: (node) => ({
       config: renderConfig({ spec, node, secrets, engine: binary, dir: nodeDir('', node.id) }),
       users: renderUsers({ spec, secrets, engine: binary, sha256 }),

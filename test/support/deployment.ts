@@ -18,9 +18,9 @@ export class TestHome {
   readonly home: Home
   readonly path: string
 
-  constructor(path = mkdtempSync(join(tmpdir(), 'holdfast-it-'))) {
+  constructor(path = mkdtempSync(join(tmpdir(), 'holdfast-it-')), enginesFrom?: string) {
     this.path = path
-    shareEngines(this.path)
+    shareEngines(this.path, enginesFrom)
     this.home = openHome(this.path, { uid: process.getuid?.() ?? 0 })
   }
 

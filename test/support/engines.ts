@@ -13,10 +13,14 @@ export const programsHome = process.env['HOLDFAST_TEST_HOME'] ?? join(tmpdir(), 
 const asked = process.env['HOLDFAST_TEST_ENGINE'] ?? ''
 const testEngine: WantedEngine = engineNamed(asked)
 
-/** An engine that was asked for is alone in a folder of its own, so a home that shares it takes no other. */
-export const enginesHome = asked === '' ? programsHome : join(programsHome, asked.replaceAll(' ', '-'))
+export const enginesHome = asked === '' ? programsHome : homeOfEngine(asked)
 
-function engineNamed(name: string): WantedEngine {
+/** An engine that was asked for is alone in a folder of its own, so a home that shares it takes no other. */
+export function homeOfEngine(name: string): string {
+  return join(programsHome, name.replaceAll(' ', '-'))
+}
+
+export function engineNamed(name: string): WantedEngine {
   const [, flavor = 'auto', version = null] = /^(?:(valkey|redis)(?: (\d+(?:\.\d+)*))?)?$/.exec(name) ?? refuse(name)
   return { flavor: flavor === 'valkey' || flavor === 'redis' ? flavor : 'auto', version, path: null }
 }
@@ -33,9 +37,9 @@ export function findTestEngine(wanted = testEngine, home = enginesHome): Promise
 }
 
 /** Lets a fresh home use the engine that was fetched for all tests. */
-export function shareEngines(home: string): void {
-  mkdirSync(join(enginesHome, 'engines'), { recursive: true })
-  symlinkSync(join(enginesHome, 'engines'), join(home, 'engines'))
+export function shareEngines(home: string, from = enginesHome): void {
+  mkdirSync(join(from, 'engines'), { recursive: true })
+  symlinkSync(join(from, 'engines'), join(home, 'engines'))
 }
 
 let nextBase = 12_000 + (process.pid % 80) * 100

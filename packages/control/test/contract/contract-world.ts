@@ -12,6 +12,8 @@ export interface ContractWorld {
   readonly deployment: string
   /** In layout order: the first three are the first copies of shard-1 to shard-3. */
   readonly nodes: readonly NodePlace[]
+  /** Whether its engines tell each other whom one of them was told to forget, as they do from 7.2 on. */
+  readonly forgetsTogether: boolean
   filesFor(node: NodePlace): NodeFiles
   /** SIGKILL, SIGSTOP and SIGCONT to the engine process, by somebody else than the agent. */
   kill(node: NodePlace): Promise<void>

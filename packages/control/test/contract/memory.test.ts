@@ -20,6 +20,7 @@ function makeMemoryWorld(seed: number): ContractWorld {
     host: new MemoryHost(cluster),
     deployment: cluster.deployment,
     nodes,
+    forgetsTogether: false,
     filesFor: (node) => ({ config: `port ${node.port}\nappendonly yes\nmaxmemory-samples 10`, users: 'user app on' }),
     kill: (node) => Promise.resolve(inject(cluster, { kind: 'kill', nodes: [node.id] })),
     freeze: hurt('freeze'),
