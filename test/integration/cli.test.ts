@@ -293,7 +293,7 @@ const statusFields = [
 ].flatMap((line) => line.split(' '))
 
 const nodeFields = [
-  'clients engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pid port',
+  'clients engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pendingRestart pid port',
   'replid role seenAt shard startFailure state',
 ].flatMap((line) => line.split(' '))
 

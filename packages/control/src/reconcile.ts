@@ -15,6 +15,7 @@ import {
   parseSpec,
   planTurn,
   readPicture,
+  runsAsRendered,
   statusOf,
   withOperations,
 } from '@holdfast/core'
@@ -160,7 +161,7 @@ export class DeploymentLoop {
     const { plan, document: kept } = this.#keepOperations(planned, known)
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)
-    const document = isSettled(plan, picture) ? this.#settle(kept) : kept
+    const document = isSettled(plan, picture, known) ? this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)
     if (isPurge(plan) && failed.size === 0) this.#forget()
     this.#pace(plan)
@@ -296,11 +297,21 @@ export class DeploymentLoop {
     }
   }
 
-  #publish(plan: Plan, picture: Picture, { document, spec }: Known, lease: Lease): void {
+  #publish(plan: Plan, picture: Picture, { document, spec, files, owned }: Known, lease: Lease): void {
     const { clock, controllerId, engine, onStatus } = this.#options
     const held = lease.holder === controllerId ? 'held' : lease.holder === '' ? 'none' : 'lost'
     const controller = { id: lease.holder, epoch: lease.epoch, lease: held } as const
-    const status = statusOf({ document, spec, picture, plan, controller, engine: engine(), wallNow: clock.wall() })
+    const status = statusOf({
+      document,
+      spec,
+      picture,
+      plan,
+      controller,
+      engine: engine(),
+      wallNow: clock.wall(),
+      files,
+      owned,
+    })
     for (const change of describeChanges(this.#status, status)) {
       this.#append(change.kind, change.subject, change.because)
     }
@@ -356,8 +367,9 @@ export class DeploymentLoop {
 const isPurge = (plan: Plan): boolean => plan.actions.length > 0 && plan.actions.every(({ kind }) => kind === 'purge')
 
 /** As specified, with every engine's settings read back: what was not seen cannot be as specified. */
-const isSettled = (plan: Plan, picture: Picture): boolean =>
+const isSettled = (plan: Plan, picture: Picture, rendered: Rendered): boolean =>
   plan.actions.length === 0 &&
+  runsAsRendered({ picture, ...rendered }) &&
   judgeReadiness(picture).ready === 'yes' &&
   picture.nodes.every(({ agent }) => agent?.config != null)
 

@@ -20,14 +20,16 @@ export interface Endpoint {
 export type Action =
   /**
    * `loadRdb`: there is an RDB and no append-only file. Turning the append-only file on in the config would start the
-   * node empty, so it starts without, and the file is turned on live. `unclustered`: it has no bus port, and locks
-   * nothing itself, so its directory is locked for it.
+   * node empty, so it starts without, and the file is turned on live. `loadAof`: the other way round, where the config
+   * wants no append-only file and the data is still in one. `unclustered`: it has no bus port, and locks nothing itself,
+   * so its directory is locked for it.
    */
   | {
       readonly kind: 'start'
       readonly node: string
       readonly files: NodeFiles
       readonly loadRdb?: boolean
+      readonly loadAof?: boolean
       readonly unclustered?: boolean
     }
   | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
@@ -58,6 +60,14 @@ export type Action =
       readonly set: Readonly<Record<string, string>>
       readonly files: NodeFiles
     }
+  /** A snapshot now, in the background. */
+  | { readonly kind: 'save'; readonly node: string }
+  /** Begins to log every write; the first log is written in the background. */
+  | { readonly kind: 'begin-log'; readonly node: string }
+  /** Ends the log of writes: its save points first, and its files last, so that there is no moment without either. */
+  | { readonly kind: 'end-log'; readonly node: string; readonly save: string }
+  /** Deletes data files that the running engine does not use, so that no later start reads them. */
+  | { readonly kind: 'drop-files'; readonly node: string; readonly what: 'aof' | 'rdb' }
   | { readonly kind: 'load-users'; readonly node: string; readonly files: NodeFiles }
   | { readonly kind: 'purge'; readonly node: string }
 
@@ -97,6 +107,14 @@ export function describeAction(action: Action): string {
       return `finish the move of slot ${action.slot} from ${action.node} to ${action.target.port}`
     case 'configure':
       return `set ${Object.keys(action.set).join(', ')} on ${action.node}`
+    case 'save':
+      return `take a snapshot of ${action.node}`
+    case 'begin-log':
+      return `begin the append-only file of ${action.node}`
+    case 'end-log':
+      return `end the append-only file of ${action.node}`
+    case 'drop-files':
+      return `delete the ${action.what === 'aof' ? 'old append-only file' : 'old snapshot'} of ${action.node}`
     case 'load-users':
       return `load the users of ${action.node}`
     case 'purge':

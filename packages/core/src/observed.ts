@@ -50,6 +50,7 @@ export interface EngineFacts {
   /** On a primary: what it knows of each attached replica. */
   readonly replicas: readonly AttachedReplica[]
   readonly clusterOk: boolean
+  readonly disk: DiskFacts
   /** Empty outside a Cluster. */
   readonly view: ClusterView
   readonly memoryBytes: number
@@ -58,6 +59,20 @@ export interface EngineFacts {
   readonly clients: number
   readonly keys: number
   readonly uptimeSeconds: number
+}
+
+/** What an engine writes to its disk, and whether it is at it. */
+export interface DiskFacts {
+  /** Every write goes to an append-only file, or will as soon as the first one is written. */
+  readonly logs: boolean
+  /** A child writes the append-only file anew, or is about to. */
+  readonly rewriting: boolean
+  readonly rewriteOk: boolean
+  /** A child writes a snapshot. */
+  readonly saving: boolean
+  readonly saveOk: boolean
+  /** Since the last snapshot, by the engine's own clock. Null: none since it started. */
+  readonly savedAgoSeconds: number | null
 }
 
 export interface ReplicaLink {
@@ -121,6 +136,14 @@ export interface AgentNodeSeen {
   readonly config: Readonly<Record<string, string>> | null
   /** Whether the engine's users are those of the file. */
   readonly usersMatch: boolean | null
+  /** The directives of the node's config file, without secrets, as they stand there. Null: not known. */
+  readonly written: Readonly<Record<string, string>> | null
+  /** The directives that the process was started with, or given since, in the words of the file. Null: not known. */
+  readonly given: Readonly<Record<string, string>> | null
+  /** When this agent last asked the engine to write a snapshot, or to begin its log. */
+  readonly saveAskedAt: number | null
+  /** What the host has left, or the tightest control group that the engine is in. Null: not known. */
+  readonly freeMemoryBytes: number | null
 }
 
 /**
@@ -147,6 +170,8 @@ export type ProcessSeen =
 export interface DataFiles {
   readonly aof: boolean
   readonly rdb: boolean
+  /** Both are there, and the snapshot was begun after the last write to the append-only file. */
+  readonly rdbNewer: boolean
   /** The node's own line in nodes.conf, if there is one. */
   readonly claim: {
     readonly engineId: string
@@ -164,6 +189,8 @@ export interface NodeRecord {
   readonly replid: string
   readonly offset: number
   readonly link: ReplicaLink['state'] | null
+  /** Whether it logged its writes; null: not known. */
+  readonly logs: boolean | null
   /** When its link to its primary was last seen up; null if never, or since it became primary. */
   readonly linkUpAt: number | null
   /** Since when its link is not up; null while it is, and on a primary. */

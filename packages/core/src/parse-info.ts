@@ -1,4 +1,4 @@
-import type { AttachedReplica, EngineFacts, ReplicaLink } from './observed.ts'
+import type { AttachedReplica, DiskFacts, EngineFacts, ReplicaLink } from './observed.ts'
 
 export type InfoFields = ReadonlyMap<string, string>
 
@@ -37,6 +37,27 @@ export function parseReplication(
     link: role === 'replica' ? parseLink(info) : null,
     replicas: role === 'primary' ? parseAttached(info) : [],
   }
+}
+
+/** What `INFO` says of snapshots and of the append-only file. */
+export function parseDisk(info: InfoFields): DiskFacts {
+  const isSet = (field: string): boolean => info.get(field) === '1'
+  return {
+    logs: isSet('aof_enabled'),
+    rewriting: isSet('aof_rewrite_in_progress') || isSet('aof_rewrite_scheduled'),
+    rewriteOk: info.get('aof_last_bgrewrite_status') !== 'err',
+    saving: isSet('rdb_bgsave_in_progress'),
+    saveOk: info.get('rdb_last_bgsave_status') !== 'err',
+    savedAgoSeconds: savedAgo(info),
+  }
+}
+
+/** An engine that has never saved says that it did so when it started. */
+function savedAgo(info: InfoFields): number | null {
+  const now = Math.floor(Number(info.get('server_time_usec')) / 1_000_000)
+  const ago = now - Number(info.get('rdb_last_save_time'))
+  if (Number.isNaN(ago) || info.get('rdb_saves') === '0' || ago >= Number(info.get('uptime_in_seconds'))) return null
+  return Math.max(0, ago)
 }
 
 function parseLink(info: InfoFields): ReplicaLink {

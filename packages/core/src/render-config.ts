@@ -115,11 +115,12 @@ const clusterDirectives = (spec: Spec): Record<string, string> => ({
   'cluster-require-full-coverage': word(spec.fullCoverage),
 })
 
+/** A line that holds a secret in clear. */
+export const maskedDirective = /^(\s*(?:masterauth|primaryauth|requirepass|tls-(?:client-)?key-file-pass)\s+).+$/i
+
 /** The text with every password and password hash replaced: for people, logs and bug reports. */
 export function maskSecrets(text: string): string {
-  return text
-    .replace(/^(\s*(?:masterauth|primaryauth|requirepass|tls-(?:client-)?key-file-pass)\s+).+$/gim, '$1****')
-    .replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
+  return text.replace(new RegExp(maskedDirective, 'gim'), '$1****').replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
 }
 
 const sigtermFailover = { redis: null, valkey: '9.0' }

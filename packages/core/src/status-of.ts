@@ -3,6 +3,8 @@ import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
+import { pendingRestart } from './plan/configure.ts'
+import type { PlanInput } from './plan/step.ts'
 import { copiesInSync, judgeReadiness } from './readiness.ts'
 import type { Spec } from './spec.ts'
 import type { NodeState, NodeStatus, ShardStatus, Status } from './status.ts'
@@ -15,12 +17,16 @@ export interface StatusInput {
   readonly plan: Plan
   readonly controller: Status['controller']
   readonly engine: Status['engine']
+  /** What is rendered for the nodes; left out where nothing could be. */
+  readonly files?: PlanInput['files']
+  readonly owned?: PlanInput['owned']
   /** Wall clock at the moment of `picture.at`. */
   readonly wallNow: number
 }
 
 /** The public answer to "how is it", from one turn's picture and plan. */
-export function statusOf({ document, spec, picture, plan, controller, engine, wallNow }: StatusInput): Status {
+export function statusOf(input: StatusInput): Status {
+  const { document, spec, picture, plan, controller, engine, wallNow } = input
   const readiness = judgeReadiness(picture)
   return {
     apiVersion: 1,
@@ -39,7 +45,7 @@ export function statusOf({ document, spec, picture, plan, controller, engine, wa
     engine,
     shards: picture.shards.map(shardStatus),
     sentinels: [],
-    nodes: picture.nodes.map((node) => nodeStatus(node, picture, document, wallNow)),
+    nodes: picture.nodes.map((node) => nodeStatus(node, input)),
     operations: document.operations,
     paused: pauseAt(document, wallNow),
   }
@@ -91,7 +97,8 @@ function shardStatus(shard: ShardPicture): ShardStatus {
   }
 }
 
-function nodeStatus(node: NodePicture, picture: Picture, document: Document, wallNow: number): NodeStatus {
+function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
+  const { picture, document, wallNow, files = new Map(), owned = {} } = input
   const { facts, agent, seen } = node
   const last = agent?.record ?? null
   const lookedAt = seen.engine.kind === 'answered' ? seen.engine.at : (last?.at ?? null)
@@ -115,6 +122,7 @@ function nodeStatus(node: NodePicture, picture: Picture, document: Document, wal
     fence: null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
     startFailure: startFailureOf(node),
+    pendingRestart: pendingRestart(node, { files, owned }),
     seenAt: ago === null || !Number.isFinite(ago) || ago > wallNow ? null : Math.round(wallNow - ago),
     memoryBytes: facts?.memoryBytes ?? null,
     memoryMaxBytes: facts?.memoryMaxBytes ?? null,

@@ -87,6 +87,8 @@ export interface NodeStatus {
   readonly pid: number | null
   /** Starts in a row that led to no answering engine, and what the last one said; null where none failed. */
   readonly startFailure: { readonly times: number; readonly said: string } | null
+  /** Directives that take effect only with the next start of this node. */
+  readonly pendingRestart: readonly string[]
   /** Wall clock of the last answer, ms since 1970; null if never. */
   readonly seenAt: number | null
   readonly memoryBytes: number | null

@@ -45,6 +45,11 @@ function renderStatus(now: Status): string {
       : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
     `a fault may cost: ${now.lossWindow}`,
   ]
+  const waiting = now.nodes.filter(({ pendingRestart }) => pendingRestart.length > 0)
+  if (waiting.length > 0) {
+    const named = waiting.map(({ id, pendingRestart }) => `${id} (${pendingRestart.join(', ')})`)
+    head.push(`restart pending: ${named.join(', ')}`)
+  }
   const slotsOf = new Map(now.shards.map((shard) => [shard.primary, formatSlots(shard.slots)]))
   const rows = now.nodes.map((node) => [
     node.shard,

@@ -5,6 +5,7 @@ import {
   infoNumber,
   keyCount,
   parseClusterNodes,
+  parseDisk,
   parseInfo,
   parseReplication,
 } from '@holdfast/core'
@@ -197,6 +198,7 @@ function readInfo(info: InfoFields): Omit<EngineFacts, 'engineId' | 'clusterOk' 
   return {
     ...parseReplication(info),
     version: engineVersion(info),
+    disk: parseDisk(info),
     memoryBytes: infoNumber(info, 'used_memory'),
     memoryMaxBytes: infoNumber(info, 'maxmemory'),
     opsPerSecond: infoNumber(info, 'instantaneous_ops_per_sec'),

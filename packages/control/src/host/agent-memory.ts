@@ -19,6 +19,9 @@ export interface NodeMemory {
   failoverAsked: FailoverAsked | null
   /** A digest of the engine's users right after it loaded them. */
   usersDigest: string | null
+  /** The directives that the process was started with or given since, without secrets; null: nobody knows. */
+  given?: Record<string, string> | null
+  saveAskedAt?: number | null
 }
 
 export const blankNode = (): NodeMemory => ({
@@ -28,6 +31,8 @@ export const blankNode = (): NodeMemory => ({
   fencedAt: null,
   failoverAsked: null,
   usersDigest: null,
+  given: null,
+  saveAskedAt: null,
 })
 
 export class AgentMemory {

@@ -1,6 +1,7 @@
 import type { Action } from '@holdfast/core'
-import { HoldfastError } from '@holdfast/core'
-import { writeNodeFiles } from './engine-process.ts'
+import { HoldfastError, nodePaths } from '@holdfast/core'
+import { dropFiles } from './data-files.ts'
+import { writeNodeFiles, writeUsers } from './engine-process.ts'
 import { finishMove } from './finish-move.ts'
 
 /** A command to the engine of this action, let through the gate. */
@@ -9,6 +10,8 @@ export type Command = (args: readonly string[], withinMs?: number) => Promise<un
 export interface Surroundings {
   readonly nodeDir: string
   readonly admin: { readonly username: string; readonly password: string }
+  /** The engine has taken a directive: it is given from now on, whatever happens to us. */
+  readonly taken: (directives: Readonly<Record<string, string>>) => void
 }
 
 type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge' }>
@@ -44,16 +47,64 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
       await finishMove(action, command, around.admin)
       return
     case 'configure':
-      // The live value first: where the engine refuses it, the file stays as it was and the next start still works.
-      for (const [name, value] of Object.entries(action.set)) await command(['CONFIG', 'SET', name, value], 5000)
+      // The live value first: where the engine calls it wrong, the file stays as it was and the next start still works.
+      around.taken(await setAll(action.set, command))
       writeNodeFiles(around.nodeDir, action.files)
       return
+    case 'save':
+      await command(['BGSAVE'])
+      return
+    case 'begin-log':
+      await command(['CONFIG', 'SET', 'appendonly', 'yes'], 5000)
+      return
+    case 'end-log':
+      await command(['CONFIG', 'SET', 'save', action.save])
+      await command(['CONFIG', 'SET', 'appendonly', 'no'], 5000)
+      dropFiles(nodePaths(around.nodeDir).data, 'aof')
+      return
+    case 'drop-files':
+      await refuseFilesInUse(action.what, command)
+      dropFiles(nodePaths(around.nodeDir).data, action.what)
+      return
     case 'load-users':
-      writeNodeFiles(around.nodeDir, action.files)
+      writeUsers(around.nodeDir, action.files)
       await command(['ACL', 'LOAD'])
       return
     default:
       return action satisfies never
+  }
+}
+
+/** Sets one after the other, and answers what was taken. What cannot be changed while it runs waits for the next start. */
+async function setAll(set: Readonly<Record<string, string>>, command: Command): Promise<Record<string, string>> {
+  const taken: Record<string, string> = {}
+  for (const [name, value] of Object.entries(set)) {
+    try {
+      await command(['CONFIG', 'SET', name, value], 5000)
+      taken[name] = value
+    } catch (error) {
+      if (!(await isFixed(name, error, command))) throw error
+    }
+  }
+  return taken
+}
+
+/** The engine has the directive and does not change it. Before Redis 7 it says the same of one that it does not have. */
+async function isFixed(name: string, error: unknown, command: Command): Promise<boolean> {
+  if (!(error instanceof HoldfastError) || error.code !== 'ENGINE_REFUSED') return false
+  if (/immutable/i.test(error.message)) return true
+  if (!/unsupported config/i.test(error.message)) return false
+  const pair = await command(['CONFIG', 'GET', name])
+  return Array.isArray(pair) && pair.length > 0
+}
+
+/** The last look may be old: what the engine uses now is asked right before its files go. */
+async function refuseFilesInUse(what: 'aof' | 'rdb', command: Command): Promise<void> {
+  for (const name of what === 'aof' ? ['appendonly'] : ['appendonly', 'save']) {
+    const pair = await command(['CONFIG', 'GET', name])
+    const value = Array.isArray(pair) ? String(pair[1]) : '?'
+    if (value === 'no' || value === '') continue
+    throw new HoldfastError('REFUSED_UNSAFE', `${name} is "${value}": these files are in use`, { name, value })
   }
 }
 

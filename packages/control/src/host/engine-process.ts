@@ -37,8 +37,8 @@ const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
 /** Starts one engine in a session of its own, so that it outlives controller, agent and terminal. */
 export async function startEngine({ binary, place, nodeDir, action, gate }: StartRequest): Promise<StartedEngine> {
   mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
-  writeNodeFiles(nodeDir, action.files)
-  const { unclustered = false, loadRdb = false } = action
+  writeNodeFiles(nodeDir, filesToStartWith(action))
+  const { unclustered = false } = action
   for (const port of unclustered ? [place.port] : [place.port, busPortOf(place.port)]) {
     await claimPort(place.address, port, place.id)
   }
@@ -48,7 +48,7 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
   try {
     gate()
     mendNodesFile(nodePaths(nodeDir).data, log)
-    const engine = [binary.server, nodePaths(nodeDir).config, ...(loadRdb ? ['--appendonly', 'no'] : [])]
+    const engine = [binary.server, nodePaths(nodeDir).config]
     const [program = '', ...args] = [...locked, ...engine]
     const child = spawn(program, args, {
       cwd: nodePaths(nodeDir).data,
@@ -95,9 +95,24 @@ function mendNodesFile(data: string, log: number): void {
   )
 }
 
+/**
+ * Where the data is in the file of another persistence, the config says so too: whoever starts this engine again, in the
+ * same way, finds the same data. The last word on a directive counts.
+ */
+function filesToStartWith({ files, loadRdb, loadAof }: StartRequest['action']): NodeFiles {
+  if (loadRdb !== true && loadAof !== true) return files
+  const word = loadAof === true ? 'yes' : 'no'
+  const why = `# The data is in ${loadAof === true ? 'an append-only file' : 'a snapshot'}: loaded from there, and changed live.`
+  return { ...files, config: `${files.config}\n${why}\nappendonly ${word}\n` }
+}
+
+export function writeUsers(nodeDir: string, files: NodeFiles): void {
+  writeFileSync(nodePaths(nodeDir).users, files.users, { mode: 0o600 })
+}
+
 export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
   writeFileSync(nodePaths(nodeDir).config, files.config, { mode: 0o600 })
-  writeFileSync(nodePaths(nodeDir).users, files.users, { mode: 0o600 })
+  writeUsers(nodeDir, files)
 }
 
 /** Deletes a node's directory, and that of its deployment with the last of them. */

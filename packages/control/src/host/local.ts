@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { Action, AgentNodeSeen, Envelope, FaultEnvelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
-import { admit, HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast/core'
+import { admit, HoldfastError, nodePaths, parseDisk, parseInfo, parseReplication, readConfigText } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
@@ -11,6 +12,7 @@ import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
+import { memoryLeft } from './memory-left.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
 const recordEveryMs = 250
@@ -126,6 +128,8 @@ class LocalEngine {
   #config: Record<string, string> | null = null
   #configAt = Number.NEGATIVE_INFINITY
   #usersDigestNow: string | null = null
+  #written: Record<string, string> | null = null
+  #freeMemoryBytes: number | null = null
   #cpu: { pid: number; ms: number; roseAt: number } | null = null
   #diedAt: number | null = null
   #startedAt: number | null = null
@@ -167,6 +171,10 @@ class LocalEngine {
         this.#usersDigestNow === null || memory.usersDigest === null
           ? null
           : this.#usersDigestNow === memory.usersDigest,
+      written: this.#readWritten(),
+      given: memory.given ?? null,
+      saveAskedAt: memory.saveAskedAt ?? null,
+      freeMemoryBytes: this.#freeMemoryBytes,
     }
   }
 
@@ -191,13 +199,26 @@ class LocalEngine {
         await changeEngine(action, this.#guarded(gate), this.#surroundings())
         this.#node().usersDigest = null
         return
+      case 'save':
+      case 'begin-log':
+        this.#node().saveAskedAt = this.#options.clock.now()
+        return this.#changeConfig(action, gate)
       case 'configure':
-        this.#configAt = Number.NEGATIVE_INFINITY
-        await changeEngine(action, this.#guarded(gate), this.#surroundings())
-        this.#config = null
-        return
+      case 'end-log':
+        return this.#changeConfig(action, gate)
       default:
         return changeEngine(action, this.#guarded(gate), this.#surroundings())
+    }
+  }
+
+  /** What was read back is old as soon as something is set, also where only a part of it was. */
+  async #changeConfig(action: Parameters<typeof changeEngine>[0], gate: () => void): Promise<void> {
+    try {
+      await changeEngine(action, this.#guarded(gate), this.#surroundings())
+    } finally {
+      this.#config = null
+      this.#configAt = Number.NEGATIVE_INFINITY
+      this.#written = null
     }
   }
 
@@ -205,13 +226,16 @@ class LocalEngine {
   async record(): Promise<void> {
     if (this.#lookAtProcess().state === 'absent') return
     try {
-      const [text] = await this.#link.pipeline([['INFO', 'replication']])
+      const [text, disk] = await this.#link.pipeline([
+        ['INFO', 'replication'],
+        ['INFO', 'persistence'],
+      ])
       // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
       if (this.#lookAtProcess().state === 'dead') this.#adopt(this.#node())
       // An answer may still be read after its engine has died: it is of before then, and not of now.
       if (this.#lookAtProcess().state !== 'running') return
       const at = this.#options.clock.now()
-      this.#keep(parseReplication(parseInfo(String(text))), at)
+      this.#keep({ ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }, at)
       if (at - this.#configAt >= configEveryMs) await this.#readBack(at)
     } catch {
       // It does not answer: the record keeps saying what it was when it last did.
@@ -241,6 +265,7 @@ class LocalEngine {
     // What was read anew from disk may not know the process that was adopted before.
     if (this.#adoptedInto !== memory) {
       this.#adoptedInto = memory
+      this.#written = null
       this.#adopt(memory)
     }
     return memory
@@ -259,12 +284,15 @@ class LocalEngine {
     memory.process = process
     memory.usersDigest = null
     memory.failoverAsked = null
+    this.#written = null
+    memory.given = this.#readWritten()
+    memory.saveAskedAt = null
     this.#config = null
     this.#configAt = Number.NEGATIVE_INFINITY
     this.#usersDigestNow = null
   }
 
-  #keep(facts: ReturnType<typeof parseReplication>, at: number): void {
+  #keep(facts: ReturnType<typeof parseReplication> & { readonly logs: boolean }, at: number): void {
     const memory = this.#node()
     const { claim, claimsSlots } = readOwnClaim(this.#dataDir)
     const before = memory.record
@@ -279,6 +307,7 @@ class LocalEngine {
       replid: facts.replid,
       offset: facts.offset,
       link: facts.link?.state ?? null,
+      logs: facts.logs,
       linkUpAt: isLinked ? at : facts.role === 'primary' ? null : (sameEngine?.linkUpAt ?? null),
       linkDownSince: isLinked || facts.role === 'primary' ? null : (sameEngine?.linkDownSince ?? at),
       at,
@@ -298,6 +327,25 @@ class LocalEngine {
     this.#usersDigestNow = createHash('sha256').update(JSON.stringify(users)).digest('hex')
     this.#node().usersDigest ??= this.#usersDigestNow
     this.#configAt = at
+    const { process } = this.#node()
+    this.#freeMemoryBytes = process === null ? null : memoryLeft(process.pid)
+  }
+
+  /** Its config file, which only this agent writes. */
+  #readWritten(): Record<string, string> | null {
+    try {
+      this.#written ??= readConfigText(readFileSync(nodePaths(this.#nodeDir).config, 'utf8'))
+    } catch {
+      return null
+    }
+    return this.#written
+  }
+
+  #take(directives: Readonly<Record<string, string>>): void {
+    const memory = this.#node()
+    if (memory.given == null || Object.keys(directives).length === 0) return
+    memory.given = { ...memory.given, ...directives }
+    this.#memory.save(this.deployment, true)
   }
 
   #lookAtProcess(): ProcessSeen {
@@ -396,7 +444,12 @@ class LocalEngine {
   }
 
   #surroundings() {
-    return { nodeDir: this.#nodeDir, admin: this.#options.admin(this.deployment) }
+    const { admin } = this.#options
+    return {
+      nodeDir: this.#nodeDir,
+      admin: admin(this.deployment),
+      taken: (directives: Readonly<Record<string, string>>) => this.#take(directives),
+    }
   }
 }
 

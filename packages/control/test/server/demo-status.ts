@@ -23,6 +23,7 @@ export function aNode(parts: Partial<NodeStatus> = {}): NodeStatus {
     fence: null,
     pid: 20_411,
     startFailure: null,
+    pendingRestart: [],
     seenAt: 1_750_000_000_000,
     memoryBytes: 148 * mb,
     memoryMaxBytes: 256 * mb,

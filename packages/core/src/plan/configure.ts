@@ -1,21 +1,36 @@
-/** Directives that Holdfast owns, and users, are put back when they were changed by hand or in the spec. */
+/**
+ * Directives that Holdfast owns, and users, are put back when they were changed by hand or in the spec. A directive of
+ * the spec's own `config` is set when the node's file does not have it as it is rendered now: the spec was edited. One
+ * that somebody changes by hand later is left.
+ *
+ * An engine may refuse to change a directive while it runs. The file then has the new value and the process the old one,
+ * until it is started again: what the process was given is what the agent remembers, and the difference is what waits.
+ */
 import type { Action, PlanNote } from '../action.ts'
+import { readConfigText } from '../config-text.ts'
 import { ownedBy } from '../persistence-config.ts'
+import type { NodePicture } from '../picture.ts'
+import { changesPersistence } from './persistence.ts'
 import type { PlanInput, Step } from './step.ts'
-import { act, idle } from './step.ts'
+import { act, idle, wait } from './step.ts'
 
-export function planConfigure({ picture, files, owned }: PlanInput): Step {
+export function planConfigure(input: PlanInput): Step {
   const actions: Action[] = []
   const notes: PlanNote[] = []
-  for (const node of picture.nodes) {
-    const rendered = files.get(node.id)
+  for (const node of input.picture.nodes) {
+    const rendered = input.files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config, usersMatch } = node.agent
-    const wanted = ownedBy(node.id, owned)
-    const set = config === null || node.facts === null ? {} : driftOf(config, wanted)
-    if (Object.keys(set).length > 0) {
-      actions.push({ kind: 'configure', node: node.id, set, files: rendered })
-      const told = Object.keys(set).map((name) => `${name} is "${config?.[name] ?? ''}", not "${set[name] ?? ''}"`)
+    const wanted = ownedBy(node.id, input.owned)
+    const isReady = config !== null && node.facts !== null && !changesPersistence(node, input)
+    const drift = isReady ? driftOf(config, wanted) : {}
+    const edits = isReady ? editsOf(node, rendered.config, wanted) : null
+    if (Object.keys(drift).length > 0 || edits !== null) {
+      actions.push({ kind: 'configure', node: node.id, set: { ...edits, ...drift }, files: rendered })
+      const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
+      const edited = Object.keys(edits ?? {}).filter((name) => drift[name] === undefined)
+      if (edited.length > 0) told.push(`${edited.join(', ')} as the spec has it now`)
+      if (told.length === 0) told.push('its file is not the one of this spec')
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: ${told.join(', ')}` })
     }
     // Also where our own reading user was taken away, and the engine turns us away.
@@ -24,16 +39,80 @@ export function planConfigure({ picture, files, owned }: PlanInput): Step {
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: its users are not those of the deployment` })
     }
   }
-  if (actions.length === 0) return idle
-  return act(`not as specified: ${notes.map(({ because }) => because).join('; ')}`, actions, notes)
+  if (actions.length > 0) {
+    return act(`not as specified: ${notes.map(({ because }) => because).join('; ')}`, actions, notes)
+  }
+  const waiting = input.picture.nodes.flatMap((node) => {
+    const names = pendingRestart(node, input)
+    return names.length === 0 ? [] : [`${node.id} (${names.join(', ')})`]
+  })
+  return waiting.length === 0 ? idle : wait(`restart pending: ${waiting.join(', ')}`)
 }
+
+/** Directives that a node runs with another value than its file has for its next start. */
+export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInput, 'files' | 'owned'>): string[] {
+  const rendered = files.get(node.id)
+  if (rendered === undefined || node.gone || node.agent?.given == null) return []
+  return namesThatDiffer(node.agent.given, readConfigText(rendered.config), ownedBy(node.id, owned))
+}
+
+/** Whether every node runs with what is rendered for it: nothing waits for a restart, and no persistence is changed. */
+export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'owned'>): boolean =>
+  input.picture.nodes.every((node) => !changesPersistence(node, input) && pendingRestart(node, input).length === 0)
+
+/**
+ * What to set because the file on disk is not the rendered one; null where it is. What is gone from the file cannot be
+ * set: its default is the engine's, and comes with a restart.
+ */
+function editsOf(
+  node: NodePicture,
+  config: string,
+  wanted: Readonly<Record<string, string>>,
+): Record<string, string> | null {
+  const { written, given } = node.agent ?? {}
+  if (written == null || given == null) return null
+  const rendered = readConfigText(config)
+  if (isSame(written, rendered)) return null
+  const names = namesThatDiffer(given, rendered, wanted).filter((name) => rendered[name] !== undefined)
+  return Object.fromEntries(names.map((name) => [name, rendered[name] ?? '']))
+}
+
+/** Those we own are compared by the engine's own word, and where a node is never changes while it runs. */
+function namesThatDiffer(
+  given: Readonly<Record<string, string>>,
+  rendered: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): string[] {
+  const names = [...new Set([...Object.keys(rendered), ...Object.keys(given)])]
+  return names.filter(
+    (name) => given[name] !== rendered[name] && wanted[name] === undefined && !placeDirectives.has(name),
+  )
+}
+
+const placeDirectives = new Set([
+  'port',
+  'bind',
+  'dir',
+  'daemonize',
+  'logfile',
+  'cluster-enabled',
+  'cluster-config-file',
+  'dbfilename',
+  'appendfilename',
+  'appenddirname',
+  'protected-mode',
+  'aclfile',
+])
+
+const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
+  Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, value]) => b[name] === value)
 
 /** Directives whose value is not the wanted one. What the engine does not have is not drift. */
 function driftOf(
   config: Readonly<Record<string, string>>,
-  owned: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
 ): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(owned).filter(([name, value]) => config[name] !== undefined && config[name] !== value),
+    Object.entries(wanted).filter(([name, value]) => config[name] !== undefined && config[name] !== value),
   )
 }

@@ -5,13 +5,26 @@ import type { Spec } from '../spec.ts'
 const failuresUntilHopeless = 3
 
 /**
- * Whether the data directory holds a copy that an engine of this spec would load: data files are judged, never
- * nodes.conf, which survives a lost file.
+ * Which of its files has the data, by the files themselves: data files are judged, never nodes.conf, which survives a
+ * lost file, and never the spec, which may have been edited since they were written.
+ *
+ * Where both are there, the append-only file has every write as long as it was written to. It is old only where the
+ * engine had stopped logging when it was last seen, and has taken a snapshot since.
+ */
+export function freshestFile(node: NodePicture): 'aof' | 'rdb' | null {
+  if (node.agent === null) return null
+  const { files, record } = node.agent
+  if (files.aof && files.rdb) return files.rdbNewer && record?.logs === false ? 'rdb' : 'aof'
+  return files.aof ? 'aof' : files.rdb ? 'rdb' : null
+}
+
+/**
+ * Whether the data directory holds a copy that an engine of this spec would be started from. Without persistence a
+ * snapshot is what is left of a sync, and as old as that; an append-only file is one that was not ended yet.
  */
 export function hasCopy(node: NodePicture, spec: Spec): boolean {
-  const files = node.agent?.files
-  if (files === undefined || spec.persistence === 'none') return false
-  return files.rdb || (files.aof && logsWrites(spec))
+  const freshest = freshestFile(node)
+  return freshest === 'aof' || (freshest === 'rdb' && spec.persistence !== 'none')
 }
 
 /**
@@ -19,7 +32,7 @@ export function hasCopy(node: NodePicture, spec: Spec): boolean {
  * old as its last save, and a living replica knows more.
  */
 export const canRestartInPlace = (node: NodePicture, spec: Spec): boolean =>
-  logsWrites(spec) && node.agent?.files.aof === true
+  node.agent?.files.aof === true && (node.agent.record?.logs ?? logsWrites(spec))
 
 /** It is not coming back by itself. */
 export const keepsFailing = (node: NodePicture): boolean => (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless

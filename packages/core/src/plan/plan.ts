@@ -12,6 +12,7 @@ import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planOperations } from './operations.ts'
+import { planPersistence } from './persistence.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -30,6 +31,7 @@ const clusterRules: readonly Rule[] = [
   planFollow,
   planForget,
   planSlots,
+  planPersistence,
   planConfigure,
   planRemind,
   planDrain,
@@ -39,7 +41,7 @@ const clusterRules: readonly Rule[] = [
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
   cluster: clusterRules,
   sentinel: [],
-  standalone: [planFence, planStart, planConfigure, planOperations],
+  standalone: [planFence, planStart, planPersistence, planConfigure, planOperations],
 }
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */

@@ -10,7 +10,7 @@ import type { Action, PlanNote } from '../action.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
-import { canRestartInPlace, hasCopy, logsWrites } from './copy.ts'
+import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -117,15 +117,21 @@ function startNode(node: NodePicture, because: string, input: PlanInput, notes: 
   }
   const files = input.files.get(node.id)
   if (files === undefined) return idle
-  const loadRdb = node.agent?.files.rdb === true && !node.agent.files.aof && logsWrites(input.spec)
   const action: Action = {
     kind: 'start',
     node: node.id,
     files,
-    ...(loadRdb ? { loadRdb } : {}),
+    ...loadFrom(node, input),
     ...(input.spec.topology === 'cluster' ? {} : { unclustered: true }),
   }
   return act(`starting ${node.id}: ${because}`, [action], notes)
+}
+
+/** Where the data is in the file of another persistence than the spec's, it is loaded from there, and changed live. */
+function loadFrom(node: NodePicture, { spec }: PlanInput): { loadRdb?: true; loadAof?: true } {
+  const freshest = freshestFile(node)
+  if (freshest === 'rdb' && logsWrites(spec)) return { loadRdb: true }
+  return freshest === 'aof' && !logsWrites(spec) ? { loadAof: true } : {}
 }
 
 /** 500 ms, 1 s, 2 s … up to half a minute: an engine that cannot start must not eat the machine. */

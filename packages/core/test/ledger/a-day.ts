@@ -166,6 +166,7 @@ export class Day {
       fence: null,
       pid,
       startFailure: null,
+      pendingRestart: [],
       seenAt: state === 'ok' ? this.now : this.now - 2000,
       memoryBytes: null,
       memoryMaxBytes: null,

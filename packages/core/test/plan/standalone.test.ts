@@ -7,7 +7,7 @@ const one = (fields: Readonly<Record<string, unknown>> = {}) =>
   aDeployment({ shards: 1, replicas: 0, spec: { topology: 'standalone', ...fields } })
 
 const withSnapshot: Break = (world) => {
-  agentOf(world, 'node-1').files = { aof: false, rdb: true, claim: null }
+  agentOf(world, 'node-1').files = { aof: false, rdb: true, rdbNewer: false, claim: null }
 }
 
 describe('one engine without a copy', () => {

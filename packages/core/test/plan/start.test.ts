@@ -308,7 +308,9 @@ describe('no copy left', () => {
   })
 
   test('files that nothing would load are no copy', () => {
-    const memoryOnly = shardDown({ spec: { persistence: 'none', use: 'primary-store' } })
+    const leftover = withFiles('node-1', { aof: false, rdb: true })
+    const spec = { persistence: 'none', use: 'primary-store' }
+    const memoryOnly = shardDown({ spec }).with(leftover, withFiles('node-4', { aof: false }))
     expect(memoryOnly.plan().actions).toEqual([])
     expect(memoryOnly.plan().because).toContain('no copy left')
   })
@@ -350,9 +352,40 @@ describe('files must match the persistence mode', () => {
     ])
   })
 
-  test('a log alone, where only snapshots would be loaded, is not started over as an empty primary', () => {
-    const plan = shardDown({ spec: { persistence: 'rdb', use: 'primary-store' } }).plan()
-    expect(startsOf(plan)).toEqual([])
+  test.each(['rdb', 'none'])(
+    'a log that was not ended yet is loaded, though the spec says %s by now, and not started over empty',
+    (persistence) => {
+      const plan = shardDown({ spec: { persistence, use: 'primary-store' } }).plan()
+      expect(plan.actions).toMatchObject([{ kind: 'start', node: 'node-1', loadAof: true }])
+      expect(plan.notes).toEqual([])
+    },
+  )
+
+  test('of a log and a snapshot, the log counts, unless the engine had ended it and saved since', () => {
+    const startOf = (persistence: string, rdbNewer: boolean, logs: boolean | null) =>
+      aDeployment({ spec: { persistence } })
+        .with(dead('node-4'), withFiles('node-4', { aof: true, rdb: true, rdbNewer }), withRecord('node-4', { logs }))
+        .plan().actions
+    const plain = { kind: 'start', node: 'node-4', files: filesOf('node-4') }
+    for (const [rdbNewer, logs] of [
+      [false, false],
+      [false, true],
+      [true, true],
+      [true, null],
+    ] as const) {
+      expect(startOf('hybrid', rdbNewer, logs)).toEqual([plain])
+      expect(startOf('rdb', rdbNewer, logs)).toEqual([{ ...plain, loadAof: true }])
+    }
+    expect(startOf('hybrid', true, false)).toEqual([{ ...plain, loadRdb: true }])
+    expect(startOf('rdb', true, false)).toEqual([plain])
+  })
+
+  test('a primary in the middle of a change is restarted in place as long as its log goes on', () => {
+    const startOf = (persistence: string, logs: boolean | null) =>
+      aDeployment({ replicas: 0, spec: { persistence } }).with(dead('node-1'), withRecord('node-1', { logs })).plan()
+        .actions
+    expect(startOf('rdb', true)).toMatchObject([{ kind: 'start', loadAof: true }])
+    expect(startOf('hybrid', null)).toMatchObject([{ kind: 'start', node: 'node-1' }])
   })
 })
 

@@ -163,6 +163,7 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
           .filter((other) => other.shard === place.shard && other !== place)
           .map(({ port }) => ({ port, online: true, offset, ackAgeSeconds: 0 }))
       : [],
+    disk: { logs: true, rewriting: false, rewriteOk: true, saving: false, saveOk: true, savedAgoSeconds: null },
     clusterOk: true,
     view: {
       me: engineIdOf(place.id),
@@ -188,6 +189,7 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
     files: {
       aof: true,
       rdb: false,
+      rdbNewer: false,
       claim: { engineId: engineIdOf(place.id), role: isPrimary ? 'primary' : 'replica', configEpoch: epoch },
     },
     record: {
@@ -198,6 +200,7 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
       replid: replidOf(place.shard),
       offset,
       link: isPrimary ? null : 'up',
+      logs: null,
       linkUpAt: isPrimary ? null : lastLook,
       linkDownSince: null,
       at: lastLook,
@@ -207,6 +210,10 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
     failoverAsked: null,
     config: owned,
     usersMatch: true,
+    written: null,
+    given: null,
+    saveAskedAt: null,
+    freeMemoryBytes: null,
   }
   return { ...place, engine: { kind: 'answered', at: now, facts }, agent }
 }

@@ -20,6 +20,7 @@ export const aNodeStatus = (parts: Partial<NodeStatus> = {}): NodeStatus => ({
   fence: null,
   pid: 100,
   startFailure: null,
+  pendingRestart: [],
   seenAt: 1_750_000_000_000,
   memoryBytes: 10 * 1024 ** 2,
   memoryMaxBytes: 256 * 1024 ** 2,

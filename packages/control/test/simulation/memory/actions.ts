@@ -1,6 +1,7 @@
 import type { Action, SlotRange } from '@holdfast/core'
 import { HoldfastError, normalizeSlots, subtractSlots } from '@holdfast/core'
 import { intersectSlots, takeClaimedSlots } from './claims.ts'
+import { cloneCopy } from './data.ts'
 import { failoverRefusal, manualFailoverMs, takeOver } from './election.ts'
 import { deleteFiles } from './files.ts'
 import { broadcast, forget, meet } from './gossip.ts'
@@ -60,10 +61,25 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
       return finishMove(world, node, action)
     case 'configure':
       Object.assign(node.config, action.set)
-      if (action.set['appendonly'] === 'yes') node.aofOnDisk = true
+      node.given = { ...node.given, ...action.set }
       node.configFile = action.files.config
-      node.readBack.config = null
-      node.readBack.at = Number.NEGATIVE_INFINITY
+      return changed(node)
+    case 'save':
+      node.rdb = cloneCopy(node.data)
+      node.savedAt = world.now()
+      return
+    case 'begin-log':
+      node.config['appendonly'] = 'yes'
+      node.aofOnDisk = true
+      return changed(node)
+    case 'end-log':
+      node.config['save'] = action.save
+      node.config['appendonly'] = 'no'
+      node.aofOnDisk = false
+      return changed(node)
+    case 'drop-files':
+      if (action.what === 'rdb') node.rdb = null
+      else node.aofOnDisk = false
       return
     case 'load-users':
       node.usersFile = action.files.users
@@ -73,6 +89,11 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
     default:
       return action satisfies never
   }
+}
+
+function changed(node: MemoryNode): void {
+  node.readBack.config = null
+  node.readBack.at = Number.NEGATIVE_INFINITY
 }
 
 function start(world: World, node: MemoryNode, action: Extract<Action, { kind: 'start' }>): void {
@@ -86,7 +107,8 @@ function start(world: World, node: MemoryNode, action: Extract<Action, { kind: '
     noteFailedStart(world, node, error)
     throw new HoldfastError('HOST_PORT_IN_USE', error, { node: node.place.id })
   }
-  startProcess(world, node, action.loadRdb === true)
+  const load = action.loadRdb === true ? 'rdb' : action.loadAof === true ? 'aof' : null
+  startProcess(world, node, load)
 }
 
 /** A frozen or busy engine hears it when it is awake again. */

@@ -94,7 +94,7 @@ export function inject(cluster: MemoryCluster, fault: Fault): void {
     case 'supervise': {
       const node = cluster.node(fault.node)
       const isFree = node.process === null && node.lastExit?.lingering !== true && !node.weather.portTaken
-      if (isFree && node.conf !== null) startProcess(cluster, node, false, 'started by a stranger')
+      if (isFree && node.conf !== null) startProcess(cluster, node, null, 'started by a stranger')
       return
     }
     case 'break-starts': {

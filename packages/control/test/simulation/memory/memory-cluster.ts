@@ -262,6 +262,7 @@ export class MemoryCluster implements World {
       replid: process.stream.replid,
       offset: process.stream.offset,
       link,
+      logs: node.config['appendonly'] !== 'no',
       linkUpAt: link === 'up' ? now : link === null ? null : (before?.linkUpAt ?? null),
       linkDownSince: link === 'up' || link === null ? null : (before?.linkDownSince ?? now),
       at: now,

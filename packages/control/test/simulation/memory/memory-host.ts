@@ -1,5 +1,5 @@
 import type { AgentNodeSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
-import { admit, HoldfastError } from '@holdfast/core'
+import { admit, HoldfastError, readConfigText } from '@holdfast/core'
 import type { EngineExit, HostPort } from '../../../src/host/host.ts'
 import { perform } from './actions.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
@@ -72,6 +72,7 @@ function nodeSeen(node: MemoryNode, now: number): AgentNodeSeen {
     files: {
       aof: node.aofOnDisk,
       rdb: node.rdb !== null,
+      rdbNewer: false,
       claim:
         node.conf === null || !node.confOnDisk
           ? null
@@ -83,6 +84,10 @@ function nodeSeen(node: MemoryNode, now: number): AgentNodeSeen {
     failoverAsked: node.failoverAsked,
     config,
     usersMatch: usersNow === null || usersLoaded === null ? null : usersNow === usersLoaded,
+    written: readConfigText(node.configFile),
+    given: node.given,
+    saveAskedAt: null,
+    freeMemoryBytes: null,
   }
 }
 

@@ -142,6 +142,8 @@ export interface MemoryNode {
   data: Copy
   aofOnDisk: boolean
   rdb: Copy | null
+  /** When this process last took a snapshot. */
+  savedAt: number | null
   config: Record<string, string>
   configFile: string
   users: string
@@ -150,6 +152,8 @@ export interface MemoryNode {
   starts: { failures: number; lastAt: number | null; lastError: string | null }
   fencedAt: number | null
   failoverAsked: FailoverAsked | null
+  /** What the process was started with, and given since. */
+  given: Record<string, string> | null
   /** What the agent last read back of the directives that Holdfast owns, and of the users. */
   readBack: ReadBack
   readonly weather: Weather
@@ -222,6 +226,7 @@ export function newNode(place: NodePlace): MemoryNode {
     data: emptyCopy(),
     aofOnDisk: false,
     rdb: null,
+    savedAt: null,
     config: {},
     configFile: '',
     users: '',
@@ -230,6 +235,7 @@ export function newNode(place: NodePlace): MemoryNode {
     starts: { failures: 0, lastAt: null, lastError: null },
     fencedAt: null,
     failoverAsked: null,
+    given: null,
     readBack: nothingRead(),
     weather: {
       slowMs: 0,

@@ -1,3 +1,4 @@
+import { readConfigText } from '@holdfast/core'
 import { cloneCopy, emptyCopy } from './data.ts'
 import type { MemoryNode, Process, World } from './node.ts'
 import { newConf, noteKnowledge, ownsSlots } from './node.ts'
@@ -20,14 +21,21 @@ const unknownDirective = /^no-such-directive\b/m
 export function startProcess(
   world: World,
   node: MemoryNode,
-  loadRdb: boolean,
+  /** Where the data is, if not where the config says. */
+  load: 'rdb' | 'aof' | null,
   how: 'start' | 'started by a stranger' = 'start',
 ): void {
   const now = world.now()
   const process = newProcess(world, now)
   node.process = process
   node.config = parseDirectives(node.configFile)
-  if (loadRdb) node.config['appendonly'] = 'no'
+  if (load !== null) {
+    const word = load === 'aof' ? 'yes' : 'no'
+    node.config['appendonly'] = word
+    node.configFile = `${node.configFile}\nappendonly ${word}`
+  }
+  node.savedAt = null
+  node.given = readConfigText(node.configFile)
   node.users = node.usersFile
   const error = startError(node)
   if (error !== null) {
@@ -181,6 +189,8 @@ export function setBusy(process: Process, now: number, forMs: number, saysBusy: 
   process.saysBusy = saysBusy
 }
 
+const severalLines = new Set(['save', 'client-output-buffer-limit'])
+
 /** `directive value…` lines as the engine would answer them to CONFIG GET. */
 function parseDirectives(config: string): Record<string, string> {
   const directives: Record<string, string> = {}
@@ -188,8 +198,8 @@ function parseDirectives(config: string): Record<string, string> {
     const [name, ...value] = line.trim().split(/\s+/)
     if (name === undefined || name === '' || name.startsWith('#')) continue
     const words = value.join(' ').replace(/^"(.*)"$/, '$1')
-    // Directives of several lines are printed as one.
-    directives[name] = name in directives ? `${directives[name]} ${words}` : words
+    // Directives of several lines are printed as one; of all others the last line counts.
+    directives[name] = severalLines.has(name) && name in directives ? `${directives[name]} ${words}` : words
   }
   return directives
 }
