@@ -52,12 +52,13 @@ export function parseDisk(info: InfoFields): DiskFacts {
   }
 }
 
-/** An engine that has never saved says that it did so when it started. */
+/** An engine that has never saved says that it did so when it started; how often it did, it says since Redis 7. */
 function savedAgo(info: InfoFields): number | null {
   const now = Math.floor(Number(info.get('server_time_usec')) / 1_000_000)
   const ago = now - Number(info.get('rdb_last_save_time'))
-  if (Number.isNaN(ago) || info.get('rdb_saves') === '0' || ago >= Number(info.get('uptime_in_seconds'))) return null
-  return Math.max(0, ago)
+  const times = info.get('rdb_saves')
+  const hasSaved = times === undefined ? ago < Number(info.get('uptime_in_seconds')) : times !== '0'
+  return hasSaved && !Number.isNaN(ago) ? Math.max(0, ago) : null
 }
 
 function parseLink(info: InfoFields): ReplicaLink {
