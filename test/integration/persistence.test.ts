@@ -123,6 +123,7 @@ class Stepped {
       picture: readPicture(nodes, observed, this.#spec),
       files: new Map(files),
       owned,
+      wallNow: Math.round(systemClock.wall()),
     }
   }
 
