@@ -19,16 +19,21 @@ export class BareCluster {
   #directory
   /** @type {Map<number, number>} */
   #pids
+  /** @type {Engine} */
+  #engine
+  /** @type {readonly string[]} */
+  #settings
 
   /**
    * @param {Cluster} cluster
-   * @param {string} directory
-   * @param {Map<number, number>} pids
+   * @param {{ directory: string, pids: Map<number, number>, engine: Engine, settings: readonly string[] }} started
    */
-  constructor(cluster, directory, pids) {
+  constructor(cluster, { directory, pids, engine, settings }) {
     this.cluster = cluster
     this.#directory = directory
     this.#pids = pids
+    this.#engine = engine
+    this.#settings = settings
   }
 
   /**
@@ -44,7 +49,7 @@ export class BareCluster {
     const cluster = new Cluster(nodes, { username: 'default', password: '' })
     const startedAt = now()
     const pids = new Map(nodes.map(({ id, port }) => [port, startServer(engine, join(directory, id), port, settings)]))
-    const bare = new BareCluster(cluster, directory, pids)
+    const bare = new BareCluster(cluster, { directory, pids, engine, settings })
     try {
       for (const node of nodes) {
         await eventually(() => cluster.linkTo(node).command(['PING']), { withinMs: 10_000, what: `${node.id} answers` })
@@ -72,6 +77,19 @@ export class BareCluster {
     )
   }
 
+  /** As a script does it: told to end, waited for, started again. @param {import('./cluster.mjs').Node} node */
+  async restart(node) {
+    const pid = await this.pidOf(node)
+    process.kill(pid, 'SIGTERM')
+    await eventually(async () => !isAlive(pid) || undefined, { withinMs: 30_000, what: `${node.id} has ended` })
+    const place = join(this.#directory, node.id)
+    this.#pids.set(node.port, startServer(this.#engine, place, node.port, this.#settings))
+    await eventually(() => this.cluster.linkTo(node).command(['PING']), {
+      withinMs: 10_000,
+      what: `${node.id} answers`,
+    })
+  }
+
   /** @returns {import('./fault.mjs').Target} */
   get target() {
     return { cluster: this.cluster, pidOf: (node) => this.pidOf(node) }
@@ -89,6 +107,16 @@ export class BareCluster {
     removeDirectory(this.#directory)
     // The exits of our own children are collected before anything else is measured.
     await delay(50)
+  }
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
   }
 }
 

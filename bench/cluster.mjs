@@ -69,6 +69,14 @@ export class Cluster {
     return shards
   }
 
+  /** The slots of each primary. */
+  async slots() {
+    const [anyNode] = this.nodes
+    if (anyNode === undefined) throw new Error('a cluster without nodes')
+    const { entries } = parseClusterNodes(String(await this.linkTo(anyNode).command(['CLUSTER', 'NODES'])))
+    return entries.flatMap(({ slots }) => (slots.length === 0 ? [] : [slots]))
+  }
+
   close() {
     for (const link of this.#links.values()) link.close()
     this.#links.clear()

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -15,6 +15,7 @@ import { benchFailover } from './failover.mjs'
 import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
 import { benchIdle } from './idle.mjs'
 import { describeMachine } from './machine.mjs'
+import { benchOperations } from './operations.mjs'
 import { benchEngine, cleanUpAtExit } from './place.mjs'
 
 /**
@@ -32,8 +33,16 @@ import { benchEngine, cleanUpAtExit } from './place.mjs'
  */
 
 /** @type {Record<string, (bench: Bench) => Promise<Result>>} */
-const benches = { create: benchCreate, failover: benchFailover, idle: benchIdle, cache: benchCache, demo: benchDemo }
-const usage = 'npm run bench -- create|failover|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+const benches = {
+  create: benchCreate,
+  failover: benchFailover,
+  operations: benchOperations,
+  idle: benchIdle,
+  cache: benchCache,
+  demo: benchDemo,
+}
+const usage =
+  'npm run bench -- create|failover|operations|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -13,9 +13,9 @@ const seeds = given === undefined ? Array.from({ length: 15 }, (_, index) => ind
 
 interface Day {
   readonly simulation: Simulation
-  ask(kind: Exclude<OperationKind, 'upgrade'>, subject: string): void
-  operation(): Operation | undefined
-  pids(): (number | undefined)[]
+  readonly ask: (kind: Exclude<OperationKind, 'upgrade'>, subject: string) => void
+  readonly operation: () => Operation | undefined
+  readonly pids: () => (number | undefined)[]
 }
 
 async function aDay(seed: number): Promise<Day> {
