@@ -54,7 +54,7 @@ describe('beside a deployment that runs', () => {
     ['a directive of ours', { config: { port: 1 } }, 'SPEC_INVALID', 'config.port: decided by Holdfast'],
     ['a name that is a path', { name: '../shop' }, 'SPEC_INVALID', 'name: use 1 to 40 of a-z, 0-9 and -'],
     ['sentinel', { topology: 'sentinel' }, 'SPEC_UNSUPPORTED', 'topology: sentinel: not supported yet: remove it'],
-    ['backup', { backup: { every: '1h' } }, 'SPEC_UNSUPPORTED', 'backup: not supported yet: remove it'],
+    ['backup', { backup: { every: '1s' } }, 'SPEC_INVALID', 'backup.every: at least 1m'],
     ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'SPEC_UNSUPPORTED', 'hosts: not supported yet'],
     ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_UNSUPPORTED', 'expose.bind: 0.0.0.0: not supported yet'],
     ['what cannot be changed', { name: 'shop', shards: 4 }, 'SPEC_IMMUTABLE', 'shards of shop cannot be changed'],

@@ -31,6 +31,7 @@ import {
   renderConfig,
   renderUsers,
 } from '@holdfast/core'
+import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort } from './engine/engine.ts'
@@ -67,6 +68,7 @@ export interface ControllerOptions {
 }
 
 export class Controller implements Platform {
+  readonly backups: BackupDesk
   readonly events: History
   readonly #options: ControllerOptions
   readonly #loops = new Map<string, { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> }>()
@@ -93,7 +95,16 @@ export class Controller implements Platform {
       wake: (name) => this.#wake(name),
       findEngine: (spec) => this.#options.findBinary(spec),
     })
+    this.backups = new BackupDesk({
+      ...options,
+      operations: this.#operations,
+      names: () => this.names(),
+      document: (name) => this.#documentOf(name),
+      status: (name) => this.status(name),
+      binary: (name) => this.binaryOf(name),
+    })
     for (const host of options.hosts.values()) {
+      host.onJobEnd((deployment) => this.#loops.get(deployment)?.loop.wake())
       host.onExit((exit) => {
         this.#loops.get(exit.deployment)?.loop.wake()
         options.books.exited(exit)
@@ -106,11 +117,13 @@ export class Controller implements Platform {
     this.#running = true
     for (const name of this.names()) if (only === undefined || name === only) this.#loopOf(name)
     this.#faults.run()
+    this.backups.run(only)
   }
 
   /** Stops the loops and gives the leases back. The engines run on. */
   async stop(): Promise<void> {
     this.#running = false
+    this.backups.stop()
     await this.#faults.stop()
     const loops = [...this.#loops.values()]
     for (const { loop } of loops) loop.stop()

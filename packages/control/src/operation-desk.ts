@@ -1,10 +1,12 @@
 import type {
+  BackupWish,
   Document,
   EngineBuild,
   Operation,
   OperationPreview,
   OperationWish,
   Pause,
+  RestoreWish,
   Spec,
   SpecText,
   Status,
@@ -14,9 +16,11 @@ import {
   ended,
   HoldfastError,
   isUnfinished,
+  noWayBack,
   operationFor,
   parseSpec,
   previewOperation,
+  transferFor,
   withOperations,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
@@ -91,9 +95,33 @@ export class OperationDesk {
     return operation
   }
 
+  /** What takes more than a preview to be judged, and was. `prepare` is what else is wanted from then on. */
+  askTransfer(
+    name: string,
+    wish: BackupWish | RestoreWish,
+    actor: string,
+    prepare: (document: Document) => Document = (document) => document,
+  ): Operation {
+    const known = this.#load(name).operations.find(({ id }) => id === wish.id)
+    if (known !== undefined) return known
+    const operation = transferFor(wish, actor, this.#now())
+    this.#edit(name, (document) => {
+      const prepared = prepare(document)
+      return { ...prepared, operations: withOperations(prepared.operations, [operation]) }
+    })
+    this.#record(name, operation.subject, `${describeOperation(operation)}: ${operation.because}`, actor, operation.id)
+    return operation
+  }
+
   cancel(name: string, id: string, actor: string): Operation {
     const known = this.#find(name, id)
     if (!isUnfinished(known)) return known
+    if (known.kind === 'restore' && known.stage === 'replacing') {
+      throw new HoldfastError('REFUSED_UNSAFE', `${describeOperation(known)} cannot be cancelled: ${noWayBack}.`, {
+        name,
+        id,
+      })
+    }
     const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}`
     const cancelled = ended(known, 'cancelled', because, this.#now())
     this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [cancelled]) }))

@@ -1,3 +1,5 @@
+import type { Job } from './backup/job.ts'
+import { describeJob } from './backup/job.ts'
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
 import type { Operation } from './operation.ts'
@@ -70,6 +72,14 @@ export type Action =
   | { readonly kind: 'drop-files'; readonly node: string; readonly what: 'aof' | 'rdb' }
   | { readonly kind: 'load-users'; readonly node: string; readonly files: NodeFiles }
   | { readonly kind: 'purge'; readonly node: string }
+  /** Begins long work, and does not wait for it. */
+  | { readonly kind: 'work'; readonly node: string; readonly job: Job }
+  /** Ends a job that nobody wants any more. */
+  | { readonly kind: 'end-work'; readonly node: string; readonly job: string }
+  /** Puts a stopped node's data aside, and in its place the file that was fetched for it: `bytes`, or nothing where null. */
+  | { readonly kind: 'place'; readonly node: string; readonly restore: string; readonly bytes: number | null }
+  /** Removes what a restore that is over has left beside the data. */
+  | { readonly kind: 'clear-restore'; readonly node: string; readonly dropSnapshot: boolean }
 
 export type ActionKind = Action['kind']
 
@@ -119,6 +129,16 @@ export function describeAction(action: Action): string {
       return `load the users of ${action.node}`
     case 'purge':
       return `delete the data of ${action.node}`
+    case 'work':
+      return `${describeJob(action.job)} on ${action.node}`
+    case 'end-work':
+      return `end ${action.job} on ${action.node}`
+    case 'place':
+      return action.bytes === null
+        ? `put the data of ${action.node} aside`
+        : `put the data of ${action.node} aside, and the restored file in its place`
+    case 'clear-restore':
+      return `remove what the restore has left on ${action.node}`
     default:
       return action satisfies never
   }

@@ -1,7 +1,7 @@
 /**
  * Every way Holdfast can say no, in one table. The prefix of a code tells the caller what to do:
  * SPEC_ fix the input, REFUSED_ unsafe now and by design, UNREACHABLE_ try later, ENGINE_ the engine said no,
- * HOST_ mend this machine, TIMEOUT_ not there yet, AUTH_ sign in. `docs/errors.md` explains each; a test keeps both equal.
+ * BACKUP_ choose another backup, HOST_ mend this machine, TIMEOUT_ not there yet, AUTH_ sign in. `docs/errors.md` explains each; a test keeps both equal.
  */
 export const errorTable = {
   SPEC_INVALID: { status: 400, exit: 2, retry: false },
@@ -22,6 +22,9 @@ export const errorTable = {
   ENGINE_TOO_OLD: { status: 409, exit: 5, retry: false },
   ENGINE_REFUSED: { status: 502, exit: 5, retry: false },
   ENGINE_START_FAILED: { status: 502, exit: 5, retry: true },
+  BACKUP_UNREADABLE: { status: 409, exit: 11, retry: false },
+  BACKUP_DAMAGED: { status: 409, exit: 11, retry: false },
+  BACKUP_UNFIT: { status: 409, exit: 11, retry: false },
   DRILL_FAILED: { status: 409, exit: 9, retry: false },
   OPERATION_STOPPED: { status: 409, exit: 10, retry: false },
   TIMEOUT_NOT_READY: { status: 504, exit: 6, retry: true },

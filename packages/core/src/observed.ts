@@ -1,3 +1,4 @@
+import type { JobSeen } from './backup/job.ts'
 import type { SlotRange } from './slots.ts'
 
 /**
@@ -144,6 +145,17 @@ export interface AgentNodeSeen {
   readonly saveAskedAt: number | null
   /** What the host has left, or the tightest control group that the engine is in. Null: not known. */
   readonly freeMemoryBytes: number | null
+  /** Its long works: those that run, and the last that are over. Absent: its agent does not know such works. */
+  readonly jobs?: readonly JobSeen[]
+  /** What a restore has done to it, if there was one. */
+  readonly restore?: RestoreSeen
+}
+
+export interface RestoreSeen {
+  /** The restore that its data began with. */
+  readonly placed: string | null
+  /** Files of a restore lie beside its data. */
+  readonly hasFiles: boolean
 }
 
 /**

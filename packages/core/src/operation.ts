@@ -6,7 +6,9 @@
  * that is read from the engines each turn. So a controller that is killed in the middle leaves nothing behind that
  * could be wrong.
  */
+import type { BackupFile } from './backup/manifest.ts'
 import type { EngineBuild } from './engine-version.ts'
+import type { SlotRange } from './slots.ts'
 
 interface Asked {
   readonly id: string
@@ -71,13 +73,37 @@ export interface RestartStep {
   readonly tries: number
 }
 
-export type Operation = Switchover | Restart
+/** The data of every shard as files in a directory. Its id is the name of the backup. */
+export interface Backup extends Asked {
+  readonly kind: 'backup'
+  /** Where backups are; this one is a directory in it. Absolute. */
+  readonly directory: string
+  /** How many verified ones are kept there. Null: none is removed. */
+  readonly keep: number | null
+  /** The slots of each shard when it began, by its id. Null before. */
+  readonly slots: Readonly<Record<string, readonly SlotRange[]>> | null
+}
+
+/** The data of a backup in place of the data that is there. */
+export interface Restore extends Asked {
+  readonly kind: 'restore'
+  /** The directory of the backup. Absolute. */
+  readonly from: string
+  readonly files: readonly BackupFile[]
+  /** Whether each file is loaded for trial before anything is touched. */
+  readonly trial: boolean
+  /** `replacing`: decided, and the data that was there is given up. There is no way back from it. */
+  readonly stage: 'fetching' | 'replacing'
+}
+
+export type Operation = Switchover | Restart | Backup | Restore
 export type OperationKind = Operation['kind']
+/** Those that need nothing but a subject. What takes files from a directory, or puts them there, is asked for elsewhere. */
 export const operationKinds = ['switchover', 'restart', 'upgrade'] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
 export interface OperationWish {
-  readonly kind: OperationKind
+  readonly kind: (typeof operationKinds)[number]
   /** Chosen by the caller, so that asking twice asks once. */
   readonly id: string
   readonly subject: string
@@ -100,19 +126,7 @@ export const isUnfinished = ({ state }: Operation): boolean => state === 'asked'
 
 /** The operation that a wish asks for, not begun. */
 export function operationFor(wish: OperationWish, requestedBy: string, now: number): Operation {
-  const notBefore = wish.notBefore ?? null
-  const asked: Asked = {
-    id: wish.id,
-    subject: wish.subject,
-    requestedBy,
-    requestedAt: now,
-    notBefore,
-    expiresAt: Math.max(now, notBefore ?? 0) + waitsForMs,
-    state: 'asked',
-    because: notBefore === null ? 'asked for' : 'asked for, and waits for its time',
-    beganAt: null,
-    endedAt: null,
-  }
+  const asked = askedFor(wish, requestedBy, now)
   switch (wish.kind) {
     case 'switchover':
       return { ...asked, kind: 'switchover', to: wish.to ?? null, from: null, tries: 0 }
@@ -129,6 +143,40 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
       }
     default:
       return wish.kind satisfies never
+  }
+}
+
+/** What a backup and a restore are asked for with. */
+export interface BackupWish extends Pick<Backup, 'id' | 'subject' | 'directory' | 'keep'> {
+  readonly kind: 'backup'
+}
+export interface RestoreWish extends Pick<Restore, 'id' | 'subject' | 'from' | 'files' | 'trial'> {
+  readonly kind: 'restore'
+}
+
+export function transferFor(wish: BackupWish | RestoreWish, requestedBy: string, now: number): Backup | Restore {
+  const asked = askedFor(wish, requestedBy, now)
+  return wish.kind === 'backup'
+    ? { ...asked, kind: 'backup', directory: wish.directory, keep: wish.keep, slots: null }
+    : { ...asked, kind: 'restore', from: wish.from, files: wish.files, trial: wish.trial, stage: 'fetching' }
+}
+
+function askedFor(
+  { id, subject, notBefore = null }: { id: string; subject: string; notBefore?: number | null },
+  requestedBy: string,
+  now: number,
+): Asked {
+  return {
+    id,
+    subject,
+    requestedBy,
+    requestedAt: now,
+    notBefore,
+    expiresAt: Math.max(now, notBefore ?? 0) + waitsForMs,
+    state: 'asked',
+    because: notBefore === null ? 'asked for' : 'asked for, and waits for its time',
+    beganAt: null,
+    endedAt: null,
   }
 }
 

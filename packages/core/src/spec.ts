@@ -153,9 +153,20 @@ export const Spec = z.strictObject({
     .prefault({})
     .describe('`legacyAuth: yes` lets `AUTH password` without a user name work.'),
   backup: z
-    .strictObject({ every: duration.prefault('24h'), keep: count(1, 1000).default(7) })
-    .prefault({})
-    .describe('How often, and how many to keep.'),
+    .union([
+      z.literal('off'),
+      z.strictObject({
+        every: duration.prefault('24h'),
+        keep: count(1, 1000).default(7),
+        directory: z
+          .string()
+          .startsWith('/', 'an absolute path: the controller runs elsewhere')
+          .nullable()
+          .default(null),
+      }),
+    ])
+    .default('off')
+    .describe('How often by itself, how many verified ones to keep, and where. `off`: only when it is asked for.'),
   alerts: z
     .strictObject({
       memoryAbove: ratio.prefault('75%'),
@@ -274,6 +285,7 @@ function checkSpec(spec: Spec): Problem[] {
     say('timeouts.frozenAfter', 'at least 500ms: below that, pauses look like freezes')
   if (spec.timeouts.busyAfter < spec.timeouts.frozenAfter)
     say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
+  if (spec.backup !== 'off' && spec.backup.every < 60_000) say('backup.every', 'at least 1m: each one forks an engine')
   const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + (spec.topology === 'cluster' ? 10_000 : 0)
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return problems
@@ -293,7 +305,6 @@ function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
     ['security.users', spec.security.users.length > 0],
     ['notify', spec.notify.length > 0],
     ['sentinel', 'sentinel' in input],
-    ['backup', 'backup' in input],
     ['alerts', 'alerts' in input],
     [`expose.bind: ${spec.expose.bind}`, !/^127\.\d+\.\d+\.\d+$/.test(spec.expose.bind)],
   ]

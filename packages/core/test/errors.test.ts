@@ -39,6 +39,7 @@ test('one exit code never means two kinds of trouble', () => {
     AUTH: 8,
     DRILL: 9,
     OPERATION: 10,
+    BACKUP: 11,
   }
   for (const [code, { exit }] of Object.entries(errorTable)) {
     expect(`${code} ${exit}`).toBe(`${code} ${kinds[code.split('_')[0] ?? ''] ?? 2}`)

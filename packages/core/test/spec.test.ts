@@ -144,7 +144,7 @@ describe('a spec is refused, with the path and what to do', () => {
   test('what is right but not built yet is told apart from what is wrong', () => {
     expect(refused(withName({ topology: 'sentinel' })).code).toBe('SPEC_UNSUPPORTED')
     expect(refused(withName({ topology: 'sentinel' })).message).toBe('topology: sentinel: not supported yet: remove it')
-    expect(refused(withName({ backup: {} })).code).toBe('SPEC_UNSUPPORTED')
+    expect(refused(withName({ alerts: {} })).code).toBe('SPEC_UNSUPPORTED')
   })
 
   test('whatever is given, it is read or refused', () => {

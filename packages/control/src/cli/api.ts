@@ -1,18 +1,29 @@
 import type {
+  BackupListed,
   ErrorCode,
   FaultPreview,
   FaultSeen,
   FaultWish,
   HoldfastEvent,
   Ledger,
+  Manifest,
   Operation,
   OperationPreview,
   OperationWish,
+  RestorePreview,
   SpecText,
   Status,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
-import type { Applied, PlanPreview, UpgradePreview, UpgradeWish } from '../server/platform.ts'
+import type {
+  Applied,
+  BackupAsked,
+  PlanPreview,
+  RestoreAsked,
+  Shelf,
+  UpgradePreview,
+  UpgradeWish,
+} from '../server/platform.ts'
 
 /** What only reads is answered from memory; what saves may have to fetch an engine before it promises anything. */
 const answerWithinMs = 15_000
@@ -96,6 +107,26 @@ export class Api {
   /** Heals it before its own timer does; answers once that is done. */
   healFault(name: string, id: string): Promise<FaultSeen> {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
+  }
+
+  backups(name: string): Promise<Shelf> {
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/backups`)
+  }
+
+  askBackup(name: string, wish: BackupAsked): Promise<Operation> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/backups`, wish)
+  }
+
+  readBackup(from: string): Promise<{ manifest: Manifest; state: BackupListed['state']; because: string }> {
+    return this.#ask('POST', '/backups/read', { from })
+  }
+
+  previewRestore(name: string, from: string): Promise<RestorePreview> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/restore/preview`, { from })
+  }
+
+  askRestore(name: string, wish: RestoreAsked): Promise<Operation> {
+    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/restore`, wish)
   }
 
   /** What an operation would do now, and what speaks against it; changes nothing. */

@@ -98,7 +98,7 @@ async function withActing(
 }
 
 /** Tells each new sentence until it is over. Throws OPERATION_STOPPED where it ended before its end. */
-async function follow(context: Context, api: Api, name: string, asked: Operation): Promise<Operation> {
+export async function follow(context: Context, api: Api, name: string, asked: Operation): Promise<Operation> {
   let told = ''
   for (;;) {
     const status = await api.status(name)

@@ -170,6 +170,30 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('another engine, one process at a time: replicas first, primaries after a switchover')
     .action((name, options) => run(async (context) => (await import('./operation.ts')).upgrade(context, name, options)))
   program
+    .command('backup')
+    .argument('[name]', nameHelp)
+    .option('--to <directory>', 'where to (default: the place that its spec names, or HOLDFAST_HOME/backups/NAME)')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .description('copy the data of every shard into files, from replicas, and check them by loading them')
+    .action((name, options) => run(async (context) => (await import('./backup.ts')).backup(context, name, options)))
+  program
+    .command('backups')
+    .argument('[name]', nameHelp)
+    .option('--json', 'for programs')
+    .description('which backups there are, the newest first, and whether they are good')
+    .action((name, options) => run(async (context) => (await import('./backup.ts')).backups(context, name, options)))
+  program
+    .command('restore')
+    .argument('<name>', 'the deployment; one that does not exist is made as the backup says it was')
+    .requiredOption('--from <directory>', 'the backup')
+    .option('--replace <name>', 'the name once more: the data that it holds now is given up')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('start a deployment from a backup')
+    .action((name, options) => run(async (context) => (await import('./backup.ts')).restore(context, name, options)))
+  program
     .command('operations')
     .argument('[name]', nameHelp)
     .option('--json', 'for programs')
@@ -264,7 +288,7 @@ Environment:
 
 Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
 6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken,
-10 an operation stopped before its end, 70 a bug (docs/errors.md)`
+10 an operation stopped before its end, 11 a backup cannot be used, 70 a bug (docs/errors.md)`
 
 const drillHelp = `
 Examples:

@@ -2,9 +2,13 @@ import { HoldfastError } from '@holdfast/core'
 import { ErrorReply, RedisClient } from '@redis/client'
 
 /** Whom to connect as, and where. */
-export interface LinkTarget {
-  readonly address: string
-  readonly port: number
+export type LinkTarget = LinkPlace & LinkUser
+
+/** A port, or a socket file. */
+type LinkPlace = { readonly address: string; readonly port: number } | { readonly socket: string }
+
+interface LinkUser {
+  /** Empty: the default user. */
   readonly username: string
   readonly password: string
   readonly name: string
@@ -23,14 +27,17 @@ const protocol = { RESP: 2 } as const
 const newClient = RedisClient.factory(protocol)
 
 /** A single connection without the library's own ideas of retrying, queueing and giving up. */
-function makeClient({ address, port, username, password, name }: LinkTarget) {
+function makeClient(target: LinkTarget) {
+  const { username, password, name } = target
+  const where =
+    'socket' in target ? { path: target.socket } : { host: target.address, port: target.port, noDelay: true }
   // The protocol is said twice: the class takes its types from it, the connection its greeting.
   const options = {
     ...protocol,
-    username,
+    ...(username === '' ? {} : { username }),
     password,
     name,
-    socket: { host: address, port, reconnectStrategy: false as const, connectTimeout: 1000, noDelay: true },
+    socket: { ...where, reconnectStrategy: false as const, connectTimeout: 1000 },
     commandOptions: { timeout: 0 },
     disableClientInfo: true,
     disableOfflineQueue: true,
@@ -67,8 +74,7 @@ export class EngineLink {
 
   /** The replies in order, all written in one go. The first error reply is thrown. */
   async pipeline(commands: readonly (readonly string[])[], withinMs: number | null = 1000): Promise<unknown[]> {
-    const { address, port } = this.#target
-    const where = `${address}:${port}`
+    const where = whereOf(this.#target)
     const answers = this.#open().then((client) => Promise.all(commands.map((args) => client.sendCommand([...args]))))
     try {
       return await (withinMs === null ? answers : within(answers, withinMs, where))
@@ -102,9 +108,8 @@ export class EngineLink {
     client.on('end', () => this.#lost(client))
     client.on('terminated', () => this.#lost(client))
     this.#client = client
-    const { address, port } = this.#target
     // The library's own limit ends with the TCP connection; a greeting that is never answered would be waited for for ever.
-    this.#opening = within(client.connect(), openWithinMs, `${address}:${port}`).then(
+    this.#opening = within(client.connect(), openWithinMs, whereOf(this.#target)).then(
       () => {
         this.#opening = undefined
         this.#wasOpen = true
@@ -127,6 +132,9 @@ export class EngineLink {
     this.#wasOpen = false
   }
 }
+
+const whereOf = (target: LinkTarget): string =>
+  'socket' in target ? target.socket : `${target.address}:${target.port}`
 
 async function within<T>(work: Promise<T>, ms: number, where: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FailoverAsked, NodeRecord, StartHistory } from '@holdfast/core'
+import type { FailoverAsked, JobSeen, NodeRecord, StartHistory } from '@holdfast/core'
 import { bootId } from '../proc.ts'
 
 /**
@@ -22,6 +22,8 @@ export interface NodeMemory {
   /** The directives that the process was started with or given since, without secrets; null: nobody knows. */
   given?: Record<string, string> | null
   saveAskedAt?: number | null
+  /** The last long works of this node, by when they began. Absent in what an earlier version wrote. */
+  jobs?: JobSeen[]
 }
 
 export const blankNode = (): NodeMemory => ({

@@ -14,7 +14,10 @@ export interface Surroundings {
   readonly taken: (directives: Readonly<Record<string, string>>) => void
 }
 
-type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge' }>
+type EngineAction = Exclude<
+  Action,
+  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+>
 
 /** Words to the engine, for each action that is nothing else. Harmless when said twice. */
 export async function changeEngine(action: EngineAction, command: Command, around: Surroundings): Promise<void> {

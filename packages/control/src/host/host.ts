@@ -18,6 +18,8 @@ export interface HostPort {
   act(envelope: Envelope): Promise<void>
   /** Calls back at once when an engine process of this host ends. */
   onExit(listener: (exit: EngineExit) => void): void
+  /** Calls back at once when a long work of this host ends, with the deployment that it was for. */
+  onJobEnd(listener: (deployment: string) => void): void
 }
 
 export interface EngineExit {

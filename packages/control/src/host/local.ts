@@ -1,6 +1,16 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import type { Action, AgentNodeSeen, Envelope, FaultEnvelope, NodePlace, NodeRecord, ProcessSeen } from '@holdfast/core'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type {
+  Action,
+  AgentNodeSeen,
+  Envelope,
+  FaultEnvelope,
+  Job,
+  NodePlace,
+  NodeRecord,
+  ProcessSeen,
+} from '@holdfast/core'
 import { admit, HoldfastError, nodePaths, parseDisk, parseInfo, parseReplication, readConfigText } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
@@ -8,6 +18,15 @@ import { EngineLink } from '../engine/link.ts'
 import { processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
+import { fetchFile } from './backup/fetch.ts'
+import type { Watch } from './backup/hash-file.ts'
+import { Jobs } from './backup/jobs.ts'
+import { partOf } from './backup/paths.ts'
+import { clearRestore, hasRestoreFiles, placedRestore, placeFetched } from './backup/place.ts'
+import { sealBackup } from './backup/seal.ts'
+import { tidy } from './backup/shelf.ts'
+import { takeSnapshot } from './backup/snapshot.ts'
+import { verifyBackup } from './backup/verify.ts'
 import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
@@ -20,6 +39,8 @@ const recordEveryMs = 250
 const configEveryMs = 2000
 /** How often its records go to disk while nobody changes role: what a controller that dies leaves to the next. */
 const saveEveryMs = 2000
+/** Distinguishes what this process writes from what one before it has left. */
+const writer = randomBytes(4).toString('hex')
 /** An engine that ran this long before it ended did start; what ended it was something else. */
 const startedAfterMs = 3000
 
@@ -45,6 +66,7 @@ export class LocalHost implements HostPort {
   readonly #savedAt = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #exitListener: (exit: EngineExit) => void = () => {}
+  #jobListener: (deployment: string) => void = () => {}
 
   constructor(options: LocalHostOptions) {
     this.id = options.id
@@ -62,6 +84,10 @@ export class LocalHost implements HostPort {
     this.#exitListener = listener
   }
 
+  onJobEnd(listener: (deployment: string) => void): void {
+    this.#jobListener = listener
+  }
+
   look(deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>> {
     return Promise.resolve(new Map(nodes.map((node) => [node.id, this.#engineOf(deployment, node).look()])))
   }
@@ -73,7 +99,7 @@ export class LocalHost implements HostPort {
     if (engine === undefined) {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
     }
-    await engine.act(action, gate)
+    await engine.act(action, gate, () => this.#refuseOutdated(envelope))
   }
 
   /**
@@ -94,13 +120,19 @@ export class LocalHost implements HostPort {
     for (const engine of this.#engines.values()) engine.close()
   }
 
+  /** What is under way for long outlives its order's time, but not its controller's epoch. */
+  #refuseOutdated(envelope: Envelope): void {
+    admit({ ...envelope, notAfter: Number.POSITIVE_INFINITY }, this.#memory.epoch(envelope.deployment), this.now())
+  }
+
   #engineOf(deployment: string, place: NodePlace): LocalEngine {
     const key = `${deployment}/${place.id}`
     const known = this.#engines.get(key)
     if (known !== undefined) return known
-    const engine = new LocalEngine(deployment, place, this.#options, this.#memory, (pid) =>
-      this.#exitListener({ deployment, node: place.id, pid }),
-    )
+    const engine = new LocalEngine(deployment, place, this.#options, this.#memory, {
+      exit: (pid) => this.#exitListener({ deployment, node: place.id, pid }),
+      jobEnd: () => this.#jobListener(deployment),
+    })
     this.#engines.set(key, engine)
     return engine
   }
@@ -125,6 +157,7 @@ class LocalEngine {
   readonly #memory: AgentMemory
   readonly #link: EngineLink
   readonly #onExit: (pid: number) => void
+  readonly #jobs: Jobs
   #config: Record<string, string> | null = null
   #configAt = Number.NEGATIVE_INFINITY
   #usersDigestNow: string | null = null
@@ -142,13 +175,24 @@ class LocalEngine {
     place: NodePlace,
     options: LocalHostOptions,
     memory: AgentMemory,
-    onExit: (pid: number) => void,
+    listeners: { readonly exit: (pid: number) => void; readonly jobEnd: () => void },
   ) {
     this.deployment = deployment
     this.#place = place
     this.#options = options
     this.#memory = memory
-    this.#onExit = onExit
+    this.#onExit = listeners.exit
+    this.#jobs = new Jobs({
+      memory: {
+        read: () => this.#node().jobs ?? [],
+        write: (jobs) => {
+          this.#node().jobs = [...jobs]
+          this.#memory.save(this.deployment, true)
+        },
+      },
+      run: (job, watch) => this.#work(job, watch),
+      onEnd: listeners.jobEnd,
+    })
     const { address, port } = place
     const { username, password } = options.admin(deployment)
     this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
@@ -175,10 +219,13 @@ class LocalEngine {
       given: memory.given ?? null,
       saveAskedAt: memory.saveAskedAt ?? null,
       freeMemoryBytes: this.#freeMemoryBytes,
+      jobs: this.#jobs.seen(),
+      restore: { placed: placedRestore(this.#nodeDir), hasFiles: hasRestoreFiles(this.#nodeDir) },
     }
   }
 
-  async act(action: Action, gate: () => void): Promise<void> {
+  /** `gate` refuses what comes too late, `stillOurs` only what another controller has taken over. */
+  async act(action: Action, gate: () => void, stillOurs: () => void): Promise<void> {
     switch (action.kind) {
       case 'start':
         return this.#start(action, gate)
@@ -191,6 +238,14 @@ class LocalEngine {
         this.#link.close()
         Object.assign(this.#node(), blankNode())
         return this.#memory.save(this.deployment, true)
+      case 'work':
+        return this.#jobs.begin(action.job, stillOurs)
+      case 'end-work':
+        return this.#jobs.end(action.job)
+      case 'place':
+        return this.#placeFetched(action)
+      case 'clear-restore':
+        return clearRestore(this.#nodeDir, this.#dataDir, action.dropSnapshot)
       case 'failover':
         this.#node().failoverAsked = { at: this.#options.clock.now(), mode: action.mode }
         this.#memory.save(this.deployment, false)
@@ -249,6 +304,7 @@ class LocalEngine {
   }
 
   close(): void {
+    this.#jobs.close()
     this.#link.close()
   }
 
@@ -434,6 +490,59 @@ class LocalEngine {
     const memory = this.#node()
     memory.starts = { failures: memory.starts.failures + 1, lastAt: this.#options.clock.now(), lastError }
     this.#memory.save(this.deployment, false)
+  }
+
+  async #work(job: Job, watch: Watch): Promise<string> {
+    const { clock } = this.#options
+    const binary = await this.#options.binary(this.deployment)
+    const scratch = join(this.#options.memoryDir, 'trial', this.deployment)
+    switch (job.kind) {
+      case 'snapshot': {
+        const { flavor, version } = binary
+        const place = {
+          node: this.#place.id,
+          dataDir: this.#dataDir,
+          engine: { flavor, version },
+          command: this.#guarded(watch.guard),
+          lastWords: () => tailOfLog(this.#nodeDir),
+          wallNow: () => clock.wall(),
+          writer,
+        }
+        return takeSnapshot(job, place, watch)
+      }
+      case 'seal':
+        return sealBackup(job, clock.wall())
+      case 'verify': {
+        const { verdict, because } = await verifyBackup(job, { binary, scratch }, clock, watch)
+        return `${verdict}: ${because}`
+      }
+      case 'tidy':
+        return tidy(job.directory, this.deployment, job.keep)
+      case 'discard':
+        rmSync(partOf(job.directory, job.backup), { recursive: true, force: true })
+        return 'removed'
+      case 'fetch':
+        return fetchFile(job, { nodeDir: this.#nodeDir, binary, scratch, writer }, watch)
+      default:
+        return job satisfies never
+    }
+  }
+
+  /** From now on the node is as new: what was known of it was of the data that it had. */
+  #placeFetched({ restore, bytes }: Extract<Action, { kind: 'place' }>): void {
+    placeFetched({
+      node: this.#place.id,
+      nodeDir: this.#nodeDir,
+      dataDir: this.#dataDir,
+      restore,
+      bytes,
+      forget: () => {
+        const memory = this.#node()
+        this.#link.close()
+        Object.assign(memory, blankNode(), { jobs: memory.jobs ?? [] })
+        this.#memory.save(this.deployment, true)
+      },
+    })
   }
 
   #guarded(gate: () => void): (args: readonly string[], withinMs?: number) => Promise<unknown> {

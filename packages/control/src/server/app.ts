@@ -9,6 +9,7 @@ import { answerError, answerNotFound } from './errors.ts'
 import { setSecurityHeaders } from './headers.ts'
 import { refuseForeignHost, refuseForeignOrigin } from './origin.ts'
 import type { Platform } from './platform.ts'
+import { backupRoutes } from './routes/backups.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -99,6 +100,7 @@ export function buildApp({
       api.register(eventRoutes, { platform, streams })
       api.register(faultRoutes, { platform })
       api.register(operationRoutes, { platform })
+      api.register(backupRoutes, { platform })
       api.register(ledgerRoutes, { platform, clock })
       api.register(demoRoutes, { demo, streams })
     },

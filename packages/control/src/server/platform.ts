@@ -1,13 +1,16 @@
 import type {
+  BackupListed,
   EngineBuild,
   FaultPreview,
   FaultSeen,
   FaultWish,
   Ledger,
+  Manifest,
   Operation,
   OperationPreview,
   OperationWish,
   Pause,
+  RestorePreview,
   SpecText,
   Status,
   Wanted,
@@ -40,6 +43,7 @@ export interface Platform {
   resume(name: string, actor: string): void
   /** A drained node holds no primary, as far as another copy can. Throws NOT_FOUND. */
   setDrained(name: string, node: string, drained: boolean, actor: string): void
+  readonly backups: BackupPlatform
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void
@@ -67,6 +71,39 @@ export interface UpgradeWish {
 export interface UpgradePreview extends OperationPreview {
   /** What every engine would be. */
   readonly engine: EngineBuild
+}
+
+/** The backups of a deployment, and what is asked with them. */
+export interface BackupPlatform {
+  /** Those in the deployment's own directory, the newest first. Throws NOT_FOUND. */
+  list(name: string): Shelf
+  /** Asks for one. Throws HOST_* where it could not be written. */
+  ask(name: string, wish: BackupAsked, actor: string): Operation
+  /** One that lies anywhere on this machine. Throws BACKUP_*. */
+  read(from: string): { readonly manifest: Manifest; readonly state: BackupListed['state']; readonly because: string }
+  /** What restoring it would do. Throws BACKUP_*. */
+  previewRestore(name: string, from: string): Promise<RestorePreview>
+  /** Asks for it. Throws BACKUP_*, and REFUSED_NOT_CONFIRMED where it would replace data and nobody said so. */
+  restore(name: string, wish: RestoreAsked, actor: string): Promise<Operation>
+}
+
+export interface Shelf {
+  readonly directory: string
+  readonly backups: readonly BackupListed[]
+}
+
+export interface BackupAsked {
+  /** Chosen by the caller, so that asking twice asks once; it becomes the name of the backup. */
+  readonly id: string
+  /** Another directory than the deployment's own: there, none is ever removed. */
+  readonly to: string | null
+}
+
+export interface RestoreAsked {
+  readonly id: string
+  readonly from: string
+  /** The name of the deployment once more, where it holds data. */
+  readonly replace: string | null
 }
 
 export interface Applied {

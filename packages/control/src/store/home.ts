@@ -30,6 +30,8 @@ export interface Home {
   readonly log: string
   deployment(name: string): string
   node(deployment: string, id: string): string
+  /** Backups of a deployment whose spec names no other place. They outlive it. */
+  backups(deployment: string): string
 }
 
 const layoutKnown = 1
@@ -88,6 +90,7 @@ export function homeAt(root: string): Home {
     log: join(root, 'controller.log'),
     deployment: (name) => join(root, 'deployments', plainName(name)),
     node: (deployment, id) => join(root, 'deployments', plainName(deployment), plainName(id)),
+    backups: (deployment) => join(root, 'backups', plainName(deployment)),
   }
 }
 

@@ -18,11 +18,16 @@ import {
   parseSpec,
   type SpecText,
   type Status,
+  transferFor,
 } from '@holdfast/core'
 import type {
   Applied,
+  BackupAsked,
+  BackupPlatform,
   PlanPreview,
   Platform,
+  RestoreAsked,
+  Shelf,
   UpgradePreview,
   UpgradeWish,
   WantedOptions,
@@ -69,9 +74,36 @@ class MemoryHistory implements History {
   }
 }
 
+/** Nowhere to keep files: there are no backups. */
+class MemoryBackups implements BackupPlatform {
+  list(): Shelf {
+    return { directory: '/backups/shop', backups: [] }
+  }
+
+  ask(name: string, { id, to }: BackupAsked, actor: string): Operation {
+    return transferFor({ kind: 'backup', id, subject: name, directory: to ?? '/backups/shop', keep: 7 }, actor, 1)
+  }
+
+  read(from: string): never {
+    throw noBackup(from)
+  }
+
+  previewRestore(_name: string, from: string): Promise<never> {
+    return Promise.reject(noBackup(from))
+  }
+
+  restore(_name: string, { from }: RestoreAsked): Promise<never> {
+    return Promise.reject(noBackup(from))
+  }
+}
+
+const noBackup = (from: string): HoldfastError =>
+  new HoldfastError('BACKUP_UNREADABLE', `there is no backup at ${from}`)
+
 /** A platform without engines: what it is told is what it shows. */
 export class MemoryPlatform implements Platform {
   readonly events = new MemoryHistory()
+  readonly backups = new MemoryBackups()
   readonly wanted: { name: string; wanted: string; options: WantedOptions; actor: string }[] = []
   readonly injected: { wish: FaultWish; actor: string }[] = []
   readonly #faults: FaultSeen[] = []

@@ -179,4 +179,8 @@ class GatedHost implements HostPort {
   onExit(listener: (exit: EngineExit) => void): void {
     this.#host.onExit(listener)
   }
+
+  onJobEnd(): void {
+    this.#host.onJobEnd()
+  }
 }

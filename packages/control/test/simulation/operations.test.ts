@@ -1,5 +1,5 @@
 /* What people ask for, on good days and on bad ones. A failing seed says so; `SEED=… npm test` brings its day back. */
-import type { Operation, OperationKind } from '@holdfast/core'
+import type { Operation } from '@holdfast/core'
 import { operationFor, withOperations } from '@holdfast/core'
 import { expect, test } from 'vitest'
 import type { MemoryStore } from '../../src/store/memory-store.ts'
@@ -13,7 +13,7 @@ const seeds = given === undefined ? Array.from({ length: 15 }, (_, index) => ind
 
 interface Day {
   readonly simulation: Simulation
-  readonly ask: (kind: Exclude<OperationKind, 'upgrade'>, subject: string) => void
+  readonly ask: (kind: 'switchover' | 'restart', subject: string) => void
   readonly operation: () => Operation | undefined
   readonly pids: () => (number | undefined)[]
 }

@@ -39,7 +39,6 @@ describe('docs/spec.md', () => {
       security: { tls: 'on', users: ['x'] },
       notify: ['x'],
       sentinel: {},
-      backup: {},
       alerts: {},
       expose: { bind: '0.0.0.0' },
       autoscale: {
@@ -50,7 +49,7 @@ describe('docs/spec.md', () => {
     }
     const table = page.slice(page.indexOf('## Not supported yet'), page.indexOf('## Units'))
     const problems = refusal(asked)
-    expect(problems).toHaveLength(14)
+    expect(problems).toHaveLength(13)
     for (const path of problems) expect(table, path).toContain(`\`${path.replace(/^(expose\.bind).*/, '$1')}`)
   })
 })

@@ -4,7 +4,9 @@
  */
 import type { Operation } from '../operation.ts'
 import { ended, isUnfinished } from '../operation.ts'
+import { planBackup } from './backup.ts'
 import { planRestart } from './restart.ts'
+import { planRestore } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, record } from './step.ts'
 import { planSwitchover } from './switchover.ts'
@@ -29,6 +31,10 @@ export function describeOperation(operation: Operation): string {
     case 'restart':
     case 'upgrade':
       return `${operation.kind} of ${operation.subject}`
+    case 'backup':
+      return `backup of ${operation.subject}`
+    case 'restore':
+      return `restore of ${operation.subject} from ${operation.from}`
     default:
       return operation satisfies never
   }
@@ -41,6 +47,10 @@ function planOne(operation: Operation, input: PlanInput): Step {
     case 'restart':
     case 'upgrade':
       return planRestart(operation, input)
+    case 'backup':
+      return planBackup(operation, input)
+    case 'restore':
+      return planRestore(operation, input)
     default:
       return operation satisfies never
   }

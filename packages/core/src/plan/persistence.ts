@@ -142,7 +142,11 @@ function holdsOldSnapshot(node: NodePicture, { owned }: PlanInput): boolean {
   const wanted = wantedOf(node, owned)
   if (agent === null || facts === null || wanted?.appendonly !== 'no' || wanted.save !== '') return false
   const keepsNothing = agent.config?.['appendonly'] === 'no' && agent.config['save'] === ''
-  return keepsNothing && agent.files.rdb && !facts.disk.saving && facts.replicas.every(({ online }) => online)
+  // A backup takes it as soon as it is written.
+  const isTaken = (agent.jobs ?? []).some(({ kind, state }) => kind === 'snapshot' && state === 'running')
+  return (
+    keepsNothing && agent.files.rdb && !isTaken && !facts.disk.saving && facts.replicas.every(({ online }) => online)
+  )
 }
 
 function wantedOf(node: NodePicture, owned: PlanInput['owned']): Wanted | null {

@@ -10,13 +10,15 @@ import { planDrain } from './drain.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
+import { planLeftovers } from './leftovers.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planOperations } from './operations.ts'
 import { planPersistence } from './persistence.ts'
+import { planReplace, replacing } from './restore.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
-import { join, soonest } from './step.ts'
+import { idle, join, soonest } from './step.ts'
 
 type Rule = (input: PlanInput) => Step
 
@@ -35,6 +37,7 @@ const clusterRules: readonly Rule[] = [
   planConfigure,
   planRemind,
   planDrain,
+  planLeftovers,
   planOperations,
 ]
 
@@ -61,6 +64,10 @@ export function planTurn(input: PlanInput): Plan {
 }
 
 function planUp(input: PlanInput): Plan {
+  const restore = replacing(input.document)
+  const replace = restore === null ? idle : planReplace(restore, input)
+  // Nothing else may start or change an engine until the last one has stopped and all data is in its place.
+  if (replace.because !== null) return finish([firstActing(planFence(input), replace)], replace.because, null)
   const steps: Step[] = []
   for (const rule of rulesOf[input.spec.topology]) {
     const step = rule(input)

@@ -11,6 +11,7 @@ import type { NodePicture, ShardPicture } from '../picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
 import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
+import { wasSettled } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -24,7 +25,7 @@ export function planStart(input: PlanInput): Step {
 function startShard(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes.filter((node) => node.gone)
   if (gone.length === 0) return idle
-  const born = shard.born || input.document.settledRevision > 0
+  const born = shard.born || wasSettled(input.document)
   if (!born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
   if (gone.length === shard.nodes.length || onlyFilesAreLeft(shard, input)) return startFreshest(shard, input)
   return join(gone.map((node) => startBeside(node, shard, input)))

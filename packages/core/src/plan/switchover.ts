@@ -76,7 +76,7 @@ export function heirFor(shard: ShardPicture): NodePicture | undefined {
 }
 
 /** What speaks against handing a shard over to this node; null if nothing does. */
-function objectionToHeir(node: NodePicture, { primary }: ShardPicture): string | null {
+export function objectionToHeir(node: NodePicture, { primary }: ShardPicture): string | null {
   if (primary?.facts == null) return 'its primary does not answer'
   if (node.facts === null) return `${node.id} is ${node.life}`
   if (node.facts.role !== 'replica' || primaryIdOf(node) !== primary.engineId) return `${node.id} is no copy of it`

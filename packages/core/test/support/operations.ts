@@ -1,6 +1,6 @@
 import type { Operation, OperationWish } from '../../src/index.ts'
 import { operationFor } from '../../src/index.ts'
-import type { Break, Deployment } from './deployment.ts'
+import type { Break, Deployment, Draft } from './deployment.ts'
 import { agentOf, wallNow } from './deployment.ts'
 
 /** An operation that was just asked for. */
@@ -10,14 +10,14 @@ export const asked = (wish: Omit<OperationWish, 'id'> & { id?: string }): Operat
 export const withOperation =
   (operation: Operation): Break =>
   (world) => {
-    world.document.operations = [operation]
+    world.document.operations = [structuredClone(operation) as Draft<Operation>]
   }
 
 /** The operation of one deployment, in another. */
 export const sameOperation =
   ({ document }: Deployment): Break =>
   (world) => {
-    world.document.operations = structuredClone(document.operations) as Operation[]
+    world.document.operations = structuredClone(document.operations) as Draft<Operation[]>
   }
 
 /** The deployment as the loop leaves it after a turn: what the plan says of operations is saved, and nothing was done. */
@@ -26,7 +26,7 @@ export function saved(deployment: Deployment): Deployment {
   return deployment.with((world) => {
     for (const one of operations) {
       const at = world.document.operations.findIndex(({ id }) => id === one.id)
-      world.document.operations[at] = structuredClone(one)
+      world.document.operations[at] = structuredClone(one) as Draft<Operation>
     }
   })
 }

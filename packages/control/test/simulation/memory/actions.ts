@@ -32,6 +32,11 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
       return fence(world, node, action)
     case 'purge':
       return deleteFiles(world, node)
+    case 'work':
+    case 'end-work':
+    case 'place':
+    case 'clear-restore':
+      throw new Error(`the memory cluster has no files for "${action.kind}"`)
     default:
       // The agent notes that it asked before it knows what comes of it.
       if (action.kind === 'failover') node.failoverAsked = { at: world.now(), mode: action.mode }
@@ -40,7 +45,10 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
   }
 }
 
-type EngineAction = Exclude<Action, { kind: 'start' | 'stop' | 'fence' | 'purge' }>
+type EngineAction = Exclude<
+  Action,
+  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+>
 
 function tellEngine(world: World, node: MemoryNode, action: EngineAction): void {
   switch (action.kind) {

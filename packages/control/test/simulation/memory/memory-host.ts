@@ -46,6 +46,9 @@ export class MemoryHost implements HostPort {
     this.#cluster.onExit(listener)
   }
 
+  /** The memory cluster has no long works: there are no files in it to take. */
+  onJobEnd(): void {}
+
   #accept(envelope: Envelope): void {
     const cluster = this.#cluster
     const now = cluster.now()

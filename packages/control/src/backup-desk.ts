@@ -1,0 +1,193 @@
+/** Backups and restores as people and the clock ask for them: judged here, done by the loop. */
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import type { BackupListed, Document, Manifest, Operation, RestorePreview, Spec, Status } from '@holdfast/core'
+import {
+  ended,
+  HoldfastError,
+  isDue,
+  isUnfinished,
+  objectionsToRestore,
+  parseSpec,
+  pauseAt,
+  previewRestore,
+} from '@holdfast/core'
+import type { EngineBinary } from './binary/engine-binary.ts'
+import type { Clock } from './clock.ts'
+import { explainDisk, makeDirectory } from './host/backup/disk.ts'
+import { listBackups, openBackup } from './host/backup/shelf.ts'
+import type { Log } from './log.ts'
+import type { OperationDesk } from './operation-desk.ts'
+import type { BackupAsked, BackupPlatform, RestoreAsked, Shelf } from './server/platform.ts'
+import type { Home } from './store/home.ts'
+
+/** How often it is looked whether a backup is due. */
+const lookEveryMs = 5000
+/** Without a schedule, nobody has said how many to keep. */
+const keepDefault = 7
+
+export interface BackupDeskOptions {
+  readonly home: Home
+  readonly clock: Clock
+  readonly log: Log
+  readonly operations: OperationDesk
+  readonly names: () => string[]
+  readonly document: (name: string) => Document
+  readonly status: (name: string) => Status | undefined
+  readonly binary: (name: string) => Promise<EngineBinary>
+}
+
+export class BackupDesk implements BackupPlatform {
+  readonly #options: BackupDeskOptions
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: BackupDeskOptions) {
+    this.#options = options
+  }
+
+  /** Looks after the schedules until stopped. */
+  run(only?: string): void {
+    this.#timer = setInterval(() => this.#look(only), lookEveryMs)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  list(name: string): Shelf {
+    const directory = this.#directoryOf(name, this.#specOf(name))
+    return { directory, backups: listBackups(directory) }
+  }
+
+  ask(name: string, { id, to }: BackupAsked, actor: string): Operation {
+    const spec = this.#specOf(name)
+    if (to !== null && !isAbsolute(to)) {
+      throw new HoldfastError('USAGE', `${to}: name the directory by its absolute path`, { to })
+    }
+    const directory = to ?? this.#directoryOf(name, spec)
+    const known = this.#options.document(name).operations.find((one) => one.id === id)
+    if (known === undefined) refuseUnwritable(directory, id)
+    const keep = to !== null ? null : spec.backup === 'off' ? keepDefault : spec.backup.keep
+    return this.#options.operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep }, actor)
+  }
+
+  read(from: string): { manifest: Manifest; state: BackupListed['state']; because: string } {
+    return openBackup(from)
+  }
+
+  async previewRestore(name: string, from: string): Promise<RestorePreview> {
+    const opened = await this.#openFor(name, from)
+    const takenAt = new Date(opened.manifest.finishedAt).toISOString()
+    return previewRestore({
+      from,
+      ...opened,
+      takenAt,
+      document: this.#options.document(name),
+      status: this.#options.status(name),
+    })
+  }
+
+  async restore(name: string, { id, from, replace }: RestoreAsked, actor: string): Promise<Operation> {
+    const { replaces } = await this.previewRestore(name, from)
+    if (replaces && replace !== name) {
+      throw new HoldfastError(
+        'REFUSED_NOT_CONFIRMED',
+        `${name} holds data, and a restore replaces all of it: say so with its name, --replace ${name}. Nothing was changed.`,
+        { name },
+      )
+    }
+    const { manifest, state } = await this.#openFor(name, from)
+    const { flavor, version } = await this.#options.binary(name)
+    // The same engine has loaded it already: a second time tells nothing more, and takes as long as the restore itself.
+    const trial = state !== 'verified' || manifest.engine.flavor !== flavor || manifest.engine.version !== version
+    const now = Math.round(this.#options.clock.wall())
+    return this.#options.operations.askTransfer(
+      name,
+      { kind: 'restore', id, subject: name, from, files: manifest.files, trial },
+      actor,
+      (document) => ({ ...document, wanted: 'up', purge: false, operations: document.operations.map(superseded(now)) }),
+    )
+  }
+
+  async #openFor(name: string, from: string): Promise<ReturnType<typeof openBackup>> {
+    const opened = openBackup(from)
+    const spec = this.#specOf(name)
+    const objections = objectionsToRestore(opened.manifest, spec, await this.#options.binary(name))
+    if (objections.length === 0) return opened
+    throw new HoldfastError(
+      'BACKUP_UNFIT',
+      `${from} cannot be restored into ${name}: ${objections.join('; ')}. Nothing was touched; restore it into a deployment of its own shape.`,
+      { name, from, objections },
+    )
+  }
+
+  /** Asks for the backups that are due. What goes wrong with one is its own operation's to tell. */
+  #look(only: string | undefined): void {
+    for (const name of this.#options.names()) {
+      if (only !== undefined && name !== only) continue
+      try {
+        this.#askWhereDue(name)
+      } catch (error) {
+        this.#options.log.error({ deployment: name, err: error }, 'schedule of backups not looked at')
+      }
+    }
+  }
+
+  #askWhereDue(name: string): void {
+    const { clock, operations } = this.#options
+    const document = this.#options.document(name)
+    const { backup } = parseSpec(document.spec)
+    const status = this.#options.status(name)
+    const now = Math.round(clock.wall())
+    if (backup === 'off' || document.wanted === 'down' || pauseAt(document, now) !== null) return
+    if (status?.ready !== 'yes' || status.controller.lease !== 'held') return
+    const mine = document.operations.filter(({ kind }) => kind === 'backup')
+    if (mine.some(isUnfinished)) return
+    const { directory, backups } = this.list(name)
+    const lastAt = maxOf(backups.filter(({ state }) => state !== 'broken').map(({ finishedAt }) => finishedAt ?? 0))
+    const triedAt = maxOf(mine.map(({ endedAt, requestedAt }) => endedAt ?? requestedAt))
+    if (!isDue({ everyMs: backup.every, lastAt, triedAt, now })) return
+    const id = newBackupId(now)
+    operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep: backup.keep }, 'schedule')
+  }
+
+  #specOf(name: string): Spec {
+    return parseSpec(this.#options.document(name).spec)
+  }
+
+  #directoryOf(name: string, { backup }: Spec): string {
+    return backup === 'off' || backup.directory === null
+      ? this.#options.home.backups(name)
+      : join(backup.directory, name)
+  }
+}
+
+/** `20261130T031500Z-a1b2`: sorts by time, and is a name for a directory. */
+function newBackupId(now: number): string {
+  const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')
+  return `${time}-${randomBytes(2).toString('hex')}`
+}
+
+/** Said at once to whoever asks, instead of by an operation that fails a moment later. */
+function refuseUnwritable(directory: string, id: string): void {
+  try {
+    makeDirectory(directory)
+    accessSync(directory, constants.W_OK)
+  } catch (error) {
+    throw explainDisk(error, directory, 'the backup')
+  }
+  if (!existsSync(join(directory, id))) return
+  throw new HoldfastError('USAGE', `${join(directory, id)} exists: choose another id, or another directory`, { id })
+}
+
+/** Of two restores the later one counts. The one that it replaces has given the old data up already. */
+const superseded =
+  (now: number) =>
+  (one: Operation): Operation =>
+    one.kind === 'restore' && isUnfinished(one)
+      ? ended(one, 'failed', `restore from ${one.from} was given up for a later one; it was: ${one.because}`, now)
+      : one
+
+const maxOf = (times: readonly number[]): number | null => (times.length === 0 ? null : Math.max(...times))

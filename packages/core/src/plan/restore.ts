@@ -1,0 +1,123 @@
+/**
+ * A restore, in two stages.
+ *
+ * *Fetching*: each shard's first node gets its file beside its data, and compares the checksum. Nothing is touched, the
+ * deployment goes on, and a backup that is damaged ends it here.
+ *
+ * *Replacing*: that all is fetched is saved as a decision, and from then on the data that was there is given up. Every
+ * engine stops; only when the last one is gone, every node's data is put aside and the fetched file, or nothing, takes its
+ * place. From then on it is a deployment as new: the ordinary rules start it, each first node from its file, and join
+ * it together, with the slots of the manifest in place of even shares. What could stand in the way of that, that
+ * it was as specified once and must never start empty again, does not count between the decision and its end.
+ */
+import type { Action } from '../action.ts'
+import type { BackupFile } from '../backup/manifest.ts'
+import type { Document } from '../document.ts'
+import type { Restore } from '../operation.ts'
+import { ended } from '../operation.ts'
+import type { NodePicture, ShardPicture } from '../picture.ts'
+import { judgeReadiness } from '../readiness.ts'
+import { formatDuration } from '../units.ts'
+import { jobId, jobsOf } from './backup.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, record, wait } from './step.ts'
+
+const pollMs = 50
+
+/** The restore that has begun to replace the data, and is not done. */
+export function replacing({ operations }: Pick<Document, 'operations'>): Restore | null {
+  const found = operations.find((one) => one.kind === 'restore' && one.state === 'running' && one.stage === 'replacing')
+  return found?.kind === 'restore' ? found : null
+}
+
+/** Whether it was once as specified, with the data that it has now: from then on nothing starts empty unasked. */
+export const wasSettled = (document: Document): boolean => document.settledRevision > 0 && replacing(document) === null
+
+export function planRestore(operation: Restore, input: PlanInput): Step {
+  if (operation.stage === 'replacing') return finish(operation, input)
+  if (operation.state === 'asked') {
+    const because = `restore from ${operation.from}: fetching ${operation.files.length} files, nothing is touched yet`
+    return record({ ...operation, state: 'running', beganAt: input.wallNow, because })
+  }
+  return fetch(operation, input)
+}
+
+function fetch(operation: Restore, { picture, wallNow }: PlanInput): Step {
+  const jobs = jobsOf(operation.id, picture)
+  const failed = jobs.find(({ seen }) => seen.state === 'failed')
+  if (failed !== undefined) {
+    const because = `restore from ${operation.from} refused: ${failed.seen.because ?? 'no reason given'}`
+    return record(ended(operation, 'failed', because, wallNow))
+  }
+  const isDone = ({ id }: ShardPicture): boolean =>
+    jobs.some(({ seen }) => seen.id === jobId(operation.id, id) && seen.state === 'done')
+  const missing = picture.shards.filter((shard) => !isDone(shard))
+  if (missing.length === 0) {
+    const because = `restore from ${operation.from}: all is fetched and whole, the data is replaced now`
+    return record({ ...operation, stage: 'replacing', because })
+  }
+  if (jobs.some(({ seen }) => seen.state === 'running')) return wait(`restore from ${operation.from}: fetching`, pollMs)
+  const actions = missing.slice(0, 1).flatMap((shard): Action[] => {
+    const [node, file] = [shard.nodes[0], fileOf(operation, shard.id)]
+    if (node === undefined || node.agent === null || file === undefined) return []
+    const { id, from, trial } = operation
+    return [
+      { kind: 'work', node: node.id, job: { kind: 'fetch', id: jobId(id, shard.id), restore: id, from, file, trial } },
+    ]
+  })
+  if (actions.length === 0) return wait(`restore from ${operation.from} waits: an agent does not answer`, 250)
+  return act(`restore from ${operation.from}: fetching the file of ${missing[0]?.id}`, actions)
+}
+
+/** Before every other rule: nothing starts while the data is being replaced. Idle once every node has its own. */
+export function planReplace(operation: Restore, { picture }: PlanInput): Step {
+  const unplaced = picture.nodes.filter((node) => node.agent?.restore?.placed !== operation.id)
+  if (unplaced.length === 0) return idle
+  const told = `restore from ${operation.from}`
+  const unseen = unplaced.filter(({ agent }) => agent === null)
+  if (unseen.length > 0) return wait(`${told} waits: the agent of ${idsOf(unseen)} does not answer`, 250)
+  const running = picture.nodes.filter((node) => !node.gone || isLingering(node))
+  if (running.length > 0) return stopAll(told, running)
+  return act(
+    `${told}: every engine is stopped, putting the data aside`,
+    unplaced.map((node): Action => {
+      const file = isFirst(node, picture.shards) ? fileOf(operation, node.shard) : undefined
+      return { kind: 'place', node: node.id, restore: operation.id, bytes: file?.bytes ?? null }
+    }),
+  )
+}
+
+/** What they hold is given up: nothing has to be saved, and nobody has to hand over. */
+function stopAll(told: string, running: readonly NodePicture[]): Step {
+  const askable = running.filter(({ life }) => ['alive', 'loading', 'starting'].includes(life))
+  if (askable.length === 0) return wait(`${told}: ${idsOf(running)} shall stop and cannot be asked`, 250)
+  // Replicas first, or they would elect one of themselves.
+  const replicas = askable.filter(({ facts }) => facts?.role === 'replica')
+  const next = replicas.length > 0 ? replicas : askable
+  return act(
+    `${told}: stopping ${idsOf(next)}`,
+    next.map((node): Action => ({ kind: 'stop', node: node.id, save: false })),
+  )
+}
+
+/** Everything has been placed and started: done once it is as specified. */
+function finish(operation: Restore, { picture, wallNow }: PlanInput): Step {
+  const told = `restore from ${operation.from}`
+  const { ready, because } = judgeReadiness(picture)
+  if (ready !== 'yes') return wait(`${told}: ${because}`, pollMs)
+  if (picture.nodes.some(({ agent }) => agent?.config == null))
+    return wait(`${told}: reading the settings back`, pollMs)
+  const keys = picture.shards.reduce((sum, { primary }) => sum + (primary?.facts?.keys ?? 0), 0)
+  const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
+  return record(ended(operation, 'done', `restored from ${operation.from} in ${took}: ${keys} keys`, wallNow))
+}
+
+export const fileOf = ({ files }: Restore, shard: string): BackupFile | undefined =>
+  files.find((file) => file.shard === shard)
+
+const isFirst = (node: NodePicture, shards: readonly ShardPicture[]): boolean =>
+  shards.some(({ nodes }) => nodes[0] === node)
+
+const isLingering = ({ agent }: NodePicture): boolean => agent?.process.state === 'dead' && agent.process.lingering
+
+const idsOf = (nodes: readonly NodePicture[]): string => nodes.map(({ id }) => id).join(', ')
