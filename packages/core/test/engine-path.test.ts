@@ -46,9 +46,12 @@ test.each<[writer: Name, reader: Name, files: boolean, replica: boolean]>([
   ['redis 8.2', 'redis 8.4', true, true],
   ['valkey 8.1', 'valkey 8.0', true, false],
   ['valkey 7.2', 'redis 7.2', true, false],
-])('by the numbers in the sources: from %s to %s: its files %s, as its replica %s', (writer, reader, files, replica) => {
-  expect({ files: reads(reader, writer), replica: follows(reader, writer) }).toEqual({ files, replica })
-})
+])(
+  'by the numbers in the sources: from %s to %s: its files %s, as its replica %s',
+  (writer, reader, files, replica) => {
+    expect({ files: reads(reader, writer), replica: follows(reader, writer) }).toEqual({ files, replica })
+  },
+)
 
 test('the sentence names both and says what is in the way', () => {
   expect(obstacleToReading(engines['redis 7.0'], engines['valkey 8.0'])).toBe(
