@@ -24,6 +24,8 @@ import type { Home } from './store/home.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 
+export { measureDeployment } from './engine/measure.ts'
+
 export const adminName = 'admin'
 /** Where the panel is looked for first; another one is taken where this is in use. */
 const defaultPort = 7500

@@ -117,6 +117,25 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('change what is wanted; the controller does the rest')
     .action((spec, options) => run((context) => apply(context, spec, options)))
   program
+    .command('advise')
+    .option('--data <size>', 'how much data it is today, such as 4gb')
+    .option('--ops <count>', 'commands a second at the busiest time')
+    .option('--from <url>', 'measure both on a running engine or Cluster instead; nothing is changed there')
+    .option('--name <name>', 'how it shall be called (default: shop)')
+    .option('--use <use>', 'cache, session, queue or primary-store (default: cache)')
+    .option('--growth <share>', 'by how much it grows in a month (default: 5%)')
+    .option('--months <count>', 'for how long it shall last (default: 6)')
+    .option('--writes <share>', 'the share of commands that write (default: 20%)')
+    .option('--loss <loss>', 'of acknowledged writes: a-moment or zero (default: a-moment)')
+    .option('--outage <outage>', 'none, or restart: it may be away while one engine starts (default: none)')
+    .option('--multi-key <keys>', 'commands over several keys: none, together or any (default: none)')
+    .option('--zones <count>', 'over how many zones it is spread (default: 1)')
+    .option('--node-memory <size>', 'what one engine may take of its machine (default: 16gb)')
+    .option('--json', 'for programs')
+    .description('which deployment fits what you need, as a spec with its reasons; asks what was not said')
+    .addHelpText('after', adviseHelp)
+    .action((options) => run(async (context) => (await import('./advise.ts')).advise(context, options)))
+  program
     .command('url')
     .argument('[name]', nameHelp)
     .option('--as <client>', clients.join(', '), 'holdfast')
@@ -289,6 +308,12 @@ Environment:
 Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
 6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken,
 10 an operation stopped before its end, 11 a backup cannot be used, 70 a bug (docs/errors.md)`
+
+const adviseHelp = `
+Examples:
+  holdfast advise                                    asks
+  holdfast advise --data 40gb --ops 80000 > shop.yaml
+  holdfast advise --from redis://:secret@10.0.0.7:6379 --growth 10%`
 
 const drillHelp = `
 Examples:
