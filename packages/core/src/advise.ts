@@ -232,15 +232,17 @@ const memoryOf = (maxPerNode: number, policy: EvictionPolicy): SpecText => ({
   policy,
 })
 
-/** The policy stands below `memory` in a spec. */
 function finish(fields: CommonFields & SpecText, later: readonly string[], reasons: readonly string[]): Advice {
-  const { policy: _, ...spec } = fields
-  return { spec, later, reasons }
+  return { spec: specOf(fields), later, reasons }
 }
 
-function isSupported({ policy: _, ...fields }: CommonFields & SpecText): boolean {
+/** In a spec the policy stands below `memory` alone. */
+const specOf = (fields: CommonFields & SpecText): SpecText =>
+  Object.fromEntries(Object.entries(fields).filter(([field]) => field !== 'policy'))
+
+function isSupported(fields: CommonFields & SpecText): boolean {
   try {
-    parseSpec(fields)
+    parseSpec(specOf(fields))
     return true
   } catch (error) {
     if (error instanceof HoldfastError && error.code === 'SPEC_UNSUPPORTED') return false

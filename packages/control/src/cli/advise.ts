@@ -35,7 +35,7 @@ const oneOf =
   (text: string): Partial<Needs> => {
     const value = values.find((one) => one === text)
     if (value === undefined) throw new Error(`write one of ${values.join(', ')}`)
-    return { [field]: value } as Partial<Needs>
+    return { [field]: value }
   }
 
 const whole =
