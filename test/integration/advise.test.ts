@@ -1,7 +1,7 @@
 import { newSecrets, parseSpec } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { measureDeployment } from '../../packages/control/src/engine/measure.ts'
+import { readSpecFile } from '../../packages/control/src/store/read-spec.ts'
 import { findTestEngine } from '../support/engines.ts'
 import type { OneEngine } from '../support/one-engine.ts'
 import { startThreeEngines } from '../support/one-engine.ts'
@@ -45,8 +45,8 @@ describe('advice', () => {
     const { stdout, stderr } = await it.ok(['advise', '--from', address, '--data', '40gb', '--name', 'basket'])
     expect(stderr).toContain('Measured on 2 primaries')
     expect(stdout).toContain('# An odd number of primaries')
-    expect(parseSpec(parse(stdout))).toMatchObject({ name: 'basket', topology: 'cluster', shards: 9 })
     const file = it.file('basket.yaml', stdout)
+    expect(parseSpec(readSpecFile(file))).toMatchObject({ name: 'basket', topology: 'cluster', shards: 9 })
     expect((await it.ok(['plan', file])).stdout).toContain('basket')
   })
 
