@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Operation } from '@holdfast/core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestDeployment, TestHome } from '../support/deployment.ts'
+import { engineNamed, findTestEngine, homeOfEngine } from '../support/engines.ts'
+import { eventually } from '../support/eventually.ts'
+import { nothingWrong, Writing } from '../support/writing.ts'
+
+const engines = ['redis 7', 'valkey 8', 'valkey 9.1']
+/** A compiler on a busy machine. */
+const buildWithinMs = 900_000
+
+let several: string
+let it: TestDeployment
+
+beforeAll(async () => {
+  several = mkdtempSync(join(tmpdir(), 'holdfast-it-engines-'))
+  mkdirSync(join(several, 'engines'))
+  for (const name of engines) {
+    await findTestEngine(engineNamed(name), homeOfEngine(name))
+    const kept = join(homeOfEngine(name), 'engines')
+    for (const tree of existsSync(kept) ? readdirSync(kept) : []) {
+      if (/^(redis|valkey)-server-[\d.]+$/.test(tree)) symlinkSync(join(kept, tree), join(several, 'engines', tree))
+    }
+  }
+  const { flavor, version } = engineNamed('redis 7')
+  it = await TestDeployment.up({ engine: { flavor, version } }, new TestHome(undefined, several))
+}, buildWithinMs)
+
+afterAll(async () => {
+  await it?.close()
+  rmSync(several, { recursive: true, force: true })
+})
+
+async function upgradeTo(name: string): Promise<Operation> {
+  const { flavor, version } = engineNamed(name)
+  const { id } = await it.controller.upgrade(it.name, { id: randomUUID(), engine: { flavor, version } }, 'ann')
+  const over = await eventually(
+    () => it.status().operations.find((one) => one.id === id && one.endedAt !== null) ?? false,
+    { withinMs: 60_000, what: 'the upgrade to end' },
+  )
+  return over as Operation
+}
+
+const versions = async (): Promise<Set<string>> => {
+  const infos = await Promise.all(it.status().nodes.map(({ id }) => it.command(id, 'INFO', 'server')))
+  return new Set(
+    infos.map(
+      (info) => /(valkey|redis)_version:(\S+)/g.exec(String(info).replace(/redis_version:7\.2\.4\s/, ''))?.[0] ?? '',
+    ),
+  )
+}
+
+test.each(engines.slice(1))(
+  'from the engine before to %s, under writes: nothing is lost, and the cache client notices nothing',
+  async (name) => {
+    const writing = new Writing(it)
+    try {
+      await eventually(() => writing.hasAcked(200))
+      const operation = await upgradeTo(name)
+      expect(operation.because).toMatch(new RegExp(`^upgrade of it to ${name}[\\d.]*: 6 engines restarted in`))
+      await it.ready()
+      const readyAt = Date.now()
+      await eventually(() => writing.hasAcked(50, readyAt))
+      expect(await writing.check()).toMatchObject(nothingWrong)
+      expect(writing.failures('cache')).toEqual([])
+    } finally {
+      await writing.close()
+    }
+    expect(await versions()).toEqual(new Set([`valkey_version:${it.status().engine?.version}`]))
+    expect(it.status().engine?.version.startsWith(name.split(' ')[1] ?? '')).toBe(true)
+  },
+)
