@@ -7,7 +7,8 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'rules', include: ['packages/*/test/**/*.test.ts'] },
+        // Nothing here keeps a state of its own between files: one process for many of them takes half of the time.
+        test: { name: 'rules', include: ['packages/*/test/**/*.test.ts'], isolate: false, testTimeout: 20_000 },
       },
       {
         extends: true,
