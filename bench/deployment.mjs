@@ -5,9 +5,10 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Api } from '../packages/control/dist/cli/api.js'
-import { processesIn } from '../packages/control/dist/proc.js'
+import { bootId, processesIn } from '../packages/control/dist/proc.js'
 import { readController } from '../packages/control/dist/store/controller-file.js'
 import { homeAt } from '../packages/control/dist/store/home.js'
+import { SqliteStore } from '../packages/control/dist/store/sqlite-store.js'
 import { Cluster } from './cluster.mjs'
 import { enginesHome, freePorts, newDirectory, removeDirectory } from './place.mjs'
 import { delay, eventually, now } from './time.mjs'
@@ -101,11 +102,11 @@ export class Deployment {
     this.#api = undefined
   }
 
-  /** From the request until it is ready, in ms: by the controller's word, and by the engines' own. */
-  async create() {
+  /** From the request until it is ready, in ms: by the controller's word, and by the engines' own. @param {Record<string, unknown>} fields */
+  async create(fields = {}) {
     const basePort = await freePorts(6)
     const startedAt = now()
-    await this.api.apply(name, { name, expose: { basePort } }, null)
+    await this.api.apply(name, { name, ...fields, expose: { basePort } }, null)
     await this.ready()
     const readyMs = now() - startedAt
     const { nodes } = await this.api.status(name)
@@ -133,6 +134,16 @@ export class Deployment {
     const [found] = processesIn(join(homeAt(this.#directory).node(name, id), 'data'))
     if (found === undefined) throw new Error(`${id} does not run`)
     return found.pid
+  }
+
+  /** The engine's user who may do everything, as the home keeps it: no API tells it. */
+  adminOf() {
+    const store = new SqliteStore({ home: homeAt(this.#directory), bootId: bootId() })
+    try {
+      return { user: 'admin', password: store.load(name)?.secrets['admin'] ?? '' }
+    } finally {
+      store.close()
+    }
   }
 
   pids() {

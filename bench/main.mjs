@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|operations|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|backup|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { benchBackup } from './backup.mjs'
 import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
 import { benchDemo } from './demo.mjs'
@@ -37,12 +38,13 @@ const benches = {
   create: benchCreate,
   failover: benchFailover,
   operations: benchOperations,
+  backup: benchBackup,
   idle: benchIdle,
   cache: benchCache,
   demo: benchDemo,
 }
 const usage =
-  'npm run bench -- create|failover|operations|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+  'npm run bench -- create|failover|operations|backup|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

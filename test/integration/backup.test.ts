@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ErrorCode, Operation, Status } from '@holdfast/core'
+import type { Operation, Status } from '@holdfast/core'
 import { engineUsers, HoldfastError, isUnfinished, Manifest } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
@@ -120,7 +120,7 @@ describe('a backup on real engines', () => {
     running = await ControllerProcess.start(place.home)
   }
 
-  const codeOf = async (work: Promise<unknown>): Promise<ErrorCode | string> =>
+  const codeOf = async (work: Promise<unknown>): Promise<string> =>
     work.then(
       () => 'done',
       (error: unknown) => (error instanceof HoldfastError ? error.code : String(error)),
