@@ -126,7 +126,16 @@ async function digest(deployment) {
       const key = `${tagOf(slots) ?? ''}:${at * 3}`
       const asked = [['TYPE', key], ['EXPIRETIME', key], readerOf(key, at * 3)]
       // A hash has no order of its own.
-      hash.update(JSON.stringify((await link.pipeline(asked, 10_000)).map((reply) => [reply].flat().sort())))
+      hash.update(
+        JSON.stringify(
+          (await link.pipeline(asked, 10_000)).map((reply) =>
+            [reply]
+              .flat()
+              .map(String)
+              .sort((a, b) => (a < b ? -1 : 1)),
+          ),
+        ),
+      )
     }
   }
   return hash.digest('hex')
