@@ -74,3 +74,11 @@ test.each(engines.slice(1))(
     expect(it.status().engine?.version.startsWith(name.split(' ')[1] ?? '')).toBe(true)
   },
 )
+
+test('back again there is no way, which is said before anything is changed', async () => {
+  const before = it.controller.spec(it.name)
+  await expect(upgradeTo('valkey 8')).rejects.toThrow(/it runs valkey 9.*would run valkey 8.*but .*Nothing was changed/)
+  await expect(upgradeTo('redis 7')).rejects.toThrow(/only Valkey reads/)
+  expect(it.controller.spec(it.name)).toEqual(before)
+  await it.ready()
+})

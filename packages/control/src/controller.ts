@@ -93,6 +93,7 @@ export class Controller implements Platform {
       ...options,
       status: (name) => this.status(name),
       wake: (name) => this.#wake(name),
+      engineOf: (name) => this.#binaries.get(name)?.binary,
       findEngine: (spec) => this.#options.findBinary(spec),
     })
     this.backups = new BackupDesk({

@@ -17,6 +17,7 @@ import {
   HoldfastError,
   isUnfinished,
   noWayBack,
+  obstacleToFollowing,
   operationFor,
   parseSpec,
   previewOperation,
@@ -36,6 +37,8 @@ export interface OperationDeskOptions {
   readonly clock: Clock
   readonly status: (name: string) => Status | undefined
   readonly wake: (name: string) => void
+  /** What a deployment runs; undefined until it is known. */
+  readonly engineOf: (name: string) => EngineBuild | undefined
   /** The engine that a spec asks for, found or fetched. */
   readonly findEngine: (spec: Spec) => Promise<EngineBuild>
 }
@@ -67,13 +70,16 @@ export class OperationDesk {
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
-    const { flavor, version } = await this.#options.findEngine(parseSpec({ ...this.#load(name).spec, engine }))
+    const document = this.#load(name)
+    const { flavor, version } = await this.#options.findEngine(parseSpec({ ...document.spec, engine }))
     const target: EngineBuild = { flavor, version }
-    const { lines, objection } = this.preview(name, { kind: 'upgrade', id: 'preview', subject: name, engine: target })
-    const status = this.#options.status(name)
-    const from = status?.engine
-    const head = `${name} runs ${from == null ? 'an engine not known yet' : `${from.flavor} ${from.version}`}, and would run ${flavor} ${version}`
-    return { engine: target, lines: [head, ...lines], objection }
+    const preview = this.preview(name, { kind: 'upgrade', id: 'preview', subject: name, engine: target })
+    const from = this.#options.engineOf(name)
+    if (from === undefined) return { ...preview, engine: target, objection: `it is not known yet what ${name} runs` }
+    const head = `${name} runs ${from.flavor} ${from.version}, and would run ${flavor} ${version}`
+    const obstacle = isWayBack(document, target) ? null : obstacleToFollowing(target, from)
+    const refused = obstacle === null ? null : `${head}; but ${obstacle}. Nothing was changed`
+    return { engine: target, lines: [head, ...preview.lines], objection: preview.objection ?? refused }
   }
 
   /** The spec and the operation are saved together: an engine that dies in between starts as what is wanted. */
@@ -81,9 +87,11 @@ export class OperationDesk {
     const known = this.#load(name).operations.find((one) => one.id === id)
     if (known !== undefined) return known
     const { engine: target, objection } = await this.previewUpgrade(name, engine)
+    const before = this.#options.engineOf(name)
+    const cameFrom = before === undefined ? null : { flavor: before.flavor, version: before.version }
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, engine: target })
     const reason = `${target.flavor} ${target.version}`
-    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, reason }
+    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, cameFrom, reason }
     const operation = operationFor(wish, actor, this.#now())
     this.#edit(name, (document) => ({
       ...document,
@@ -206,4 +214,11 @@ export class OperationDesk {
   #now(): number {
     return Math.round(this.#options.clock.wall())
   }
+}
+
+/** An upgrade that stopped may be taken back: those that it did not come to still are what they were. */
+function isWayBack({ operations }: Document, target: EngineBuild): boolean {
+  const last = operations.filter(({ kind }) => kind === 'upgrade').at(-1)
+  if (last?.kind !== 'upgrade' || last.state === 'done') return false
+  return last.cameFrom?.flavor === target.flavor && last.cameFrom.version === target.version
 }

@@ -57,6 +57,8 @@ export interface Restart extends Asked {
   readonly reason: string
   /** With an upgrade: what every engine shall be. Null: whatever it is. */
   readonly engine: EngineBuild | null
+  /** With an upgrade: what the deployment ran before. */
+  readonly cameFrom: EngineBuild | null
   /** The processes that are to go, by node, as they were when it began. Null before. */
   readonly processes: Readonly<Record<string, string>> | null
   /** Who is primary of which shard, as this operation knows: another change is a surprise, and it stops. */
@@ -113,6 +115,7 @@ export interface OperationWish {
   readonly reason?: string
   /** With an upgrade: what every engine shall be. */
   readonly engine?: EngineBuild | null
+  readonly cameFrom?: EngineBuild | null
   readonly notBefore?: number | null
 }
 
@@ -137,6 +140,7 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
         kind: wish.kind,
         reason: wish.reason ?? 'asked',
         engine: wish.engine ?? null,
+        cameFrom: wish.cameFrom ?? null,
         processes: null,
         primaries: {},
         step: null,
