@@ -76,8 +76,8 @@ export async function benchBackup({ engine, say, runs = 3, quick = false }) {
   const limits = quick ? [] : [{ of: 'median', atMost: 1000 }]
   return {
     rows: [
-      { what: 'backup, checksums and trial load included', unit, runs: figures.backup, limits, note: size },
-      { what: 'of that, until its files are there', unit, runs: figures.files },
+      { what: 'backup, checksums and trial load included', unit, runs: figures.backup, note: size },
+      { what: 'of that, until its files are there', unit, runs: figures.files, limits },
       { what: `redis-cli --rdb, bare ${engine.flavor}`, unit, runs: figures.peerTake },
       { what: 'restore, until all is ready and in sync', unit, runs: figures.restore, limits },
       { what: `copy and start, bare ${engine.flavor}, no replicas`, unit, runs: figures.peerStart },
