@@ -111,7 +111,7 @@ describe('the command line', () => {
     const bigger = it.file('bigger.yaml', { name: 'shop', memory: { maxPerNode: '96mb' }, expose: { basePort } })
     const { stdout } = await it.ok(['plan', bigger, '--config'])
     expect(stdout).toContain('1 field would change, live and without a restart')
-    expect(stdout).toContain('  memory: {"maxPerNode":"64mb"} → {"maxPerNode":"96mb"}')
+    expect(stdout).toContain('  memory.maxPerNode: 64 MB → 96 MB, live')
     expect(stdout.match(/^## node-\d$/gm)).toEqual(sixNodes.map((node) => `## ${node}`))
     expect(stdout.match(/^maxmemory 100663296$/gm)).toHaveLength(6)
     expect(stdout.match(/^masterauth \*\*\*\*$/gm)).toHaveLength(6)

@@ -13,6 +13,7 @@ import type {
   OperationWish,
   Pause,
   Spec,
+  SpecChange,
   SpecText,
   Status,
   Wanted,
@@ -20,16 +21,23 @@ import type {
 import {
   busPortOf,
   describeSize,
+  describeSpecChange,
   engineUsers,
   HoldfastError,
+  judgeSpecChange,
   layOut,
   localHostId,
   maskSecrets,
   newSecrets,
+  nextOpening,
+  operationFor,
   ownedDirectives,
+  parseMaintenanceWindow,
   parseSpec,
+  refuseChanges,
   renderConfig,
   renderUsers,
+  withOperations,
 } from '@holdfast/core'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
@@ -44,7 +52,15 @@ import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
-import type { Applied, PlanPreview, Platform, UpgradePreview, UpgradeWish, WantedOptions } from './server/platform.ts'
+import type {
+  Applied,
+  ApplyTerms,
+  PlanPreview,
+  Platform,
+  UpgradePreview,
+  UpgradeWish,
+  WantedOptions,
+} from './server/platform.ts'
 import type { Home } from './store/home.ts'
 import type { History, Store } from './store/store.ts'
 
@@ -212,7 +228,12 @@ export class Controller implements Platform {
     return () => this.#listeners.delete(listener)
   }
 
-  async apply(input: unknown, baseRevision: number | null, actor: string): Promise<Applied> {
+  async apply(
+    input: unknown,
+    baseRevision: number | null,
+    actor: string,
+    terms: ApplyTerms = { acceptEviction: false },
+  ): Promise<Applied> {
     const spec = parseSpec(input)
     const text = input as SpecText
     const before = this.#options.store.load(spec.name)
@@ -224,34 +245,55 @@ export class Controller implements Platform {
       )
     }
     if (before === undefined) return this.#create(spec, text, actor)
-    refuseImmutable(parseSpec(before.spec), spec)
+    const changes = await this.#changes(before, spec, terms)
+    refuseChanges(spec.name, changes)
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
-    const saved = this.#options.store.save({ ...before, spec: text, specRevision: before.specRevision + 1 })
-    this.#record(
-      spec.name,
-      `spec revision ${saved.specRevision}: ${changesBetween(before.spec, text).join(', ')}`,
-      actor,
+    const edited = { ...before, spec: text, specRevision: before.specRevision + 1 }
+    const saved = this.#options.store.save(
+      withRestart(edited, changes, {
+        actor,
+        notBefore: this.#restartAt(spec),
+        now: Math.round(this.#options.clock.wall()),
+      }),
     )
+    const told = changes.length === 0 ? 'the same in other words' : changes.map(describeSpecChange).join(', ')
+    this.#record(spec.name, `spec revision ${saved.specRevision}: ${told}`, actor)
     this.#wake(spec.name)
     return { name: spec.name, revision: saved.specRevision, changed: true }
   }
 
-  async plan(input: unknown): Promise<PlanPreview> {
+  async plan(input: unknown, terms: ApplyTerms = { acceptEviction: false }): Promise<PlanPreview> {
     const spec = parseSpec(input)
     const before = this.#options.store.load(spec.name)
-    if (before !== undefined) refuseImmutable(parseSpec(before.spec), spec)
+    const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
+    refuseChanges(spec.name, edits)
     const document = before ?? this.#newDocument(spec, input as SpecText)
     const { files } = await this.#render({ ...document, spec: input as SpecText }, spec)
-    const changes =
-      before === undefined ? layoutInWords(document.nodes) : changesBetween(before.spec, input as SpecText)
+    const changes = before === undefined ? layoutInWords(document.nodes) : edits.map(describeSpecChange)
     const because =
       before === undefined
         ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
-        : changes.length === 0
-          ? 'as specified: nothing would change'
-          : `${changes.length} ${changes.length === 1 ? 'field' : 'fields'} would change, live and without a restart`
+        : summaryOf(edits, this.#restartAt(spec))
     const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
-    return { name: spec.name, isNew: before === undefined, changes, because, files: Object.fromEntries(masked) }
+    return { name: spec.name, isNew: before === undefined, changes, edits, because, files: Object.fromEntries(masked) }
+  }
+
+  /** What an edit means, by what the nodes use now. Nobody asks them where that does not matter. */
+  async #changes(before: Document, after: Spec, { acceptEviction }: ApplyTerms): Promise<SpecChange[]> {
+    const old = parseSpec(before.spec)
+    const shrinks = after.memory.maxPerNode < old.memory.maxPerNode
+    const status = shrinks ? (this.#running ? this.status(old.name) : await this.look(old.name)) : undefined
+    const used = (status?.nodes ?? []).map(({ id, memoryBytes }) => ({ id, memoryBytes }))
+    return judgeSpecChange(old, after, { used, acceptEviction })
+  }
+
+  /** When a restart that may wait begins at the earliest, ms since 1970; null: at once. */
+  #restartAt({ maintenanceWindow }: Spec): number | null {
+    const window = maintenanceWindow === null ? undefined : parseMaintenanceWindow(maintenanceWindow)
+    if (window === undefined) return null
+    const now = Math.round(this.#options.clock.wall())
+    const opens = nextOpening(window, now)
+    return opens === now ? null : opens
   }
 
   setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
@@ -428,38 +470,31 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 const describeBinary = (binary: EngineBinary | undefined): Status['engine'] =>
   binary === undefined ? null : { flavor: binary.flavor, version: binary.version, path: binary.server }
 
-/** What cannot be changed on a running deployment yet. Refused as a whole, so that nothing is half applied. */
-function refuseImmutable(before: Spec, after: Spec): void {
-  const fixed = [
-    'topology',
-    'shards',
-    'replicasPerShard',
-    'shardOverrides',
-    'expose',
-    'engine',
-    'persistence',
-    'config',
-  ] as const
-  const changed = fixed.filter((field) => !isDeepStrictEqual(before[field], after[field]))
-  if (changed.length === 0) return
-  throw new HoldfastError(
-    'SPEC_IMMUTABLE',
-    `${changed.join(', ')} of ${before.name} cannot be changed while it exists: not supported yet. Put it back, or create another deployment.`,
-    { name: before.name, fields: changed },
-  )
+/** The spec and the restart that it needs are saved together. One that has not begun, and is not due later, does for both. */
+function withRestart(
+  edited: Document,
+  changes: readonly SpecChange[],
+  { actor, notBefore, now }: { actor: string; notBefore: number | null; now: number },
+): Document {
+  const names = changes.filter(({ how }) => how === 'restart').map(({ path }) => path)
+  const isAsked = edited.operations.some((one) => {
+    const isOpen = one.kind === 'restart' && one.state === 'asked' && one.subject === edited.name
+    return isOpen && (one.notBefore ?? now) <= (notBefore ?? now)
+  })
+  if (names.length === 0 || isAsked || edited.wanted === 'down') return edited
+  const id = `spec-${edited.specRevision}`
+  const wish = { kind: 'restart', id, subject: edited.name, reason: names.join(', '), notBefore } as const
+  const operation = operationFor(wish, actor, now)
+  return { ...edited, operations: withOperations(edited.operations, [operation]) }
 }
 
-function changesBetween(before: SpecText, after: SpecText): string[] {
-  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
-  return fields
-    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
-    .map((field) => `${field}: ${inWords(before[field])} → ${inWords(after[field])}`)
-}
-
-function inWords(value: unknown): string {
-  if (value === undefined) return '(default)'
-  const text = JSON.stringify(value)
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+function summaryOf(edits: readonly SpecChange[], restartAt: number | null): string {
+  if (edits.length === 0) return 'as specified: nothing would change'
+  const head = `${edits.length} ${edits.length === 1 ? 'field' : 'fields'} would change`
+  const restarts = edits.filter(({ how }) => how === 'restart').length
+  if (restarts === 0) return `${head}, live and without a restart`
+  const when = restartAt === null ? 'at once' : `in the maintenance window, from ${new Date(restartAt).toISOString()}`
+  return `${head}, ${edits.length - restarts} live and ${restarts} with a rolling restart, ${when}`
 }
 
 function layoutInWords(nodes: readonly NodePlace[]): string[] {

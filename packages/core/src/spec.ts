@@ -87,7 +87,7 @@ export const Spec = z.strictObject({
   persistence: z
     .enum(['none', 'rdb', 'aof', 'hybrid'])
     .default('hybrid')
-    .describe('`hybrid` is an AOF with an RDB preamble: quick to load, at most a second lost on power failure.'),
+    .describe('`hybrid` is an AOF with an RDB preamble: quick to load, at most two seconds lost on power failure.'),
   persistOn: z.enum(['all', 'replicas', 'one']).default('all').describe('Which copies of a shard write to disk.'),
   fullCoverage: yesNo.prefault('no').describe('`yes` stops the whole cluster when one shard is gone.'),
   staleReads: yesNo.prefault('yes').describe('Whether a replica answers while its primary is away.'),
@@ -300,7 +300,6 @@ function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
     ['spares', spec.spares > 0],
     [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],
     ['autoscale', spec.autoscale !== 'off'],
-    ['maintenanceWindow', spec.maintenanceWindow !== null],
     ['security.tls: on', spec.security.tls === 'on'],
     ['security.users', spec.security.users.length > 0],
     ['notify', spec.notify.length > 0],

@@ -2,6 +2,7 @@ import type { Plan } from './action.ts'
 import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
 import type { EventKind } from './event.ts'
+import { diskLoss } from './loss-window.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
 import { pendingRestart } from './plan/configure.ts'
 import type { PlanInput } from './plan/step.ts'
@@ -164,31 +165,24 @@ function lagOf(node: NodePicture, picture: Picture): number | null {
 }
 
 function lossWindowOf(picture: Picture, spec: Spec): string {
-  if (spec.topology === 'standalone') return `no second copy: ${lossOfOnlyCopy(spec)}`
+  if (spec.topology === 'standalone') return `no second copy: ${lossOfOnlyCopy(picture, spec)}`
   // The fullest copy of a shard would take over; the shard whose fullest copy lacks most decides.
   const lags = picture.shards.map(({ nodes }) => Math.min(...nodes.map((node) => lagOf(node, picture) ?? Infinity)))
   const worst = Math.max(...lags)
   const behind = Number.isFinite(worst) ? formatBytes(worst) : 'an unknown amount'
-  const disk =
-    spec.persistence === 'aof' || spec.persistence === 'hybrid'
-      ? 'power failure: up to 1 s of writes'
-      : spec.persistence === 'rdb'
-        ? 'power failure: all since the last snapshot'
-        : 'power failure: everything'
-  return `death of a primary: what its replica does not have yet (${behind} now); ${disk}`
+  return `death of a primary: what its replica does not have yet (${behind} now); ${diskLoss(picture, spec)}`
 }
 
-/** A process that dies has handed its append-only file to the kernel before it acknowledged anything. */
-function lossOfOnlyCopy({ persistence }: Spec): string {
-  switch (persistence) {
-    case 'none':
-      return 'death of the process: everything'
-    case 'rdb':
-      return 'death of the process: all since the last snapshot; loss of the disk: everything'
-    case 'aof':
-    case 'hybrid':
-      return 'death of the process: nothing; power failure: up to 1 s of writes; loss of the disk: everything'
-    default:
-      return persistence satisfies never
+/**
+ * A process hands its log to the kernel before it acknowledges, unless the disk is still busy with what it was handed
+ * before: then it keeps up to two seconds of it in memory.
+ */
+function lossOfOnlyCopy(picture: Picture, spec: Spec): string {
+  const logs = picture.nodes.every(({ facts }) => facts === null || facts.disk.logs)
+  if (spec.persistence === 'none') return 'death of the process: everything'
+  if (spec.persistence === 'rdb' || !logs) {
+    return 'death of the process: all since the last snapshot; loss of the disk: everything'
   }
+  const death = 'death of the process: nothing, or up to 2 s of writes while the disk is busy'
+  return `${death}; ${diskLoss(picture, spec)}; loss of the disk: everything`
 }

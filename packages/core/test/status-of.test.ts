@@ -65,7 +65,7 @@ describe('the status of a deployment', () => {
       because: '3 shards, 6 of 6 nodes in sync',
       copiesInSync: 2,
       lossWindow:
-        'death of a primary: what its replica does not have yet (0 B now); power failure: up to 1 s of writes',
+        'death of a primary: what its replica does not have yet (0 B now); power failure: up to 2 s of writes',
       controller: { id: 'c1', epoch: 4, lease: 'held' },
       engine: { flavor: 'redis', version: '7.0.15', path: '/usr/bin/redis-server' },
       sentinels: [],
@@ -236,8 +236,8 @@ describe('what a fault may cost', () => {
   })
 
   test.each([
-    ['hybrid', 'power failure: up to 1 s of writes'],
-    ['aof', 'power failure: up to 1 s of writes'],
+    ['hybrid', 'power failure: up to 2 s of writes'],
+    ['aof', 'power failure: up to 2 s of writes'],
     ['rdb', 'power failure: all since the last snapshot'],
     ['none', 'power failure: everything'],
   ])('persistence %s', (persistence, told) => {

@@ -56,12 +56,12 @@ export class Api {
     return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/spec`)
   }
 
-  plan(spec: unknown): Promise<PlanPreview> {
-    return this.#ask('POST', '/plan', { spec })
+  plan(spec: unknown, { acceptEviction = false } = {}): Promise<PlanPreview> {
+    return this.#ask('POST', '/plan', { spec, acceptEviction })
   }
 
-  apply(name: string, spec: unknown, baseRevision: number | null): Promise<Applied> {
-    return this.#ask('PUT', `/deployments/${encodeURIComponent(name)}/spec`, { spec, baseRevision })
+  apply(name: string, spec: unknown, baseRevision: number | null, { acceptEviction = false } = {}): Promise<Applied> {
+    return this.#ask('PUT', `/deployments/${encodeURIComponent(name)}/spec`, { spec, baseRevision, acceptEviction })
   }
 
   setWanted(

@@ -3,8 +3,8 @@ import { engineWorld, findEngine } from '../binary/find.ts'
 import type { Api } from './api.ts'
 import type { Context } from './context.ts'
 import type { Wish } from './spec.ts'
-import { linesOf } from './spec.ts'
-import { isDown, isReadyAt, refuseFailedStarts, until } from './until.ts'
+import { linesOf, needsRestart } from './spec.ts'
+import { isDown, isReadyAt, isServing, refuseFailedStarts, until } from './until.ts'
 
 const readyWithinMs = 60_000
 
@@ -37,15 +37,20 @@ export async function bring(errand: Errand, api: Api, signal?: AbortSignal): Pro
   const { context, wish, isEdit, acceptDataLoss } = errand
   const { name } = wish.spec
   const exists = (await api.names()).includes(name)
+  let waitsForRestart = false
   if (!exists) {
     await api.apply(name, wish.text, 0)
   } else {
-    if (isEdit) await edit(context, api, wish)
+    if (isEdit) waitsForRestart = await edit(context, api, wish)
     await api.setWanted(name, 'up', { acceptDataLoss })
   }
   context.say(`bringing up ${name}: ${describeSize(wish.spec)}`)
   const { revision } = await api.spec(name)
-  const waiting = { isThere: isReadyAt(revision), withinMs: readyWithinMs, check: refuseFailedStarts }
+  const waiting = {
+    isThere: waitsForRestart ? isServing : isReadyAt(revision),
+    withinMs: readyWithinMs,
+    check: refuseFailedStarts,
+  }
   try {
     await until(context, api, name, signal === undefined ? waiting : { ...waiting, signal })
   } catch (error) {
@@ -53,11 +58,13 @@ export async function bring(errand: Errand, api: Api, signal?: AbortSignal): Pro
   }
 }
 
-async function edit({ say }: Context, api: Api, { text, spec }: Wish): Promise<void> {
+/** Answers whether a part of it waits for a restart, which is not waited for here: it may be days away. */
+async function edit({ say }: Context, api: Api, { text, spec }: Wish): Promise<boolean> {
   const preview = await api.plan(text)
-  if (preview.changes.length === 0) return
+  if (preview.changes.length === 0) return false
   for (const line of linesOf(preview)) say(line)
   await api.apply(spec.name, text, (await api.spec(spec.name)).revision)
+  return needsRestart(preview)
 }
 
 /** The same, with what to do about it: a deployment that never ran is best made anew, another one is worth mending. */

@@ -114,6 +114,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .argument('<spec>', specHelp)
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'return only when it is as specified')
+    .option('--accept-eviction', 'less memory may cost a cache the keys that do not fit')
     .description('change what is wanted; the controller does the rest')
     .action((spec, options) => run((context) => apply(context, spec, options)))
   program

@@ -32,7 +32,7 @@ export async function plan(
 export async function apply(
   context: Context,
   file: string,
-  { yes, wait }: { yes?: boolean; wait?: boolean },
+  { yes, wait, acceptEviction = false }: { yes?: boolean; wait?: boolean; acceptEviction?: boolean },
 ): Promise<void> {
   const { text, spec } = readChecked(file)
   await withApi(context, { acts: false }, async (api, isBorrowed) => {
@@ -42,18 +42,20 @@ export async function apply(
         `no controller runs, so --wait would wait for ever, and nothing was saved: use "holdfast up ${file}" instead`,
       )
     }
-    const preview = await api.plan(text)
+    const preview = await api.plan(text, { acceptEviction })
     for (const line of linesOf(preview)) context.say(line)
     if (preview.isNew || preview.changes.length > 0) {
       await confirm(context, `Apply this to ${spec.name}?`, yes === true)
-      await save(context, api, text, preview)
+      await save(context, api, { text, spec }, preview, acceptEviction)
       if (isBorrowed) context.say(`No controller runs: it takes effect with the next "holdfast up ${file}".`)
     }
-    if (wait === true) {
+    if (wait === true && restartWaits(preview, spec)) {
+      context.say('The restart waits for the maintenance window, so it is not waited for here.')
+    } else if (wait === true) {
       const { revision } = await api.spec(spec.name)
       await until(context, api, spec.name, {
         isThere: isReadyAt(revision),
-        withinMs: 60_000,
+        withinMs: needsRestart(preview) ? restartWithinMs : 60_000,
         check: refuseFailedStarts,
       })
       context.say(`${spec.name} is as specified`)
@@ -62,11 +64,25 @@ export async function apply(
 }
 
 /** Saves what was shown, and only if nobody changed it since. */
-async function save({ say }: Context, api: Api, text: SpecText, { name, isNew }: PlanPreview): Promise<void> {
+async function save(
+  { say }: Context,
+  api: Api,
+  { text }: Wish,
+  { name, isNew }: PlanPreview,
+  acceptEviction: boolean,
+): Promise<void> {
   const base = isNew ? 0 : (await api.spec(name)).revision
-  const { revision } = await api.apply(name, text, base)
+  const { revision } = await api.apply(name, text, base, { acceptEviction })
   say(`${name}: revision ${revision} saved`)
 }
+
+/** A rolling restart hands every shard over and waits for every sync. */
+const restartWithinMs = 600_000
+
+export const needsRestart = ({ edits }: PlanPreview): boolean => edits.some(({ how }) => how === 'restart')
+
+const restartWaits = (preview: PlanPreview, { maintenanceWindow }: Spec): boolean =>
+  needsRestart(preview) && maintenanceWindow !== null
 
 export const linesOf = ({ because, changes }: PlanPreview): string[] => [
   because,

@@ -54,6 +54,9 @@ export const isReadyAt =
   ({ ready, specRevision, settledRevision, controller }: Status): boolean =>
     ready === 'yes' && specRevision >= revision && settledRevision === specRevision && controller.lease === 'held'
 
+/** Ready, whatever still waits for a restart. */
+export const isServing = ({ ready, controller }: Status): boolean => ready === 'yes' && controller.lease === 'held'
+
 export const isDown = (status: Status): boolean =>
   status.wanted === 'down' && status.nodes.every((node) => node.state === 'stopped' || node.state === 'dead')
 

@@ -11,6 +11,7 @@ import type {
   OperationWish,
   Pause,
   RestorePreview,
+  SpecChange,
   SpecText,
   Status,
   Wanted,
@@ -24,9 +25,9 @@ export interface Platform {
   status(name: string): Status | undefined
   spec(name: string): { readonly spec: SpecText; readonly revision: number } | undefined
   /** Checks, saves and wakes the loop. `baseRevision` null takes whatever is there. Throws SPEC_*. */
-  apply(spec: unknown, baseRevision: number | null, actor: string): Promise<Applied>
+  apply(spec: unknown, baseRevision: number | null, actor: string, terms?: ApplyTerms): Promise<Applied>
   /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
-  plan(spec: unknown): Promise<PlanPreview>
+  plan(spec: unknown, terms?: ApplyTerms): Promise<PlanPreview>
   setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void
   /** What an operation would do now, and what speaks against it. Changes nothing. Throws NOT_FOUND. */
   previewOperation(name: string, wish: OperationWish): OperationPreview
@@ -106,6 +107,12 @@ export interface RestoreAsked {
   readonly replace: string | null
 }
 
+/** What the person who edits accepts. */
+export interface ApplyTerms {
+  /** A cache may lose the keys that do not fit any more. */
+  readonly acceptEviction: boolean
+}
+
 export interface Applied {
   readonly name: string
   readonly revision: number
@@ -116,6 +123,8 @@ export interface PlanPreview {
   readonly name: string
   readonly isNew: boolean
   readonly changes: readonly string[]
+  /** The same field by field, with how each comes about. Empty for a new deployment. */
+  readonly edits: readonly SpecChange[]
   readonly because: string
   /** The engine's config of each node, with the secrets masked. */
   readonly files: Readonly<Record<string, string>>

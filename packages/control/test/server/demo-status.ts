@@ -85,7 +85,7 @@ export function aStatus(parts: Partial<Status> = {}): Status {
     because: '3 shards, 6 of 6 nodes in sync',
     copiesInSync: 2,
     lossWindow:
-      'death of a primary: what its replica does not have yet (214 B now); power failure: up to 1 s of writes',
+      'death of a primary: what its replica does not have yet (214 B now); power failure: up to 2 s of writes',
     controller: { id: '8677-9c851ce4', epoch: 7, lease: 'held' },
     engine: { flavor: 'valkey', version: '8.1.4', path: '/usr/bin/valkey-server' },
     shards,

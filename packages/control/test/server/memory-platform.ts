@@ -154,7 +154,7 @@ export class MemoryPlatform implements Platform {
   async plan(input: unknown): Promise<PlanPreview> {
     const { name } = parseSpec(input)
     if (name === 'broken') throw new TypeError('secret detail of the inside')
-    return { name, isNew: !this.#specs.has(name), changes: [], because: 'nothing to do', files: {} }
+    return { name, isNew: !this.#specs.has(name), changes: [], edits: [], because: 'nothing to do', files: {} }
   }
 
   setWanted(name: string, wanted: 'up' | 'down', options: WantedOptions, actor: string): void {

@@ -35,7 +35,6 @@ describe('docs/spec.md', () => {
       hosts: [{ name: 'a', address: 'a' }],
       spares: 1,
       persistOn: 'one',
-      maintenanceWindow: 'Sun 02:00-04:00 UTC',
       security: { tls: 'on', users: ['x'] },
       notify: ['x'],
       sentinel: {},

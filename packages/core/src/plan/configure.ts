@@ -52,13 +52,21 @@ export function planConfigure(input: PlanInput): Step {
 /** Directives that a node runs with another value than its file has for its next start. */
 export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInput, 'files' | 'owned'>): string[] {
   const rendered = files.get(node.id)
-  if (rendered === undefined || node.gone || node.agent?.given == null) return []
-  return namesThatDiffer(node.agent.given, readConfigText(rendered.config), ownedBy(node.id, owned))
+  const { given, written } = node.agent ?? {}
+  if (rendered === undefined || node.gone || given == null || written == null) return []
+  const names = namesThatDiffer(given, readConfigText(rendered.config), ownedBy(node.id, owned))
+  const wanted = readConfigText(rendered.config)
+  return names.filter((name) => written[name] === wanted[name])
 }
 
 /** Whether every node runs with what is rendered for it: nothing waits for a restart, and no persistence is changed. */
 export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'owned'>): boolean =>
-  input.picture.nodes.every((node) => !changesPersistence(node, input) && pendingRestart(node, input).length === 0)
+  input.picture.nodes.every((node) => {
+    const { written } = node.agent ?? {}
+    const rendered = input.files.get(node.id)
+    const isWritten = written == null || rendered === undefined || isSame(written, readConfigText(rendered.config))
+    return isWritten && !changesPersistence(node, input) && pendingRestart(node, input).length === 0
+  })
 
 /**
  * What to set because the file on disk is not the rendered one; null where it is. What is gone from the file cannot be

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
-import { isObject, parseFields, revision, usage } from '../body.ts'
+import { flag, isObject, parseFields, revision, usage } from '../body.ts'
 import { actorOf } from '../caller.ts'
 import type { Platform } from '../platform.ts'
 import type { ByName } from './deployments.ts'
@@ -14,17 +14,18 @@ export const specRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app
   })
 
   app.put<ByName>('/deployments/:name/spec', async ({ body, params, caller }) => {
-    const fields = parseFields(body, ['spec', 'baseRevision'])
+    const fields = parseFields(body, ['spec', 'baseRevision', 'acceptEviction'])
     if (!isObject(fields.spec)) throw usage('spec: the spec as an object')
     if (fields.spec.name !== params.name) {
       throw usage('the name in the spec is not the one in the address: a deployment cannot be renamed')
     }
-    return platform.apply(fields.spec, revision(fields, 'baseRevision'), actorOf(caller))
+    const terms = { acceptEviction: flag(fields, 'acceptEviction') }
+    return platform.apply(fields.spec, revision(fields, 'baseRevision'), actorOf(caller), terms)
   })
 
   app.post('/plan', async ({ body }) => {
-    const fields = parseFields(body, ['spec'])
+    const fields = parseFields(body, ['spec', 'acceptEviction'])
     if (!isObject(fields.spec)) throw usage('spec: the spec as an object')
-    return platform.plan(fields.spec)
+    return platform.plan(fields.spec, { acceptEviction: flag(fields, 'acceptEviction') })
   })
 }

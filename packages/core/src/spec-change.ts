@@ -1,0 +1,208 @@
+/**
+ * What an edit of a spec means for a deployment that runs: each field that differs is changed live, waits for a restart,
+ * or is refused, with the reason and the way to do it all the same. One refused field refuses the edit: nothing is half
+ * applied.
+ */
+import type { ErrorCode } from './error.ts'
+import { HoldfastError } from './error.ts'
+import type { Spec } from './spec.ts'
+import { copiesOfShard } from './spec.ts'
+import { formatBytes, formatDuration } from './units.ts'
+
+export interface SpecChange {
+  /** `memory.maxPerNode` */
+  readonly path: string
+  /** As people read it. */
+  readonly from: string
+  readonly to: string
+  readonly how: 'live' | 'restart' | 'refused'
+  readonly because: string
+  /** Where it is refused: what to do instead. */
+  readonly instead?: string
+}
+
+/** What the nodes use now, and what the person who edits has accepted. */
+export interface EditTerms {
+  readonly used: readonly { readonly id: string; readonly memoryBytes: number | null }[]
+  /** A cache may throw away what does not fit any more. */
+  readonly acceptEviction: boolean
+}
+
+export function judgeSpecChange(before: Spec, after: Spec, terms: EditTerms): SpecChange[] {
+  const [old, wanted] = [leavesOf(before), leavesOf(after)]
+  const paths = [...new Set([...old.keys(), ...wanted.keys()])].sort()
+  return paths
+    .filter((path) => JSON.stringify(old.get(path)) !== JSON.stringify(wanted.get(path)))
+    .map((path) => ({
+      path,
+      from: inWords(path, old.get(path)),
+      to: inWords(path, wanted.get(path)),
+      ...judge(path, before, after, terms),
+    }))
+}
+
+/** `memory.maxPerNode: 64 MB → 96 MB, live` */
+export const describeSpecChange = ({ path, from, to, how, because }: SpecChange): string =>
+  `${path}: ${from} → ${to}, ${how === 'restart' ? `with a rolling restart (${because})` : how === 'live' ? `live${because === '' ? '' : ` (${because})`}` : `refused (${because})`}`
+
+/** Throws what is refused, all of it in one error. */
+export function refuseChanges(name: string, changes: readonly SpecChange[]): void {
+  const refused = changes.filter(({ how }) => how === 'refused')
+  if (refused.length === 0) return
+  const code: ErrorCode = refused.some(({ path }) => isForLife(path)) ? 'SPEC_IMMUTABLE' : 'REFUSED_UNSAFE'
+  const lines = refused.map(
+    ({ path, from, to, because, instead }) =>
+      `${path} of ${name} cannot be changed from ${from} to ${to}: ${because}. ${instead ?? 'Put it back.'}`,
+  )
+  throw new HoldfastError(code, lines.join('\n'), { name, fields: refused.map(({ path }) => path), changes: refused })
+}
+
+type Verdict = Pick<SpecChange, 'how' | 'because' | 'instead'>
+
+const live = (because = ''): Verdict => ({ how: 'live', because })
+const refused = (because: string, instead: string): Verdict => ({ how: 'refused', because, instead })
+
+function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdict {
+  const [field = ''] = path.split('.')
+  switch (field) {
+    case 'topology':
+      return refused(
+        'engines of one topology cannot become another while they have data',
+        `Create a deployment with topology ${after.topology} under another name, move the data with a backup or by writing to both, then take ${before.name} down.`,
+      )
+    case 'shards':
+      return refused(
+        'slots would have to move, and that is scaling, which is not supported yet',
+        `Create another deployment with ${after.shards} shards and move the clients.`,
+      )
+    case 'replicasPerShard':
+    case 'shardOverrides':
+      return judgeCopies(before, after)
+    case 'expose':
+      return refused(
+        'clients and engines know the nodes by these addresses',
+        'Create another deployment there and move the clients.',
+      )
+    case 'engine':
+      return refused(
+        'another engine is a rolling upgrade, replicas first and one shard at a time',
+        `Use "holdfast upgrade ${before.name}", which writes this field itself.`,
+      )
+    case 'persistence':
+      return live('one node after the other, and never without a file to start from')
+    case 'memory':
+      return path === 'memory.maxPerNode' ? judgeMemory(before, after, terms) : live()
+    case 'config':
+      return judgeDirective(path.slice('config.'.length), after)
+    default:
+      return live()
+  }
+}
+
+const isForLife = (path: string): boolean => !path.startsWith('memory.') && !path.startsWith('replicas')
+
+function judgeCopies(before: Spec, after: Spec): Verdict {
+  const needed = after.durability === 'cache' ? 0 : 2
+  const shards = Array.from({ length: Math.min(before.shards, after.shards) }, (_, index) => index + 1)
+  const short = shards.find((shard) => copiesOfShard(after, shard) - 1 < needed)
+  if (short !== undefined) {
+    return refused(
+      `durability durable needs ${needed} replicas, and shard-${short} would have ${copiesOfShard(after, short) - 1}`,
+      `Keep ${needed} replicas, or choose durability: cache first and accept what a fault may then cost.`,
+    )
+  }
+  return refused(
+    'nodes are not added to a running deployment, or taken from it, yet',
+    'Create another deployment with as many copies and move the clients.',
+  )
+}
+
+/** What is used must fit. A node nobody saw may be full. */
+function judgeMemory(before: Spec, after: Spec, { used, acceptEviction }: EditTerms): Verdict {
+  const limit = after.memory.maxPerNode
+  if (limit >= before.memory.maxPerNode) return live()
+  const unseen = used.filter(({ memoryBytes }) => memoryBytes === null)
+  if (unseen.length > 0 || used.length === 0) {
+    const who = unseen.map(({ id }) => id).join(', ') || 'any node'
+    return refused(
+      `it is not known how much ${who} uses`,
+      `Bring all nodes up first: "holdfast status ${before.name}".`,
+    )
+  }
+  const over = used.filter(({ memoryBytes }) => (memoryBytes ?? 0) > limit)
+  if (over.length === 0) return live('what is used fits')
+  const most = Math.max(...over.map(({ memoryBytes }) => memoryBytes ?? 0))
+  const excess = over.reduce((sum, { memoryBytes }) => sum + (memoryBytes ?? 0) - limit, 0)
+  const who = over.map(({ id, memoryBytes }) => `${id} uses ${formatBytes(memoryBytes ?? 0)}`).join(', ')
+  const { policy } = after.memory
+  const larger = `Choose at least ${formatBytes(most)} (${most} bytes), or delete keys first.`
+  if (!policy.startsWith('allkeys-')) {
+    return refused(`${who}; with ${policy} writes would be refused until there is room`, larger)
+  }
+  if (acceptEviction) return live(`${who}: about ${formatBytes(excess)} of keys are evicted at once`)
+  return refused(
+    `${who}; with ${policy} about ${formatBytes(excess)} of keys would be evicted at once`,
+    `${larger} To evict them: "holdfast apply FILE --accept-eviction".`,
+  )
+}
+
+function judgeDirective(name: string, after: Spec): Verdict {
+  if (after.config[name] === undefined) {
+    return { how: 'restart', because: 'only a start gives a directive its default back' }
+  }
+  return fixedDirectives.has(name)
+    ? { how: 'restart', because: 'the engine reads it only when it starts' }
+    : live('unless this engine refuses; then the status says what waits for a restart')
+}
+
+/**
+ * Directives that an engine refuses to change while it runs, as Redis 7.0 and Valkey do. A test asks the engine for each.
+ * What counts in the end is the engine's own word when it is told.
+ */
+export const fixedDirectives: ReadonlySet<string> = new Set([
+  'always-show-logo',
+  'aof_rewrite_cpulist',
+  'aof-rewrite-cpulist',
+  'bgsave_cpulist',
+  'bgsave-cpulist',
+  'bio_cpulist',
+  'bio-cpulist',
+  'databases',
+  'disable-thp',
+  'io-threads',
+  'io-threads-do-reads',
+  'rdbchecksum',
+  'server_cpulist',
+  'server-cpulist',
+  'set-proc-title',
+  'socket-mark-id',
+  'syslog-enabled',
+  'syslog-facility',
+  'syslog-ident',
+  'tcp-backlog',
+  'unixsocketperm',
+])
+
+/** Every value by its path; lists, and the directives of the spec, are values. */
+function leavesOf(spec: Spec): Map<string, unknown> {
+  const leaves = new Map<string, unknown>()
+  const walk = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return void leaves.set(path, value)
+    for (const [key, inner] of Object.entries(value)) walk(inner, path === '' ? key : `${path}.${key}`)
+  }
+  walk(spec, '')
+  return leaves
+}
+
+const sizes = /^(memory\.maxPerNode|failover\.maxLag\.bytes)$/
+const durations =
+  /^(timeouts\.\w+|failover\.maxLag\.time|failover\.lossAfter|sentinel\.(downAfter|failoverTimeout)|backup\.every)$/
+
+function inWords(path: string, value: unknown): string {
+  if (value === undefined || value === null || value === '') return '(none)'
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'number' && sizes.test(path)) return formatBytes(value)
+  if (typeof value === 'number' && durations.test(path)) return formatDuration(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
