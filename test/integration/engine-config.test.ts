@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Client } from '@holdfast/core'
-import { newSecrets, ownedDirectives, urlFor } from '@holdfast/core'
+import { fixedDirectives, newSecrets, ownedDirectives, parseSpec, urlFor } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EngineBinary } from '../../packages/control/src/binary/find.ts'
 import { findTestEngine } from '../support/engines.ts'
@@ -38,6 +38,16 @@ beforeAll(async () => {
 })
 afterAll(() => engine?.stop())
 
+/** Whether a spec may name this directive in `config`. */
+function isForSpecs(name: string): boolean {
+  try {
+    parseSpec({ name: 'shop', config: { [name]: 'x' } })
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** DEBUG has a lock of its own, which is asked first. */
 const denied = /NOPERM|no permissions|DEBUG command not allowed/
 
@@ -56,6 +66,18 @@ describe('the settings', () => {
     expect(await engine.ask('admin', 'CONFIG', 'GET', 'masterauth')).toBe(
       JSON.stringify(['masterauth', secrets.replication]),
     )
+  })
+
+  test('that a spec may set and that this engine only reads at its start are those of the list', async () => {
+    const all = JSON.parse(await engine.ask('admin', 'CONFIG', 'GET', '*')) as string[]
+    const fixed: string[] = []
+    for (let index = 0; index < all.length; index += 2) {
+      const [name, value] = [all[index] ?? '', all[index + 1] ?? '']
+      if (!isForSpecs(name)) continue
+      if (/immutable/i.test(await engine.ask('admin', 'CONFIG', 'SET', name, value))) fixed.push(name)
+    }
+    expect(fixed.filter((name) => !fixedDirectives.has(name))).toEqual([])
+    expect(fixed).toContain('tcp-backlog')
   })
 
   test.each(['none', 'rdb', 'aof', 'hybrid'])(

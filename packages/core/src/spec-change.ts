@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from './error.ts'
 import { HoldfastError } from './error.ts'
+import { ownedDirectives } from './render-config.ts'
 import type { Spec } from './spec.ts'
 import { copiesOfShard } from './spec.ts'
 import { formatBytes, formatDuration } from './units.ts'
@@ -148,12 +149,17 @@ function judgeMemory(before: Spec, after: Spec, { used, acceptEviction }: EditTe
 
 function judgeDirective(name: string, after: Spec): Verdict {
   if (after.config[name] === undefined) {
+    const ours = ownedDirectives(after)[name] !== undefined || defaultsOfOurs.has(name)
+    if (ours) return live('back to what Holdfast sets')
     return { how: 'restart', because: 'only a start gives a directive its default back' }
   }
   return fixedDirectives.has(name)
     ? { how: 'restart', because: 'the engine reads it only when it starts' }
     : live('unless this engine refuses; then the status says what waits for a restart')
 }
+
+/** Rendered where the spec says nothing. */
+const defaultsOfOurs: ReadonlySet<string> = new Set(['hz', 'latency-monitor-threshold'])
 
 /**
  * Directives that an engine refuses to change while it runs, as Redis 7.0 and Valkey do. A test asks the engine for each.

@@ -51,10 +51,16 @@ describe('an edit', () => {
       { config: { databases: 4 } },
       'config.databases: 8 → 4, with a rolling restart (the engine reads it only when it starts)',
     ],
+    [{ config: { hz: 10 } }, { config: {} }, 'config.hz: 10 → (none), live (back to what Holdfast sets)'],
     [
-      { config: { hz: 10 } },
+      { config: { appendfsync: 'always' } },
       {},
-      'config.hz: 10 → (none), with a rolling restart (only a start gives a directive its default back)',
+      'config.appendfsync: always → (none), live (back to what Holdfast sets)',
+    ],
+    [
+      { config: { 'slowlog-max-len': 9 } },
+      {},
+      'config.slowlog-max-len: 9 → (none), with a rolling restart (only a start gives a directive its default back)',
     ],
   ])('from %o to %o', (before, after, says) => {
     const changes = judged(before, after)

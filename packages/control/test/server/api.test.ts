@@ -106,7 +106,8 @@ describe('the spec', () => {
 
   test('a plan changes nothing', async () => {
     const answer = await send('POST', '/plan', { spec: { name: 'other' } })
-    expect(answer.json()).toEqual({ name: 'other', isNew: true, changes: [], because: 'nothing to do', files: {} })
+    const nothing = { changes: [], edits: [], because: 'nothing to do', files: {} }
+    expect(answer.json()).toEqual({ name: 'other', isNew: true, ...nothing })
     expect(world.platform.names()).toEqual(['shop'])
   })
 })
