@@ -62,6 +62,8 @@ describe('an edit that engines take while they run', () => {
 
 describe('an edit that is refused', () => {
   const refusal = async (fields: Readonly<Record<string, unknown>>): Promise<{ code?: string; message?: string }> => {
+    // A node that was silent at the last look may be full, and that would be the reason.
+    await eventually(() => it.status().nodes.every(({ memoryBytes }) => memoryBytes !== null), { withinMs: 20_000 })
     const { specRevision } = it.status()
     const edit = spec({ persistence: 'hybrid', staleReads: 'no', ...fields })
     const said = await it.controller.apply(edit, null, 'test').then(
