@@ -253,14 +253,14 @@ describe('a backup on real engines', () => {
     const scheduled = await eventually(
       async () => {
         const { operations } = await running.api.status('copy')
-        return operations.find(
-          ({ kind, requestedBy, state }) => `${kind} ${requestedBy} ${state}` === 'backup schedule done',
-        )
+        const own = operations.find(({ kind, requestedBy }) => `${kind} by ${requestedBy}` === 'backup by schedule')
+        if (own?.state !== 'done') throw new Error(own?.because ?? 'not yet')
+        return own
       },
       { withinMs: 20_000, what: 'a backup that nobody asked for' },
     )
     const { backups: first } = await running.api.backups('copy')
-    expect(first).toMatchObject([{ id: scheduled?.id, state: 'verified' }])
+    expect(first).toMatchObject([{ id: scheduled.id, state: 'verified' }])
     await running.api.askBackup('copy', { id: 'newer', to: null })
     expect(await over('copy', 'newer')).toMatchObject({ state: 'done' })
     const { backups } = await running.api.backups('copy')
