@@ -289,7 +289,7 @@ describe('an agent that dies in the middle of ending a log', () => {
     }
     const [action] = plan.actions
     if (action?.kind !== 'end-log') throw new Error('no log is ended')
-    const around = { nodeDir: it.nodeDir, admin, taken: () => {} }
+    const around = { nodeDir: it.nodeDir, admin, taken: () => {}, gate: () => {} }
     // After the second command only its own work on the files is left: there it dies of a directory that is not its own.
     await changeEngine(action, command, allowed === 1 ? around : { ...around, nodeDir: '/proc/1/none' }).catch(() => {})
     it.kill()

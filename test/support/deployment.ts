@@ -58,7 +58,8 @@ export class TestDeployment {
   /** Brings it up and waits until it is ready. */
   static async up(fields: SpecText = {}, place = new TestHome()): Promise<TestDeployment> {
     const shards = Number(fields['shards'] ?? 3)
-    const basePort = await freePorts(shards * (1 + Number(fields['replicasPerShard'] ?? 1)))
+    const sentinels = fields['topology'] === 'sentinel' ? 9 : 0
+    const basePort = await freePorts(shards * (1 + Number(fields['replicasPerShard'] ?? 1)) + sentinels)
     const spec = { name: 'it', memory: { maxPerNode: '64mb' }, ...fields, expose: { basePort } }
     const deployment = new TestDeployment(place, spec)
     try {
@@ -163,7 +164,8 @@ export class TestDeployment {
   async close(): Promise<void> {
     for (const link of this.#links.values()) link.close()
     await this.stopController().catch(() => {})
-    this.place.remove(this.name, this.#nodes.length > 0 ? this.#nodes : this.#layout())
+    const sentinels = Array.from({ length: 9 }, (_, index) => ({ id: `sentinel-${index + 1}` }))
+    this.place.remove(this.name, [...(this.#nodes.length > 0 ? this.#nodes : this.#layout()), ...sentinels])
   }
 
   #remember(status: Status): void {

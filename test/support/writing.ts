@@ -1,5 +1,5 @@
 import type { CheckResult, ClientKind, DrillOperation } from '@holdfast/core'
-import { checkOperations, clientKinds } from '@holdfast/core'
+import { accessTo, checkOperations, clientKinds } from '@holdfast/core'
 import { readBack } from '../../packages/control/src/drill/read-back.ts'
 import { Workload } from '../../packages/control/src/drill/workload.ts'
 import { tagsOf, writersFor } from '../../packages/control/src/drill/writers.ts'
@@ -17,11 +17,11 @@ export class Writing {
     const status = deployment.status()
     const credentials = { user: 'app', password: deployment.password }
     const [tags, drill] = [tagsOf(status), 'test']
-    const nodes = status.nodes.map(({ host, port }) => ({ address: host, port }))
+    const where = accessTo(status, credentials)
     this.#deployment = deployment
     this.#terms = { ...credentials, tags, drill }
     this.#writers = clients.length * tags.size
-    const plan = { drill, where: { nodes, ...credentials }, writers: writersFor(clients, tags), restMs: 5 }
+    const plan = { drill, where, writers: writersFor(clients, tags), restMs: 5 }
     this.#workload = new Workload(plan, (operation) => this.#operations.push(operation))
   }
 

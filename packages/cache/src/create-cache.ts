@@ -65,6 +65,7 @@ function openByUrl(
   keys: KeySpace,
 ): Engine {
   const { user, password, masterName, feed, ...where } = parseUrl(url)
+  const guards = sentinel ?? where.sentinel
   const engine = openEngine(
     {
       topology: where.topology,
@@ -73,8 +74,8 @@ function openByUrl(
       user: user ?? undefined,
       password: password ?? undefined,
       masterName: masterName ?? undefined,
-      sentinelUser: sentinel?.user,
-      sentinelPassword: sentinel?.password,
+      sentinelUser: guards?.user,
+      sentinelPassword: guards?.password,
       zone: zone ?? where.zone ?? undefined,
       // Certificates of one's own are for URLs that want TLS; they do not turn it on.
       tls: where.tls && tls !== undefined ? tls : where.tls,

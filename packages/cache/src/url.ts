@@ -1,6 +1,6 @@
 /**
  * Where the engine is, in one line:
- * `holdfast+(cluster|sentinel|standalone)[s]://user:pass@h1:p1,h2:p2/[master-name][/db]?zone=&feed=`, or what every
+ * `holdfast+(cluster|sentinel|standalone)[s]://user:pass@h1:p1,h2:p2/[master-name][/db]?zone=&feed=&sentinel=user:pass`, or what every
  * other client reads for one node: `redis://`, `rediss://`, `valkey://`, `valkeys://`. A trailing `s` is TLS.
  *
  * The platform's URL class refuses several hosts, so this is a parser of its own. An error tells the position and what
@@ -23,6 +23,8 @@ export interface EngineUrl {
   readonly zone: string | null
   /** Where a controller tells of changes at once. */
   readonly feed: string | null
+  /** Who we are to the Sentinels, where they want to know. */
+  readonly sentinel?: { readonly user: string; readonly password: string }
 }
 
 interface Scheme {
@@ -59,7 +61,13 @@ export function parseUrl(text: string): EngineUrl {
   const authority = parseAuthority(text, start, end, scheme)
   const queryStart = indexOrEnd(text, end, /[?#]/)
   const { topology, tls } = scheme
-  return { topology, tls, ...authority, ...parsePath(text, end, queryStart, topology), ...parseQuery(text, queryStart) }
+  return {
+    topology,
+    tls,
+    ...authority,
+    ...parsePath(text, end, queryStart, topology),
+    ...parseQuery(text, queryStart, topology),
+  }
 }
 
 function parseAuthority(
@@ -125,14 +133,28 @@ function parsePath(
   return { masterName, db: Number(db) }
 }
 
-function parseQuery(text: string, start: number): Pick<EngineUrl, 'zone' | 'feed'> {
-  const found: { zone: string | null; feed: string | null } = { zone: null, feed: null }
+type Query = Pick<EngineUrl, 'zone' | 'feed' | 'sentinel'>
+
+function parseQuery(text: string, start: number, topology: EngineUrl['topology']): Query {
+  const found: { zone: string | null; feed: string | null; sentinel?: Query['sentinel'] & object } = {
+    zone: null,
+    feed: null,
+  }
   if (text[start] === '#') throw refuse(start, 'nothing follows a #: in a password write %23')
   if (start >= text.length) return found
   let from = start + 1
   for (const part of text.slice(from).split('&')) {
+    if (part.startsWith('sentinel=') && topology === 'sentinel') {
+      if (found.sentinel !== undefined) throw refuse(from, 'sentinel= is there twice')
+      found.sentinel = parseSentinel(text, from + 'sentinel='.length, from + part.length)
+      from += part.length + 1
+      continue
+    }
     const key = /^(?:zone|feed)(?==)/.exec(part)?.[0]
-    if (key !== 'zone' && key !== 'feed') throw refuse(from, 'unknown query key: known are zone= and feed=')
+    if (key !== 'zone' && key !== 'feed') {
+      const known = topology === 'sentinel' ? 'zone=, feed= and sentinel=' : 'zone= and feed='
+      throw refuse(from, `unknown query key: known are ${known}`)
+    }
     if (found[key] !== null) throw refuse(from, `${key}= is there twice`)
     const valueStart = from + key.length + 1
     if (valueStart === from + part.length || part.includes('#')) {
@@ -142,6 +164,14 @@ function parseQuery(text: string, start: number): Pick<EngineUrl, 'zone' | 'feed
     from += part.length + 1
   }
   return found
+}
+
+function parseSentinel(text: string, from: number, to: number): { user: string; password: string } {
+  const [colon] = positions(text, ':', from, to)
+  if (colon === undefined || text.slice(from, to).includes('#')) {
+    throw refuse(from, 'sentinel= is a user and a password, user:pass, with %3A for a colon in them')
+  }
+  return { user: decode(text, from, colon), password: decode(text, colon + 1, to) }
 }
 
 function decode(text: string, from: number, to: number): string {

@@ -7,11 +7,11 @@ import type {
   FaultSeen,
   FaultWish,
   Ledger,
-  NodePlace,
   Operation,
   OperationPreview,
   OperationWish,
   Pause,
+  SentinelPlace,
   Spec,
   SpecChange,
   SpecText,
@@ -34,15 +34,18 @@ import {
   ownedDirectives,
   parseMaintenanceWindow,
   parseSpec,
+  placeSentinels,
   refuseChanges,
   renderConfig,
+  renderSentinel,
+  renderSentinelUsers,
   renderUsers,
   withOperations,
 } from '@holdfast/core'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
-import type { EnginePort } from './engine/engine.ts'
+import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import { FaultDesk } from './fault-desk.ts'
 import { claimPort } from './host/engine-process.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
@@ -79,15 +82,23 @@ export interface ControllerOptions {
   readonly faults: FaultHost
   readonly books: Bookkeeper
   readonly enginesFor: (terms: { username: string; password: string; clustered: boolean }) => EnginePort
+  readonly sentinelsFor: (terms: { username: string; password: string; masterName: string }) => SentinelPort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
   readonly openFilesMax: number
+}
+
+/** A deployment that is kept up, and the connections by which it is seen. */
+interface Kept {
+  readonly loop: DeploymentLoop
+  readonly eyes: readonly { close(): void }[]
+  readonly done: Promise<void>
 }
 
 export class Controller implements Platform {
   readonly backups: BackupDesk
   readonly events: History
   readonly #options: ControllerOptions
-  readonly #loops = new Map<string, { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> }>()
+  readonly #loops = new Map<string, Kept>()
   /** The engine that was found for each deployment, and for which wish. */
   readonly #binaries = new Map<string, { wanted: string; binary: EngineBinary }>()
   readonly #listeners = new Set<(status: Status) => void>()
@@ -145,9 +156,9 @@ export class Controller implements Platform {
     const loops = [...this.#loops.values()]
     for (const { loop } of loops) loop.stop()
     await Promise.all(loops.map(({ done }) => done))
-    for (const { loop, engines } of loops) {
+    for (const { loop, eyes } of loops) {
       loop.release()
-      engines.close()
+      for (const eye of eyes) eye.close()
     }
     this.#loops.clear()
   }
@@ -269,7 +280,7 @@ export class Controller implements Platform {
     refuseChanges(spec.name, edits)
     const document = before ?? this.#newDocument(spec, input as SpecText)
     const { files } = await this.#render({ ...document, spec: input as SpecText }, spec)
-    const changes = before === undefined ? layoutInWords(document.nodes) : edits.map(describeSpecChange)
+    const changes = before === undefined ? layoutInWords(document) : edits.map(describeSpecChange)
     const because =
       before === undefined
         ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
@@ -330,7 +341,7 @@ export class Controller implements Platform {
   async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
     const document = this.#newDocument(spec, text)
     this.#refuseTakenPorts(document)
-    for (const { address, port, id } of document.nodes) {
+    for (const { address, port, id } of [...document.nodes, ...(document.sentinels ?? [])]) {
       const ports = spec.topology === 'cluster' ? [port, busPortOf(port)] : [port]
       for (const one of ports) await claimPort(address, one, id)
     }
@@ -352,6 +363,7 @@ export class Controller implements Platform {
       spec: text,
       wanted: 'up',
       nodes: layOut(spec),
+      sentinels: placeSentinels(spec),
       operations: [],
       scale: { shards: spec.shards, setBy: 'spec' },
       secrets: newSecrets(() => randomBytes(24).toString('base64url')),
@@ -362,8 +374,9 @@ export class Controller implements Platform {
 
   #refuseTakenPorts(document: Document): void {
     for (const name of this.names()) {
-      const theirs = new Set(this.#options.store.load(name)?.nodes.map(({ port }) => port))
-      const taken = document.nodes.find(({ port }) => theirs.has(port))
+      const { nodes = [], sentinels = [] } = this.#options.store.load(name) ?? {}
+      const theirs = new Set([...nodes, ...sentinels].map(({ port }) => port))
+      const taken = [...document.nodes, ...(document.sentinels ?? [])].find(({ port }) => theirs.has(port))
       if (taken === undefined) continue
       throw new HoldfastError(
         'HOST_PORT_IN_USE',
@@ -373,16 +386,15 @@ export class Controller implements Platform {
     }
   }
 
-  #loopOf(name: string): { loop: DeploymentLoop; engines: EnginePort; done: Promise<void> } {
+  #loopOf(name: string): Kept {
     const known = this.#loops.get(name)
     if (known !== undefined) return known
-    const { id, store, history, clock, log, hosts, enginesFor } = this.#options
+    const { id, store, history, clock, log, hosts, enginesFor, sentinelsFor } = this.#options
     const document = this.#documentOf(name)
-    const engines = enginesFor({
-      username: engineUsers.probe,
-      password: document.secrets[engineUsers.probe] ?? '',
-      clustered: parseSpec(document.spec).topology === 'cluster',
-    })
+    const { topology } = parseSpec(document.spec)
+    const reader = { username: engineUsers.probe, password: document.secrets[engineUsers.probe] ?? '' }
+    const engines = enginesFor({ ...reader, clustered: topology === 'cluster' })
+    const sentinels = topology === 'sentinel' ? sentinelsFor({ ...reader, masterName: name }) : undefined
     const loop = new DeploymentLoop({
       name,
       controllerId: id,
@@ -392,6 +404,7 @@ export class Controller implements Platform {
       log,
       hosts,
       engines,
+      ...(sentinels === undefined ? {} : { sentinels }),
       render: (saved, spec) => this.#render(saved, spec),
       engine: () => describeBinary(this.#binaries.get(name)?.binary),
       onStatus: (status) => {
@@ -402,7 +415,8 @@ export class Controller implements Platform {
         this.#options.books.forget(name)
       },
     })
-    const entry = { loop, engines, done: this.#running ? loop.run() : Promise.resolve() }
+    const eyes = sentinels === undefined ? [engines] : [engines, sentinels]
+    const entry = { loop, eyes, done: this.#running ? loop.run() : Promise.resolve() }
     this.#loops.set(name, entry)
     return entry
   }
@@ -410,7 +424,7 @@ export class Controller implements Platform {
   #drop(name: string): void {
     const entry = this.#loops.get(name)
     entry?.loop.stop()
-    entry?.engines.close()
+    for (const eye of entry?.eyes ?? []) eye.close()
     this.#loops.delete(name)
     this.#binaries.delete(name)
   }
@@ -447,6 +461,12 @@ export class Controller implements Platform {
       const dir = home.node(spec.name, node.id)
       return [node.id, { config: renderConfig({ spec, node, secrets, engine, dir, openFilesMax }), users }]
     })
+    const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
+    const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
+    for (const place of document.sentinels ?? []) {
+      const dir = home.node(spec.name, place.id)
+      files.push([place.id, { config: renderSentinel({ spec, place, secrets, dir }), users: sentinelUsers }])
+    }
     return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
   }
 
@@ -497,9 +517,11 @@ function summaryOf(edits: readonly SpecChange[], restartAt: number | null): stri
   return `${head}, ${edits.length - restarts} live and ${restarts} with a rolling restart, ${when}`
 }
 
-function layoutInWords(nodes: readonly NodePlace[]): string[] {
-  return nodes.map(
-    (node) =>
-      `${node.id}: ${node.shard}, ${node.host === localHostId ? '' : `${node.host} `}${node.address}:${node.port}`,
-  )
+function layoutInWords({ nodes, sentinels = [] }: Document): string[] {
+  const where = ({ host, address, port }: SentinelPlace): string =>
+    `${host === localHostId ? '' : `${host} `}${address}:${port}`
+  return [
+    ...nodes.map((node) => `${node.id}: ${node.shard}, ${where(node)}`),
+    ...sentinels.map((place) => `${place.id}: ${where(place)}`),
+  ]
 }

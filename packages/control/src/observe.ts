@@ -1,11 +1,13 @@
-import type { AgentNodeSeen, NodePlace, Observed } from '@holdfast/core'
+import type { AgentNodeSeen, AgentSentinelSeen, NodePlace, Observed, SentinelPlace } from '@holdfast/core'
 import type { Clock } from './clock.ts'
-import type { EnginePort } from './engine/engine.ts'
+import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import type { HostPort } from './host/host.ts'
 
 export interface Eyes {
   readonly clock: Clock
   readonly engines: EnginePort
+  /** With topology `sentinel`. */
+  readonly sentinels?: SentinelPort
   readonly hosts: ReadonlyMap<string, HostPort>
 }
 
@@ -16,16 +18,22 @@ export interface Eyes {
 export async function observe(
   deployment: string,
   places: readonly NodePlace[],
-  { clock, engines, hosts }: Eyes,
+  { clock, engines, sentinels, hosts }: Eyes,
   signal: AbortSignal,
+  watchers: readonly SentinelPlace[] = [],
 ): Promise<Observed> {
-  const answers = await engines.look(places, signal)
+  const [answers, told] = await Promise.all([engines.look(places, signal), sentinels?.look(watchers, signal)])
+  const guards = new Map<string, AgentSentinelSeen>()
   const agents = new Map<string, AgentNodeSeen>()
   await Promise.all(
     [...hosts.values()].map(async (host) => {
       const mine = places.filter((place) => place.host === host.id)
       const seen = await host.look(deployment, mine).catch(() => new Map<string, AgentNodeSeen>())
       for (const [id, facts] of seen) agents.set(id, facts)
+      const placed = watchers.filter((place) => place.host === host.id)
+      if (placed.length === 0) return
+      const found = await host.lookAtSentinels(deployment, placed).catch(() => new Map<string, AgentSentinelSeen>())
+      for (const [id, facts] of found) guards.set(id, facts)
     }),
   )
   return {
@@ -38,6 +46,14 @@ export async function observe(
       port: place.port,
       engine: answers.get(place.id) ?? { kind: 'unknown' },
       agent: agents.get(place.id) ?? null,
+    })),
+    sentinels: watchers.map(({ id, host, address, port }) => ({
+      id,
+      host,
+      address,
+      port,
+      engine: told?.get(id) ?? { kind: 'unknown' },
+      agent: guards.get(id) ?? null,
     })),
   }
 }

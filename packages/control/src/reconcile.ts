@@ -9,6 +9,7 @@ import type { Action, Document, EventKind, NodeFiles, Picture, Plan, Spec, Statu
 import {
   describeAction,
   describeChanges,
+  describeNews,
   formatDuration,
   HoldfastError,
   judgeReadiness,
@@ -38,6 +39,8 @@ const renderAgainMs = 10_000
  * death wakes three times (two connections and the process), and a look begun anew each time would cost the most then.
  */
 const lookOnMs = 25
+/** Sentinels tell of one thing within seconds of each other. */
+const sameNewsMs = 5000
 /** How long a controller that stops renewing keeps the lease, and how often it renews. */
 const leaseMs = 6000
 const renewEveryMs = 2000
@@ -88,12 +91,16 @@ export class DeploymentLoop {
   /** Ends a sleep, and the one that would follow this turn. */
   #woken = new AbortController()
   #stopped = false
+  /** What Sentinels said lately, and when. */
+  readonly #heard = new Map<string, number>()
 
   constructor(options: LoopOptions) {
     this.name = options.name
     this.#options = options
     this.#nextTurnAt = options.clock.now()
     options.engines.onChange(() => this.wake())
+    options.sentinels?.onChange(() => this.wake())
+    options.sentinels?.onNews((sentinel, channel, text) => this.#hear(sentinel, channel, text))
   }
 
   get status(): Status | undefined {
@@ -178,7 +185,7 @@ export class DeploymentLoop {
   }
 
   async #look({ document, spec }: Known): Promise<Picture> {
-    const observed = await observe(this.name, document.nodes, this.#options, this.#interrupt.signal)
+    const observed = await observe(this.name, document.nodes, this.#options, this.#interrupt.signal, document.sentinels)
     return readPicture(document.nodes, observed, spec)
   }
 
@@ -264,7 +271,8 @@ export class DeploymentLoop {
     await Promise.all(
       plan.actions.map(async (action) => {
         try {
-          const place = this.#known?.document.nodes.find(({ id }) => id === action.node)
+          const { nodes = [], sentinels = [] } = this.#known?.document ?? {}
+          const place = [...nodes, ...sentinels].find(({ id }) => id === action.node)
           const host = this.#options.hosts.get(place?.host ?? '')
           if (host === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
           const notAfter = deadlines.get(host.id) ?? 0
@@ -348,6 +356,18 @@ export class DeploymentLoop {
     const waiting = Math.max(plan.lookAgainMs ?? turnEveryMs, now - this.#sameSince > patienceMs ? turnEveryMs / 4 : 5)
     const restMs = plan.actions.length > 0 ? afterActing : Math.min(turnEveryMs, waiting)
     this.#nextTurnAt = now + (this.#woken.signal.aborted ? 0 : restMs)
+  }
+
+  /** What Sentinels tell goes to the events once, by whoever says it first, and is a reason to look. */
+  #hear(sentinel: string, channel: string, text: string): void {
+    const because = describeNews(channel, text)
+    if (because === null) return
+    const now = this.#options.clock.now()
+    const isKnown = now - (this.#heard.get(because) ?? Number.NEGATIVE_INFINITY) < sameNewsMs
+    for (const [sentence, at] of this.#heard) if (now - at >= sameNewsMs) this.#heard.delete(sentence)
+    this.#heard.set(because, now)
+    if (!isKnown) this.#append('sentinel', sentinel, `${sentinel}: ${because}`)
+    this.wake()
   }
 
   /** The number of the event, as its consequences' cause; null where the log cannot be written. */

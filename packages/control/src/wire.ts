@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { engineWorld, findEngine } from './binary/find.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
+import { Sentinels } from './engine/sentinels.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
@@ -110,6 +111,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     faults,
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
+    sentinelsFor: (terms) => new Sentinels(systemClock, terms),
     findBinary: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
     openFilesMax: openFilesMax(),
   })

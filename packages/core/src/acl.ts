@@ -15,13 +15,15 @@ export const engineUsers = {
   probe: 'probe',
   /** The agent changes the engine as this; it never leaves the machine. */
   admin: 'admin',
+  /** The Sentinels sign in as this: to the engines that they watch, and to each other. */
+  sentinel: 'sentinel',
 } as const
 
 export type EngineUser = (typeof engineUsers)[keyof typeof engineUsers]
 
 /** A password for each user. `random` gives at least 128 bits of chance, in letters that need no quoting anywhere. */
 export function newSecrets(random: () => string): Record<EngineUser, string> {
-  return { app: random(), replication: random(), probe: random(), admin: random() }
+  return { app: random(), replication: random(), probe: random(), admin: random(), sentinel: random() }
 }
 
 export interface UsersInput {
@@ -33,13 +35,10 @@ export interface UsersInput {
 }
 
 /** The text of the ACL file. */
-export function renderUsers({ spec, secrets, engine, sha256 }: UsersInput): string {
-  const hashOf = (user: EngineUser): string => {
-    const password = secrets[user]
-    // A user without a password would be a door that nobody can use, or worse, one that everybody can.
-    if (password === undefined || password === '') throw new Error(`no password for the engine user "${user}"`)
-    return `#${sha256(password)}`
-  }
+export function renderUsers(input: UsersInput): string {
+  const { spec, engine } = input
+  const hashOf = hasher(input)
+  const users = Object.values(engineUsers).filter((user) => user !== 'sentinel' || spec.topology === 'sentinel')
   const appRights = rightsOf('app', engine)
   // Off and without a password, so nobody can be it; but with every right: up to Redis 8.4 and Valkey 9.1 the engine
   // replays the transactions of its append-only file as this user, and drops, with a line in its log, what this user
@@ -47,10 +46,45 @@ export function renderUsers({ spec, secrets, engine, sha256 }: UsersInput): stri
   const nobody = 'user default off resetpass ~* &* +@all'
   return [
     spec.security.legacyAuth ? `user default on resetpass ${hashOf('app')} ${appRights}` : nobody,
-    ...Object.values(engineUsers).map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
+    ...users.map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
     '',
   ].join('\n')
 }
+
+/**
+ * The users of a Sentinel. Who looks for the primary signs in as the application; `default` is off, so nobody learns
+ * anything, and nobody can tell a Sentinel to fail over, without a password.
+ */
+export function renderSentinelUsers(input: UsersInput): string {
+  const hashOf = hasher(input)
+  const ask =
+    '+sentinel|get-master-addr-by-name +sentinel|master +sentinel|masters +sentinel|replicas +sentinel|slaves +sentinel|sentinels'
+  const common = `-@all +auth +hello +ping +info +role +client|setname +client|id${introductionTo(input.engine)}`
+  const listen = '+subscribe +psubscribe +unsubscribe +punsubscribe'
+  const rights: [user: EngineUser, rights: string][] = [
+    ['app', `resetkeys &* ${common} ${listen} ${ask}`],
+    ['probe', `resetkeys &* ${common} ${listen} ${ask} +sentinel|myid +sentinel|ckquorum`],
+    [
+      'sentinel',
+      'resetkeys resetchannels &__sentinel__:hello -@all +auth +ping +publish +client|setname +sentinel|is-master-down-by-addr',
+    ],
+    ['admin', '~* &* +@all'],
+  ]
+  return [
+    'user default off resetpass ~* &* +@all',
+    ...rights.map(([user, words]) => `user ${user} on ${hashOf(user)} ${words}`),
+    '',
+  ].join('\n')
+}
+
+const hasher =
+  ({ secrets, sha256 }: UsersInput) =>
+  (user: EngineUser): string => {
+    const password = secrets[user]
+    // A user without a password would be a door that nobody can use, or worse, one that everybody can.
+    if (password === undefined || password === '') throw new Error(`no password for the engine user "${user}"`)
+    return `#${sha256(password)}`
+  }
 
 /** What a user may do, in the words of the ACL file of this engine. */
 export function rightsOf(user: EngineUser, engine: EngineBuild): string {
@@ -63,6 +97,8 @@ export function rightsOf(user: EngineUser, engine: EngineBuild): string {
       return `resetkeys resetchannels -@all ${probeCommands(engine)}`
     case 'admin':
       return '~* &* +@all'
+    case 'sentinel':
+      return `resetkeys resetchannels &__sentinel__:hello -@all ${sentinelCommands(engine)}`
     default:
       return user satisfies never
   }
@@ -93,11 +129,24 @@ const clientCommandsOf6 =
   '+client|id +client|info +client|getname +client|setname +client|getredir +client|trackinginfo +client|caching +client|reply'
 
 /**
+ * What a Sentinel says to the engines that it watches, and no more. `config|rewrite` belongs to the transaction in which
+ * it gives a node another primary: one refused command would refuse the whole of it.
+ */
+function sentinelCommands(engine: EngineBuild): string {
+  const common =
+    '+auth +hello +ping +info +publish +subscribe +client|setname +client|kill +multi +exec +slaveof +config|rewrite +script|kill'
+  if (engine.flavor === 'redis') return common
+  return engineHas(engine, { redis: null, valkey: '9.1' }) ? `${common} +replicaof +failover` : `${common} +replicaof`
+}
+
+/**
  * Reading only, and no values. Never CONFIG GET: it tells `masterauth` in clear. AUTH, HELLO and QUIT need no
  * permission, but a list of what it does is easier to read with them.
  */
 function probeCommands(engine: EngineBuild): string {
-  // Before 7.2 the engine does not know CLIENT SETINFO, and refuses a file that names it.
-  const introduction = engineHas(engine, { redis: '7.2', valkey: '7.2' }) ? ' +client|setinfo' : ''
-  return `+auth +hello +ping +info +role +client|setname +client|id${introduction} +cluster|nodes +cluster|info +cluster|myid +cluster|slots +cluster|countkeysinslot`
+  return `+auth +hello +ping +info +role +client|setname +client|id${introductionTo(engine)} +cluster|nodes +cluster|info +cluster|myid +cluster|slots +cluster|countkeysinslot`
 }
+
+/** Before 7.2 the engine does not know CLIENT SETINFO, and refuses a file that names it. */
+const introductionTo = (engine: EngineBuild): string =>
+  engineHas(engine, { redis: '7.2', valkey: '7.2' }) ? ' +client|setinfo' : ''

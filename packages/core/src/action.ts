@@ -33,11 +33,19 @@ export type Action =
       readonly loadRdb?: boolean
       readonly loadAof?: boolean
       readonly unclustered?: boolean
+      /** Outside a Cluster: it follows this one from its first moment on. */
+      readonly follow?: Endpoint
     }
   | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
   /** SIGKILL to a frozen engine, and to exactly that process. */
   | { readonly kind: 'fence'; readonly node: string; readonly pid: number; readonly startTime: number }
-  | { readonly kind: 'failover'; readonly node: string; readonly mode: FailoverMode }
+  | {
+      readonly kind: 'failover'
+      readonly node: string
+      readonly mode: FailoverMode
+      /** With Sentinels a switchover goes through one of them. */
+      readonly through?: Passage
+    }
   | {
       readonly kind: 'give-slots'
       readonly node: string
@@ -72,6 +80,29 @@ export type Action =
   | { readonly kind: 'drop-files'; readonly node: string; readonly what: 'aof' | 'rdb' }
   | { readonly kind: 'load-users'; readonly node: string; readonly files: NodeFiles }
   | { readonly kind: 'purge'; readonly node: string }
+  /** Outside a Cluster: it follows this one from now on. */
+  | { readonly kind: 'replicate'; readonly node: string; readonly primary: Endpoint }
+  /** By which Sentinels choose whom to promote: 100 as all, or 0, never. */
+  | { readonly kind: 'set-priority'; readonly node: string; readonly priority: number }
+  /** One Sentinel, and no other, is asked to promote a replica of a dead primary. */
+  | { readonly kind: 'ask-sentinel'; readonly node: string; readonly name: string }
+  /** A Sentinel watches this primary from now on. */
+  | {
+      readonly kind: 'watch'
+      readonly node: string
+      readonly name: string
+      readonly primary: Endpoint
+      readonly settings: Readonly<Record<string, string>>
+    }
+  | {
+      readonly kind: 'set-sentinel'
+      readonly node: string
+      readonly name: string
+      readonly settings: Readonly<Record<string, string>>
+    }
+  | { readonly kind: 'unwatch'; readonly node: string; readonly name: string }
+  /** A Sentinel forgets whom it knows, and learns anew who is there. */
+  | { readonly kind: 'reset-sentinel'; readonly node: string; readonly name: string }
   /** Begins long work, and does not wait for it. */
   | { readonly kind: 'work'; readonly node: string; readonly job: Job }
   /** Ends a job that nobody wants any more. */
@@ -80,6 +111,18 @@ export type Action =
   | { readonly kind: 'place'; readonly node: string; readonly restore: string; readonly bytes: number | null }
   /** Removes what a restore that is over has left beside the data. */
   | { readonly kind: 'clear-restore'; readonly node: string; readonly dropSnapshot: boolean }
+
+/** The way of a switchover between engines that Sentinels watch. */
+export interface Passage {
+  /** What the Sentinels call the primary. */
+  readonly name: string
+  readonly from: Endpoint
+  readonly to: Endpoint
+  /** The Sentinel that would choose the wanted replica. */
+  readonly sentinel: Endpoint
+  /** The others that answer: clients ask any of them. */
+  readonly others: readonly Endpoint[]
+}
 
 export type ActionKind = Action['kind']
 
@@ -139,6 +182,22 @@ export function describeAction(action: Action): string {
         : `put the data of ${action.node} aside, and the restored file in its place`
     case 'clear-restore':
       return `remove what the restore has left on ${action.node}`
+    case 'replicate':
+      return `let ${action.node} follow ${action.primary.address}:${action.primary.port}`
+    case 'set-priority':
+      return action.priority === 0
+        ? `keep the Sentinels from promoting ${action.node}`
+        : `let the Sentinels promote ${action.node} again`
+    case 'ask-sentinel':
+      return `ask ${action.node} to fail ${action.name} over`
+    case 'watch':
+      return `let ${action.node} watch ${action.primary.address}:${action.primary.port} as ${action.name}`
+    case 'set-sentinel':
+      return `set ${Object.keys(action.settings).join(', ')} on ${action.node}`
+    case 'unwatch':
+      return `let ${action.node} stop watching ${action.name}`
+    case 'reset-sentinel':
+      return `let ${action.node} forget whom it knows, and learn anew`
     default:
       return action satisfies never
   }

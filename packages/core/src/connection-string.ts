@@ -1,6 +1,6 @@
 /**
  * The address of a deployment in one line:
- * `holdfast+(cluster|sentinel|standalone)[s]://user:pass@h1:p1,h2:p2/[master-name][/db]?zone=&feed=`
+ * `holdfast+(cluster|sentinel|standalone)[s]://user:pass@h1:p1,h2:p2/[master-name][/db]?zone=&feed=&sentinel=user:pass`
  *
  * The platform's URL class refuses several hosts, so this is a parser of its own. An error tells the position and what
  * belongs there, and never repeats what it found: a misplaced `@` or `/` would make that a piece of the password.
@@ -22,6 +22,8 @@ export interface ConnectionString {
   readonly zone: string | null
   /** Where the controller tells of changes at once. */
   readonly feed: string | null
+  /** Who we are to the Sentinels, where they want to know. */
+  readonly sentinel?: { readonly user: string; readonly password: string }
 }
 
 const topologies = ['cluster', 'sentinel', 'standalone'] as const
@@ -41,7 +43,7 @@ export function parseConnectionString(text: string): ConnectionString {
   const authority = parseAuthority(text, start, end, defaultPort[topology])
   const queryStart = indexOrEnd(text, end, /[?#]/)
   const path = parsePath(text, end, queryStart, topology)
-  const query = parseQuery(text, queryStart)
+  const query = parseQuery(text, queryStart, topology)
   return { topology, tls: scheme[2] === 's', ...authority, ...path, ...query }
 }
 
@@ -56,9 +58,16 @@ export function formatConnectionString(value: ConnectionString, { showSecret }: 
   const query = [
     ...(value.zone === null ? [] : [`zone=${encodeURIComponent(value.zone)}`]),
     ...(value.feed === null ? [] : [`feed=${encodeURIComponent(value.feed)}`]),
+    ...sentinelQuery(value, showSecret),
   ].join('&')
   const scheme = `holdfast+${value.topology}${value.tls ? 's' : ''}`
   return `${scheme}://${credentials}${hosts.join(',')}${master}${db}${query === '' ? '' : `?${query}`}`
+}
+
+function sentinelQuery({ sentinel }: ConnectionString, showSecret: boolean): string[] {
+  if (sentinel === undefined) return []
+  const password = showSecret ? encodeURIComponent(sentinel.password) : '****'
+  return [`sentinel=${encodeURIComponent(sentinel.user)}:${password}`]
 }
 
 type Authority = Pick<ConnectionString, 'user' | 'password' | 'hosts'>
@@ -119,21 +128,43 @@ function parsePath(text: string, start: number, end: number, topology: Connectio
   return { masterName, db: Number(db ?? 0) }
 }
 
-function parseQuery(text: string, start: number): Pick<ConnectionString, 'zone' | 'feed'> {
-  const found: { zone: string | null; feed: string | null } = { zone: null, feed: null }
+type Query = Pick<ConnectionString, 'zone' | 'feed' | 'sentinel'>
+
+function parseQuery(text: string, start: number, topology: ConnectionString['topology']): Query {
+  const found: { zone: string | null; feed: string | null; sentinel?: Query['sentinel'] & object } = {
+    zone: null,
+    feed: null,
+  }
   if (text[start] === '#') throw refuse(start, 'nothing follows a #: in a password write %23')
   if (start >= text.length) return found
   let from = start + 1
   for (const part of text.slice(from).split('&')) {
     const split = part.indexOf('=')
     const [key, value] = split === -1 ? ['', ''] : [part.slice(0, split), part.slice(split + 1)]
-    if (key !== 'zone' && key !== 'feed') throw refuse(from, 'unknown query key: known are zone= and feed=')
+    if (key === 'sentinel' && topology === 'sentinel') {
+      if (found.sentinel !== undefined) throw refuse(from, 'sentinel= is there twice')
+      found.sentinel = parseSentinel(text, from + key.length + 1, from + part.length)
+      from += part.length + 1
+      continue
+    }
+    if (key !== 'zone' && key !== 'feed') {
+      const known = topology === 'sentinel' ? 'zone=, feed= and sentinel=' : 'zone= and feed='
+      throw refuse(from, `unknown query key: known are ${known}`)
+    }
     if (found[key] !== null) throw refuse(from, `${key}= is there twice`)
     if (value === '' || value.includes('#')) throw refuse(from, `${key}= needs a value, with %23 for #`)
     found[key] = decode(text, from + key.length + 1, from + part.length)
     from += part.length + 1
   }
   return found
+}
+
+function parseSentinel(text: string, from: number, to: number): { user: string; password: string } {
+  const colon = text.indexOf(':', from)
+  if (colon === -1 || colon >= to || text.slice(from, to).includes('#')) {
+    throw refuse(from, 'sentinel= is a user and a password, user:pass, with %3A for a colon in them')
+  }
+  return { user: decode(text, from, colon), password: decode(text, colon + 1, to) }
 }
 
 function decode(text: string, from: number, to: number): string {

@@ -1,6 +1,6 @@
 import type { Operation } from './operation.ts'
 import type { Spec, SpecText } from './spec.ts'
-import { copiesOfShard } from './spec.ts'
+import { copiesOfShard, nodeCountOf } from './spec.ts'
 
 /** One engine process that the deployment should have. Its id never changes; the engine's own id may. */
 export interface NodePlace {
@@ -11,6 +11,14 @@ export interface NodePlace {
   readonly port: number
   /** Shall hold no primary, as far as another copy can: before work on it, for instance. Absent: it may. */
   readonly drained?: boolean
+}
+
+/** One Sentinel process that the deployment should have. */
+export interface SentinelPlace {
+  readonly id: string
+  readonly host: string
+  readonly address: string
+  readonly port: number
 }
 
 export type Wanted = 'up' | 'down'
@@ -41,6 +49,8 @@ export interface Document {
   readonly spec: SpecText
   readonly wanted: Wanted
   readonly nodes: readonly NodePlace[]
+  /** With topology `sentinel`. */
+  readonly sentinels?: readonly SentinelPlace[]
   readonly operations: readonly Operation[]
   readonly scale: { readonly shards: number; readonly setBy: string }
   /** Sealed by the store's key: user name to password. */
@@ -78,6 +88,18 @@ export function layOut(spec: Spec): NodePlace[] {
     }
   }
   return places
+}
+
+/** Sentinels listen above the nodes' ports. */
+export function placeSentinels(spec: Spec): SentinelPlace[] {
+  const { bind: address, basePort } = spec.expose
+  const first = basePort + nodeCountOf(spec)
+  return Array.from({ length: spec.topology === 'sentinel' ? spec.sentinel.count : 0 }, (_, index) => ({
+    id: `sentinel-${index + 1}`,
+    host: localHostId,
+    address,
+    port: first + index,
+  }))
 }
 
 /** The shards of a layout in order, each with its nodes. */

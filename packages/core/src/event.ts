@@ -29,6 +29,7 @@ export const eventKinds = [
   'loss', // data is, or may be, lost
   'drill', // a fault was injected on purpose, or healed
   'operation', // something that was asked for once began or ended
+  'sentinel', // what a Sentinel told its listeners: a primary switched, somebody held for down
   'probe', // the probe could not write to a shard, or could again
 ] as const
 

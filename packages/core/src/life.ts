@@ -1,4 +1,4 @@
-import type { EngineSeen, NodeSeen } from './observed.ts'
+import type { ProcessSeen, Seen } from './observed.ts'
 
 /**
  * Dead, frozen, busy, away: four words for "does not answer", each with another proof and another consequence.
@@ -16,7 +16,11 @@ export type Life =
   | 'away' // neither the engine nor its agent answers: suspicion only
 
 /** What a node's silence means, by the facts of the engine and of its agent. */
-export function judgeLife({ engine, agent }: NodeSeen, frozenAfterMs: number, now: number): Life {
+export function judgeLife(
+  { engine, agent }: { readonly engine: Seen<unknown>; readonly agent: { readonly process: ProcessSeen } | null },
+  frozenAfterMs: number,
+  now: number,
+): Life {
   const process = agent?.process ?? null
   // An answer that came after a death was noted comes from a living engine, whatever its agent knows of it.
   const answer = answerOf(engine)
@@ -29,7 +33,7 @@ export function judgeLife({ engine, agent }: NodeSeen, frozenAfterMs: number, no
   return process.stopped || now - process.cpuRoseAt >= frozenAfterMs ? 'frozen' : 'busy'
 }
 
-function answerOf(engine: EngineSeen): { life: Life; at: number } | null {
+function answerOf(engine: Seen<unknown>): { life: Life; at: number } | null {
   switch (engine.kind) {
     case 'answered':
       return { life: 'alive', at: engine.at }

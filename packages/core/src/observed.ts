@@ -9,6 +9,8 @@ export interface Observed {
   /** When this look was complete. */
   readonly at: number
   readonly nodes: readonly NodeSeen[]
+  /** With topology `sentinel`. */
+  readonly sentinels?: readonly SentinelSeen[]
 }
 
 export interface NodeSeen {
@@ -22,9 +24,11 @@ export interface NodeSeen {
   readonly agent: AgentNodeSeen | null
 }
 
-/** What came back from the engine itself. LOADING and BUSY are answers: the process lives. */
-export type EngineSeen =
-  | { readonly kind: 'answered'; readonly at: number; readonly facts: EngineFacts }
+export type EngineSeen = Seen<EngineFacts>
+
+/** What came back from the process itself. LOADING and BUSY are answers: it lives. */
+export type Seen<Facts> =
+  | { readonly kind: 'answered'; readonly at: number; readonly facts: Facts }
   | { readonly kind: 'loading'; readonly at: number }
   | { readonly kind: 'busy'; readonly at: number }
   /**
@@ -76,11 +80,79 @@ export interface DiskFacts {
   readonly savedAgoSeconds: number | null
 }
 
+export interface SentinelSeen {
+  readonly id: string
+  readonly host: string
+  readonly address: string
+  readonly port: number
+  readonly engine: Seen<SentinelFacts>
+  readonly agent: AgentSentinelSeen | null
+}
+
+/** What a Sentinel says of itself, and of the deployment's primary, if it watches it. */
+export interface SentinelFacts {
+  readonly sentinelId: string
+  /** It distrusts its own clock, and does nothing for a while. */
+  readonly tilt: boolean
+  readonly watch: SentinelWatch | null
+}
+
+/** How one Sentinel sees the primary that it watches under the deployment's name, and all around it. */
+export interface SentinelWatch {
+  readonly primary: { readonly address: string; readonly port: number }
+  /** Its words: `s_down`, `o_down`, `failover_in_progress`, `disconnected` and so on. */
+  readonly flags: readonly string[]
+  readonly configEpoch: number
+  /** Settings as `SENTINEL SET` names them. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly roleReported: 'primary' | 'replica'
+  readonly roleReportedMs: number
+  /** Since its last valid answer. */
+  readonly lastOkPingMs: number
+  /** Whether enough others are there to agree on a failover, and to authorise it. */
+  readonly quorumOk: boolean
+  readonly replicas: readonly WatchedReplica[]
+  readonly peers: readonly WatchingPeer[]
+}
+
+export interface WatchedReplica {
+  readonly address: string
+  readonly port: number
+  readonly runId: string
+  readonly flags: readonly string[]
+  readonly priority: number
+  readonly offset: number
+  readonly linkDownMs: number
+  /** How old what it knows of this replica is. */
+  readonly infoAgeMs: number
+  readonly lastOkPingMs: number
+}
+
+export interface WatchingPeer {
+  readonly address: string
+  readonly port: number
+  readonly sentinelId: string
+  readonly flags: readonly string[]
+}
+
+/** What the agent answers about one Sentinel. */
+export interface AgentSentinelSeen {
+  readonly process: ProcessSeen
+  readonly starts: StartHistory
+  readonly fencedAt: number | null
+  /** The last failover that it was asked for. */
+  readonly failoverAsked: FailoverAsked | null
+  /** When it was last told to forget whom it knows. */
+  readonly resetAt: number | null
+}
+
 export interface ReplicaLink {
   readonly state: 'up' | 'down' | 'syncing'
   readonly downSeconds: number
   readonly primaryAddress: string
   readonly primaryPort: number
+  /** By which Sentinels choose: the lower first, 0 never. */
+  readonly priority: number
 }
 
 export interface AttachedReplica {

@@ -68,6 +68,7 @@ function parseLink(info: InfoFields): ReplicaLink {
     downSeconds: Math.max(0, Number(info.get('master_link_down_since_seconds') ?? 0)),
     primaryAddress: info.get('master_host') ?? '',
     primaryPort: Number(info.get('master_port') ?? 0),
+    priority: Number(info.get('slave_priority') ?? 100),
   }
 }
 

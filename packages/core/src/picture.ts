@@ -5,6 +5,8 @@ import { isGone, judgeLife } from './life.ts'
 import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed } from './observed.ts'
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
+import type { SentinelPicture } from './sentinel-picture.ts'
+import { primaryAmong, readSentinel } from './sentinel-picture.ts'
 import type { SlotRange } from './slots.ts'
 import { countSlots, normalizeSlots, slotCountTotal } from './slots.ts'
 import type { Spec } from './spec.ts'
@@ -15,6 +17,8 @@ export interface Picture {
   readonly at: number
   readonly nodes: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
+  /** With topology `sentinel`; else none. */
+  readonly sentinels: readonly SentinelPicture[]
   readonly views: readonly ClusterView[]
   readonly owners: readonly Claim[]
   /** Slots that nobody owns. Known only where somebody answers. */
@@ -61,7 +65,7 @@ export interface ShardPicture {
 export function readPicture(layout: readonly NodePlace[], observed: Observed, spec: Spec): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
   const nodes = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
-  if (spec.topology !== 'cluster') return readPair(layout, nodes, observed, spec)
+  if (spec.topology !== 'cluster') return readUnclustered(layout, nodes, observed, spec)
   const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
   const { owners, unowned } = slotOwners(views)
   const ours = new Set(nodes.map((node) => node.engineId))
@@ -81,22 +85,23 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
   })
-  return { topology: spec.topology, at: observed.at, nodes, shards, views, owners, unowned }
+  return { topology: spec.topology, at: observed.at, nodes, shards, sentinels: [], views, owners, unowned }
 }
 
 /** Without a Cluster there is one shard, and it has every slot; nobody speaks of slots at all. */
-function readPair(
+function readUnclustered(
   layout: readonly NodePlace[],
   nodes: readonly NodePicture[],
   observed: Observed,
   spec: Spec,
 ): Picture {
+  const sentinels = (observed.sentinels ?? []).map((seen) => readSentinel(seen, spec, observed.at))
   const shards = shardsOf(layout).map(({ id }, index): ShardPicture => {
-    const primary = nodes[0] ?? null
+    const primary = spec.topology === 'sentinel' ? primaryAmong(nodes, sentinels) : (nodes[0] ?? null)
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
   })
-  return { topology: spec.topology, at: observed.at, nodes, shards, views: [], owners: [], unowned: [] }
+  return { topology: spec.topology, at: observed.at, nodes, shards, sentinels, views: [], owners: [], unowned: [] }
 }
 
 const allSlots: readonly SlotRange[] = [[0, slotCountTotal - 1]]

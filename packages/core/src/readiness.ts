@@ -4,8 +4,9 @@
  * the voters had not heard of the replica yet.
  */
 import type { ViewEntry } from './observed.ts'
-import type { NodePicture, Picture, ShardPicture } from './picture.ts'
-import { primaryIdOf } from './picture.ts'
+import type { Picture, ShardPicture } from './picture.ts'
+import { addressOf, primaryIdOf } from './picture.ts'
+import { names } from './sentinel-picture.ts'
 import { countSlots, formatSlots, slotCountTotal } from './slots.ts'
 
 export interface Readiness {
@@ -15,21 +16,21 @@ export interface Readiness {
 }
 
 export function judgeReadiness(picture: Picture): Readiness {
-  const unseen = picture.nodes.filter((node) => node.life === 'away')
+  const unseen = [...picture.nodes, ...picture.sentinels].filter(({ life }) => life === 'away')
   if (unseen.length > 0) return { ready: 'unknown', because: `cannot see ${idsOf(unseen)}` }
   const joined = picture.topology === 'cluster' ? [...slotGaps(picture), ...disagreements(picture)] : oddRoles(picture)
-  const missing = [...silentNodes(picture), ...joined, ...badLinks(picture)]
+  const missing = [...silentNodes(picture), ...joined, ...badLinks(picture), ...sentinelTrouble(picture)]
   if (missing.length > 0) return { ready: 'no', because: missing.slice(0, 3).join('; ') }
   return { ready: 'yes', because: inWords(picture) }
 }
 
-function inWords({ topology, nodes, shards }: Picture): string {
+function inWords({ topology, nodes, shards, sentinels }: Picture): string {
   const all = `${nodes.length} of ${nodes.length} nodes in sync`
   switch (topology) {
     case 'cluster':
       return `${shards.length} shards, ${all}`
     case 'sentinel':
-      return all
+      return `${all}, ${sentinels.length} Sentinels agree on ${shards[0]?.primary?.id}`
     case 'standalone':
       return 'one engine, without a copy: it is away while it is restarted'
     default:
@@ -60,7 +61,7 @@ function inSync(shard: ShardPicture): number {
   return 1 + shard.nodes.filter((node) => node.facts?.link?.state === 'up' && primaryIdOf(node) === engineId).length
 }
 
-const idsOf = (nodes: readonly NodePicture[]): string => nodes.map(({ id }) => id).join(', ')
+const idsOf = (nodes: readonly { readonly id: string }[]): string => nodes.map(({ id }) => id).join(', ')
 
 function silentNodes(picture: Picture): string[] {
   return picture.nodes.filter((node) => node.facts === null).map((node) => `${node.id} is ${node.life}`)
@@ -107,6 +108,27 @@ function expectedView(picture: Picture): Map<string, string> {
 
 const describeEntry = (entry: ViewEntry): string =>
   `${entry.follows ?? '-'} ${entry.handshake || !entry.linked ? 'unlinked' : entry.health} ${formatSlots(entry.slots)}`
+
+/** Each Sentinel watches the primary, knows all others and every replica, and could have a failover agreed on. */
+function sentinelTrouble({ sentinels, nodes, shards }: Picture): string[] {
+  const primary = shards[0]?.primary
+  return sentinels.flatMap(({ id, life, facts, watch }) => {
+    if (facts === null) return [`${id} is ${life}`]
+    if (watch === null) return [`${id} watches nobody`]
+    if (primary != null && !names(watch, primary)) return [`${id} names ${addressOf(watch.primary)} as the primary`]
+    if (facts.tilt) return [`${id} distrusts its clock`]
+    if (watch.flags.some((flag) => flag !== 'master')) return [`${id} says of the primary: ${watch.flags.join(', ')}`]
+    if (watch.peers.length !== sentinels.length - 1) {
+      return [`${id} knows ${watch.peers.length} of ${sentinels.length - 1} other Sentinels`]
+    }
+    if (watch.replicas.length !== nodes.length - 1) {
+      return [`${id} knows ${watch.replicas.length} of ${nodes.length - 1} replicas`]
+    }
+    const unwell = watch.replicas.find(({ flags }) => flags.some((flag) => flag !== 'slave'))
+    if (unwell !== undefined) return [`${id} says of replica ${addressOf(unwell)}: ${unwell.flags.join(', ')}`]
+    return watch.quorumOk ? [] : [`${id} sees no quorum`]
+  })
+}
 
 /** A link counts once its agent has seen it too: the agent's record is what a failover is decided by. */
 function badLinks(picture: Picture): string[] {

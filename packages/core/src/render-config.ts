@@ -35,8 +35,14 @@ export interface ConfigInput extends ConfigTerms {
 }
 
 /** Where things are in a node's directory. The data has a directory of its own, so that a purge takes nothing else. */
-export function nodePaths(dir: string): { readonly config: string; readonly users: string; readonly data: string } {
-  return { config: `${dir}/engine.conf`, users: `${dir}/users.acl`, data: `${dir}/data` }
+export function nodePaths(dir: string) {
+  return {
+    config: `${dir}/engine.conf`,
+    /** Of a Sentinel. */
+    sentinel: `${dir}/sentinel.conf`,
+    users: `${dir}/users.acl`,
+    data: `${dir}/data`,
+  } as const
 }
 
 export const maxclientsWanted = 10_000
@@ -252,7 +258,7 @@ function eachGroup(text: string, size: number): string[][] {
 function renderChapter([title, lines]: [title: string, lines: Line[]]): string {
   const body = lines.map(({ directive, values, why }) => {
     const comment = why === undefined ? '' : `# ${why}\n`
-    return `${comment}${directive} ${values.map(quote).join(' ')}\n`
+    return `${comment}${directive} ${values.map(quoteWord).join(' ')}\n`
   })
   return `\n# ---- ${title}\n${body.join('')}`
 }
@@ -261,7 +267,7 @@ function renderChapter([title, lines]: [title: string, lines: Line[]]): string {
  * One word of a configuration file as the engine reads it back: bare if it is plain, else in double quotes. Every
  * control character is escaped, so no value can ever begin a line of its own.
  */
-function quote(value: string): string {
+export function quoteWord(value: string): string {
   if (/^[A-Za-z0-9_./:@%+,=-]+$/.test(value)) return value
   const escaped = Array.from(value, (char) => {
     if (char === '"' || char === '\\') return `\\${char}`

@@ -265,6 +265,17 @@ function checkSpec(spec: Spec): Problem[] {
   if (spec.topology === 'standalone' && copiesOfShard(spec, 1) > 1) {
     say('replicasPerShard', 'a standalone engine has no replica: leave it out, or use topology sentinel')
   }
+  if (spec.topology === 'sentinel') {
+    const { count: sentinels, quorum } = spec.sentinel
+    if (copiesOfShard(spec, 1) < 2) say('replicasPerShard', 'Sentinels need at least one replica to promote, not 0')
+    if (sentinels < 3 || sentinels % 2 === 0) {
+      say('sentinel.count', `an odd number from 3 on, so that a majority is left when one dies, not ${sentinels}`)
+    }
+    if (quorum !== 'majority' && quorum > sentinels) {
+      say('sentinel.quorum', `${quorum} of ${sentinels} Sentinels can never agree: at most ${sentinels}`)
+    }
+    if (spec.sentinel.downAfter < 500) say('sentinel.downAfter', 'at least 500ms: below that, pauses look like deaths')
+  }
   for (const shard of Object.keys(spec.shardOverrides)) {
     if (Number(shard) > spec.shards)
       say(`shardOverrides.${shard}`, `there is no shard ${shard}: shards is ${spec.shards}`)
@@ -286,7 +297,8 @@ function checkSpec(spec: Spec): Problem[] {
   if (spec.timeouts.busyAfter < spec.timeouts.frozenAfter)
     say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
   if (spec.backup !== 'off' && spec.backup.every < 60_000) say('backup.every', 'at least 1m: each one forks an engine')
-  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + (spec.topology === 'cluster' ? 10_000 : 0)
+  const beyond = spec.topology === 'cluster' ? 10_000 : spec.topology === 'sentinel' ? spec.sentinel.count : 0
+  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + beyond
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return problems
 }
@@ -294,7 +306,6 @@ function checkSpec(spec: Spec): Problem[] {
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
-    [`topology: ${spec.topology}`, spec.topology === 'sentinel'],
     ['durability: durable', spec.durability !== 'cache'],
     ['hosts', spec.hosts.length > 0],
     ['spares', spec.spares > 0],
@@ -303,7 +314,7 @@ function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
     ['security.tls: on', spec.security.tls === 'on'],
     ['security.users', spec.security.users.length > 0],
     ['notify', spec.notify.length > 0],
-    ['sentinel', 'sentinel' in input],
+    ['sentinel', 'sentinel' in input && spec.topology !== 'sentinel'],
     ['alerts', 'alerts' in input],
     [`expose.bind: ${spec.expose.bind}`, !/^127\.\d+\.\d+\.\d+$/.test(spec.expose.bind)],
   ]

@@ -4,11 +4,14 @@ import { pauseAt } from './document.ts'
 import type { EventKind } from './event.ts'
 import { diskLoss } from './loss-window.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
+import { addressOf } from './picture.ts'
 import { pendingRestart } from './plan/configure.ts'
 import type { PlanInput } from './plan/step.ts'
 import { copiesInSync, judgeReadiness } from './readiness.ts'
+import type { SentinelPicture } from './sentinel-picture.ts'
+import { names } from './sentinel-picture.ts'
 import type { Spec } from './spec.ts'
-import type { NodeState, NodeStatus, ShardStatus, Status } from './status.ts'
+import type { NodeState, NodeStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
 import { formatBytes } from './units.ts'
 
 export interface StatusInput {
@@ -45,7 +48,7 @@ export function statusOf(input: StatusInput): Status {
     controller,
     engine,
     shards: picture.shards.map(shardStatus),
-    sentinels: [],
+    sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
     nodes: picture.nodes.map((node) => nodeStatus(node, input)),
     operations: document.operations,
     paused: pauseAt(document, wallNow),
@@ -63,6 +66,15 @@ export function describeChanges(
     if (was === undefined || was.state === node.state) continue
     if (isPassing(was.state, node.state)) continue
     changes.push({ kind: 'node', subject: node.id, because: `${node.id} is ${node.state}, was ${was.state}` })
+  }
+  for (const sentinel of after.sentinels) {
+    const was = before?.sentinels.find(({ id }) => id === sentinel.id)
+    if (was === undefined || was.state === sentinel.state || isPassing(was.state, sentinel.state)) continue
+    changes.push({
+      kind: 'node',
+      subject: sentinel.id,
+      because: `${sentinel.id} is ${sentinel.state}, was ${was.state}`,
+    })
   }
   for (const shard of after.shards) {
     const was = before?.shards.find(({ id }) => id === shard.id)
@@ -133,13 +145,33 @@ function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
   }
 }
 
+function sentinelStatus(
+  { id, place, life, facts, watch, agent }: SentinelPicture,
+  { nodes }: Picture,
+  document: Document,
+): SentinelStatus {
+  const named = watch === null ? undefined : nodes.find((node) => names(watch, node))
+  return {
+    id,
+    hostId: place.host,
+    host: place.address,
+    port: place.port,
+    state: stateOf({ life, facts: null }, document),
+    names: watch === null ? null : (named?.id ?? addressOf(watch.primary)),
+    peers: watch?.peers.length ?? null,
+    quorum: watch?.quorumOk ?? (facts === null ? null : false),
+    epoch: watch?.configEpoch ?? null,
+    pid: agent?.process.state === 'running' ? agent.process.pid : null,
+  }
+}
+
 function startFailureOf({ agent }: NodePicture): NodeStatus['startFailure'] {
   const starts = agent?.starts
   if (starts === undefined || starts.failures === 0) return null
   return { times: starts.failures, said: starts.lastError ?? 'no reason given' }
 }
 
-function stateOf(node: NodePicture, document: Document): NodeState {
+function stateOf(node: Pick<NodePicture, 'life' | 'facts'>, document: Document): NodeState {
   switch (node.life) {
     case 'alive':
       return node.facts?.role === 'replica' && node.facts.link?.state !== 'up' ? 'syncing' : 'ok'

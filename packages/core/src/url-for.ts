@@ -93,6 +93,7 @@ function holdfastUrl(facts: DeploymentFacts, showSecret: boolean): string {
       db: 0,
       zone: null,
       feed: null,
+      ...(isSentinel ? { sentinel: { user, password } } : {}),
     },
     { showSecret },
   )

@@ -111,7 +111,7 @@ describe('what INFO says of replication', () => {
       replid: 'aaaa',
       replidBefore: 'bbbb',
       offset: 1414,
-      link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7001 },
+      link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7001, priority: 100 },
       replicas: [],
     })
   })
@@ -127,6 +127,7 @@ describe('what INFO says of replication', () => {
       downSeconds: 9,
       primaryAddress: '127.0.0.1',
       primaryPort: 7001,
+      priority: 100,
     })
   })
 

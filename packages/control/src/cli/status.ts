@@ -65,7 +65,23 @@ function renderStatus(now: Status): string {
     linkOf(node),
   ])
   const titles = ['SHARD', 'NODE', 'ROLE', 'STATE', 'ADDRESS', 'PID', 'SLOTS', 'MEMORY', 'OPS/S', 'KEYS', 'LINK']
-  return [...head, '', table([titles, ...rows])].join('\n')
+  return [...head, '', table([titles, ...rows]), ...sentinelLines(now)].join('\n')
+}
+
+function sentinelLines({ sentinels }: Status): string[] {
+  if (sentinels.length === 0) return []
+  const titles = ['SENTINEL', 'STATE', 'ADDRESS', 'PID', 'NAMES', 'PEERS', 'QUORUM', 'EPOCH']
+  const rows = sentinels.map(({ id, state, host, port, pid, names, peers, quorum, epoch }) => [
+    id,
+    state,
+    `${host}:${port}`,
+    pid === null ? '-' : String(pid),
+    names ?? '-',
+    orUnknown(peers),
+    quorum === null ? '?' : quorum ? 'yes' : 'no',
+    orUnknown(epoch),
+  ])
+  return ['', table([titles, ...rows])]
 }
 
 const orUnknown = (value: number | null): string => (value === null ? '?' : String(value))

@@ -58,7 +58,8 @@ export const isReadyAt =
 export const isServing = ({ ready, controller }: Status): boolean => ready === 'yes' && controller.lease === 'held'
 
 export const isDown = (status: Status): boolean =>
-  status.wanted === 'down' && status.nodes.every((node) => node.state === 'stopped' || node.state === 'dead')
+  status.wanted === 'down' &&
+  [...status.nodes, ...status.sentinels].every(({ state }) => state === 'stopped' || state === 'dead')
 
 /** Throws ENGINE_START_FAILED, with the engine's own words, once an engine has failed to start again and again. */
 export function refuseFailedStarts({ name, nodes }: Status): void {

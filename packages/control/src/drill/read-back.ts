@@ -39,7 +39,7 @@ export async function readBack(
 async function readShard(
   shard: ShardStatus,
   keys: readonly string[],
-  { nodes }: Status,
+  { nodes, topology }: Status,
   terms: ReadBackTerms,
   reads: Map<string, KeyRead>,
 ): Promise<void> {
@@ -53,7 +53,7 @@ async function readShard(
     if (ownerLink !== undefined) await fence(ownerLink, terms.tags.get(shard.id) ?? '', replicas.length, terms.drill)
     const atOwner = await readAll(ownerLink, keys, false)
     const atReplicas = await Promise.all(
-      replicas.map(async ({ id }) => [id, await readAll(links.get(id), keys, true)] as const),
+      replicas.map(async ({ id }) => [id, await readAll(links.get(id), keys, topology === 'cluster')] as const),
     )
     for (const [index, key] of keys.entries()) {
       const copies = atReplicas.map(([id, values]) => [id, values[index] ?? 'unread'] as const)
@@ -80,19 +80,19 @@ async function fence(link: EngineLink, tag: string, replicas: number, drill: str
     .catch(() => {})
 }
 
-/** In the order of the keys. */
-async function readAll(link: EngineLink | undefined, keys: readonly string[], asReplica: boolean): Promise<CopyRead[]> {
+/** In the order of the keys. `redirects`: a replica in a Cluster sends readers to its primary, unless it is told. */
+async function readAll(link: EngineLink | undefined, keys: readonly string[], redirects: boolean): Promise<CopyRead[]> {
   const found: CopyRead[] = []
   for (let at = 0; at < keys.length; at += keysAtOnce) {
     const some = keys.slice(at, at + keysAtOnce)
-    found.push(...(link === undefined ? some.map(() => 'unread' as const) : await readSome(link, some, asReplica)))
+    found.push(...(link === undefined ? some.map(() => 'unread' as const) : await readSome(link, some, redirects)))
   }
   return found
 }
 
-async function readSome(link: EngineLink, keys: readonly string[], asReplica: boolean): Promise<CopyRead[]> {
+async function readSome(link: EngineLink, keys: readonly string[], redirects: boolean): Promise<CopyRead[]> {
   // A connection that was opened anew has forgotten that it may read at a replica.
-  const before = asReplica ? [['READONLY']] : []
+  const before = redirects ? [['READONLY']] : []
   for (let tried = 0; tried < tries; tried++) {
     if (tried > 0) await delay(500)
     try {

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DrillOperation, DrillReport, FaultSeen, Promotion, Spec, Status } from '@holdfast/core'
 import {
+  accessTo,
   checkOperations,
   faultTable,
   formatDuration,
@@ -122,7 +123,7 @@ class Drill {
     const lastingMs = quietMs + (forMs ?? faultTable[fault].forMs) + observeMs(fault) + readyWithinMs / 2
     return {
       drill: this.#id,
-      where: { nodes: status.nodes.map(({ host, port }) => ({ address: host, port })), ...credentials },
+      where: accessTo(status, credentials),
       writers,
       restMs: restMsFor(writers.length, lastingMs),
     }

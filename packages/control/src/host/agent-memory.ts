@@ -17,6 +17,8 @@ export interface NodeMemory {
   starts: StartHistory
   fencedAt: number | null
   failoverAsked: FailoverAsked | null
+  /** When a Sentinel was last told to forget whom it knows. */
+  resetAt?: number
   /** A digest of the engine's users right after it loaded them. */
   usersDigest: string | null
   /** The directives that the process was started with or given since, without secrets; null: nobody knows. */

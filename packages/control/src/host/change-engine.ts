@@ -1,8 +1,9 @@
-import type { Action } from '@holdfast/core'
-import { HoldfastError, nodePaths } from '@holdfast/core'
+import type { Action, Endpoint } from '@holdfast/core'
+import { HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast/core'
 import { dropFiles } from './data-files.ts'
 import { writeNodeFiles, writeUsers } from './engine-process.ts'
 import { finishMove } from './finish-move.ts'
+import { handOver } from './hand-over.ts'
 
 /** A command to the engine of this action, let through the gate. */
 export type Command = (args: readonly string[], withinMs?: number) => Promise<unknown>
@@ -12,17 +13,30 @@ export interface Surroundings {
   readonly admin: { readonly username: string; readonly password: string }
   /** The engine has taken a directive: it is given from now on, whatever happens to us. */
   readonly taken: (directives: Readonly<Record<string, string>>) => void
+  /** Asked before every command: whether the order still holds. */
+  readonly gate: () => void
 }
 
+export type SentinelAction = Extract<
+  Action,
+  { kind: 'ask-sentinel' | 'watch' | 'set-sentinel' | 'unwatch' | 'reset-sentinel' }
+>
 type EngineAction = Exclude<
   Action,
-  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' } | SentinelAction
 >
 
 /** Words to the engine, for each action that is nothing else. Harmless when said twice. */
 export async function changeEngine(action: EngineAction, command: Command, around: Surroundings): Promise<void> {
   switch (action.kind) {
+    case 'replicate':
+      await follow(action.primary, command)
+      return
+    case 'set-priority':
+      await command(['CONFIG', 'SET', 'replica-priority', String(action.priority)])
+      return
     case 'failover':
+      if (action.through !== undefined) return handOver(action.through, command, around)
       await command(['CLUSTER', 'FAILOVER', ...(action.mode === 'switchover' ? [] : [action.mode.toUpperCase()])])
       // Without it the election only begins later, so it may fail.
       if (action.mode === 'force') await hurryElection(command).catch(() => {})
@@ -112,6 +126,18 @@ async function refuseFilesInUse(what: 'aof' | 'rdb', command: Command): Promise<
 }
 
 /**
+ * Who wrote to a primary that was one no more stays connected to it, and is refused, or waits, for as long as he does not
+ * ask again who the primary is. So its clients are dropped; and let go, where a switchover was cut off that held them back.
+ */
+async function follow({ address, port }: Endpoint, command: Command): Promise<void> {
+  const { role } = parseReplication(parseInfo(String(await command(['INFO', 'replication']))))
+  await command(['REPLICAOF', address, String(port)])
+  if (role === 'replica') return
+  await command(['CLIENT', 'KILL', 'TYPE', 'normal'])
+  await command(['CLIENT', 'UNPAUSE'])
+}
+
+/**
  * An engine begins an election in its cluster tick. That comes every 100 ms, whatever `hz` is: the engine counts the
  * rounds of its timer, `hz` of them a second, and takes every round while `hz` is 10. So with a quick timer running, a
  * slow `hz` makes the next round, at most 20 ms away, one with the tick. It comes after the request: a round in between
@@ -147,4 +173,30 @@ function ignoreRefusal(error: unknown): void {
 
 function ignoreUnknownNode(error: unknown): void {
   if (!(error instanceof HoldfastError) || !/unknown node/i.test(error.message)) throw error
+}
+
+/** Words to a Sentinel. */
+export async function changeSentinel(action: SentinelAction, command: Command): Promise<void> {
+  switch (action.kind) {
+    case 'ask-sentinel':
+      await command(['SENTINEL', 'FAILOVER', action.name])
+      return
+    case 'watch': {
+      const { name, primary, settings } = action
+      await command(['SENTINEL', 'MONITOR', name, primary.address, String(primary.port), settings['quorum'] ?? ''])
+      await command(['SENTINEL', 'SET', name, ...Object.entries(settings).flat()])
+      return
+    }
+    case 'set-sentinel':
+      await command(['SENTINEL', 'SET', action.name, ...Object.entries(action.settings).flat()])
+      return
+    case 'unwatch':
+      await command(['SENTINEL', 'REMOVE', action.name])
+      return
+    case 'reset-sentinel':
+      await command(['SENTINEL', 'RESET', action.name])
+      return
+    default:
+      return action satisfies never
+  }
 }

@@ -14,17 +14,19 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import type { Action, NodeFiles, NodePlace } from '@holdfast/core'
+import type { Action, NodeFiles, NodePlace, SentinelPlace } from '@holdfast/core'
 import { busPortOf, HoldfastError, mendShardIds, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { processesIn } from '../proc.ts'
 
 export interface StartRequest {
   readonly binary: EngineBinary
-  readonly place: NodePlace
+  readonly place: NodePlace | SentinelPlace
   readonly nodeDir: string
   readonly action: Extract<Action, { kind: 'start' }>
   readonly gate: () => void
+  /** It is a Sentinel: its file is its own once it is there. */
+  readonly sentinel?: boolean
 }
 
 export interface StartedEngine {
@@ -35,9 +37,17 @@ export interface StartedEngine {
 const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
 
 /** Starts one engine in a session of its own, so that it outlives controller, agent and terminal. */
-export async function startEngine({ binary, place, nodeDir, action, gate }: StartRequest): Promise<StartedEngine> {
+export async function startEngine({
+  binary,
+  place,
+  nodeDir,
+  action,
+  gate,
+  sentinel,
+}: StartRequest): Promise<StartedEngine> {
   mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
-  writeNodeFiles(nodeDir, filesToStartWith(action))
+  if (sentinel === true) writeSentinelFiles(nodeDir, action.files)
+  else writeNodeFiles(nodeDir, filesToStartWith(action))
   const { unclustered = false } = action
   for (const port of unclustered ? [place.port] : [place.port, busPortOf(place.port)]) {
     await claimPort(place.address, port, place.id)
@@ -48,7 +58,10 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
   try {
     gate()
     mendNodesFile(nodePaths(nodeDir).data, log)
-    const engine = [binary.server, nodePaths(nodeDir).config]
+    const engine = [
+      binary.server,
+      ...(sentinel === true ? sentinelArguments(nodeDir) : engineArguments(nodeDir, action)),
+    ]
     const [program = '', ...args] = [...locked, ...engine]
     const child = spawn(program, args, {
       cwd: nodePaths(nodeDir).data,
@@ -66,6 +79,20 @@ export async function startEngine({ binary, place, nodeDir, action, gate }: Star
   } finally {
     closeSync(log)
   }
+}
+
+const sentinelArguments = (nodeDir: string): string[] => [nodePaths(nodeDir).sentinel, '--sentinel']
+
+const engineArguments = (nodeDir: string, { follow }: StartRequest['action']): string[] => [
+  nodePaths(nodeDir).config,
+  ...(follow === undefined ? [] : ['--replicaof', follow.address, String(follow.port)]),
+]
+
+/** A Sentinel writes into its file whom it watches and in which epoch: it is made once, and never written over. */
+function writeSentinelFiles(nodeDir: string, { config, users }: NodeFiles): void {
+  const paths = nodePaths(nodeDir)
+  if (!existsSync(paths.sentinel)) writeFileSync(paths.sentinel, config, { mode: 0o600 })
+  writeFileSync(paths.users, users, { mode: 0o600 })
 }
 
 /**

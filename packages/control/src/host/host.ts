@@ -1,4 +1,4 @@
-import type { AgentNodeSeen, Envelope, NodePlace } from '@holdfast/core'
+import type { AgentNodeSeen, AgentSentinelSeen, Envelope, NodePlace, SentinelPlace } from '@holdfast/core'
 
 /**
  * The door to one machine: its agent starts, stops and changes engines, and reports on them. Local agent, remote
@@ -15,6 +15,11 @@ export interface HostPort {
   /** The agent's monotonic clock, ms: what `notAfter` is measured by. */
   now(): number
   look(deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>>
+  /** The same for Sentinels. */
+  lookAtSentinels(
+    deployment: string,
+    sentinels: readonly SentinelPlace[],
+  ): Promise<ReadonlyMap<string, AgentSentinelSeen>>
   act(envelope: Envelope): Promise<void>
   /** Calls back at once when an engine process of this host ends. */
   onExit(listener: (exit: EngineExit) => void): void

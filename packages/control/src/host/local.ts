@@ -4,18 +4,18 @@ import { join } from 'node:path'
 import type {
   Action,
   AgentNodeSeen,
+  AgentSentinelSeen,
   Envelope,
   FaultEnvelope,
   Job,
   NodePlace,
   NodeRecord,
-  ProcessSeen,
+  SentinelPlace,
 } from '@holdfast/core'
 import { admit, HoldfastError, nodePaths, parseDisk, parseInfo, parseReplication, readConfigText } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
-import { processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
 import { fetchFile } from './backup/fetch.ts'
@@ -31,7 +31,9 @@ import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
+import { LocalSentinel } from './local-sentinel.ts'
 import { memoryLeft } from './memory-left.ts'
+import { Supervised } from './supervised.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
 const recordEveryMs = 250
@@ -41,8 +43,6 @@ const configEveryMs = 2000
 const saveEveryMs = 2000
 /** Distinguishes what this process writes from what one before it has left. */
 const writer = randomBytes(4).toString('hex')
-/** An engine that ran this long before it ended did start; what ended it was something else. */
-const startedAfterMs = 3000
 
 export interface LocalHostOptions {
   readonly id: string
@@ -63,6 +63,7 @@ export class LocalHost implements HostPort {
   readonly #options: LocalHostOptions
   readonly #memory: AgentMemory
   readonly #engines = new Map<string, LocalEngine>()
+  readonly #sentinels = new Map<string, LocalSentinel>()
   readonly #savedAt = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #exitListener: (exit: EngineExit) => void = () => {}
@@ -92,10 +93,18 @@ export class LocalHost implements HostPort {
     return Promise.resolve(new Map(nodes.map((node) => [node.id, this.#engineOf(deployment, node).look()])))
   }
 
+  lookAtSentinels(
+    deployment: string,
+    sentinels: readonly SentinelPlace[],
+  ): Promise<ReadonlyMap<string, AgentSentinelSeen>> {
+    return Promise.resolve(new Map(sentinels.map((place) => [place.id, this.#sentinelOf(deployment, place).look()])))
+  }
+
   async act(envelope: Envelope): Promise<void> {
     const { deployment, action } = envelope
     const gate = this.enter(envelope)
-    const engine = this.#engines.get(`${deployment}/${action.node}`)
+    const key = `${deployment}/${action.node}`
+    const engine = this.#engines.get(key) ?? this.#sentinels.get(key)
     if (engine === undefined) {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
     }
@@ -118,6 +127,7 @@ export class LocalHost implements HostPort {
   close(): void {
     clearInterval(this.#timer)
     for (const engine of this.#engines.values()) engine.close()
+    for (const sentinel of this.#sentinels.values()) sentinel.close()
   }
 
   /** What is under way for long outlives its order's time, but not its controller's epoch. */
@@ -137,7 +147,19 @@ export class LocalHost implements HostPort {
     return engine
   }
 
+  #sentinelOf(deployment: string, place: SentinelPlace): LocalSentinel {
+    const key = `${deployment}/${place.id}`
+    const known = this.#sentinels.get(key)
+    if (known !== undefined) return known
+    const sentinel = new LocalSentinel(deployment, place, this.#options, this.#memory, (pid) =>
+      this.#exitListener({ deployment, node: place.id, pid }),
+    )
+    this.#sentinels.set(key, sentinel)
+    return sentinel
+  }
+
   async #recordAll(): Promise<void> {
+    await Promise.all([...this.#sentinels.values()].map((sentinel) => sentinel.record()))
     const engines = [...this.#engines.values()]
     await Promise.all(engines.map((engine) => engine.record()))
     for (const deployment of new Set(engines.map((engine) => engine.deployment))) {
@@ -156,19 +178,14 @@ class LocalEngine {
   readonly #options: LocalHostOptions
   readonly #memory: AgentMemory
   readonly #link: EngineLink
-  readonly #onExit: (pid: number) => void
   readonly #jobs: Jobs
   #config: Record<string, string> | null = null
   #configAt = Number.NEGATIVE_INFINITY
   #usersDigestNow: string | null = null
   #written: Record<string, string> | null = null
   #freeMemoryBytes: number | null = null
-  #cpu: { pid: number; ms: number; roseAt: number } | null = null
-  #diedAt: number | null = null
-  #startedAt: number | null = null
-  #stopping = false
+  readonly #process: Supervised
   #roleChanged = false
-  #adoptedInto: NodeMemory | null = null
 
   constructor(
     deployment: string,
@@ -181,7 +198,17 @@ class LocalEngine {
     this.#place = place
     this.#options = options
     this.#memory = memory
-    this.#onExit = listeners.exit
+    this.#process = new Supervised({
+      deployment,
+      id: place.id,
+      nodeDir: this.#nodeDir,
+      dataDir: this.#dataDir,
+      clock: options.clock,
+      memory,
+      onBegin: (anew) => this.#beginAnew(anew),
+      onReread: () => void (this.#written = null),
+      onExit: listeners.exit,
+    })
     this.#jobs = new Jobs({
       memory: {
         read: () => this.#node().jobs ?? [],
@@ -196,7 +223,7 @@ class LocalEngine {
     const { address, port } = place
     const { username, password } = options.admin(deployment)
     this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
-      this.#noticeClosed(),
+      this.#process.noticeClosed(),
     )
   }
 
@@ -204,7 +231,7 @@ class LocalEngine {
     const memory = this.#node()
     const { claimsSlots: _, ...files } = readDataFiles(this.#dataDir)
     return {
-      process: this.#lookAtProcess(),
+      process: this.#process.look(),
       files,
       record: memory.record,
       starts: memory.starts,
@@ -232,7 +259,7 @@ class LocalEngine {
       case 'stop':
         return this.#stop(action.save, gate)
       case 'fence':
-        return this.#fence(action.pid, action.startTime)
+        return this.#process.fence(action.pid, action.startTime)
       case 'purge':
         removeNode(this.#nodeDir)
         this.#link.close()
@@ -249,9 +276,9 @@ class LocalEngine {
       case 'failover':
         this.#node().failoverAsked = { at: this.#options.clock.now(), mode: action.mode }
         this.#memory.save(this.deployment, false)
-        return changeEngine(action, this.#guarded(gate), this.#surroundings())
+        return changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
       case 'load-users':
-        await changeEngine(action, this.#guarded(gate), this.#surroundings())
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
         this.#node().usersDigest = null
         return
       case 'save':
@@ -261,15 +288,21 @@ class LocalEngine {
       case 'configure':
       case 'end-log':
         return this.#changeConfig(action, gate)
+      case 'ask-sentinel':
+      case 'watch':
+      case 'set-sentinel':
+      case 'unwatch':
+      case 'reset-sentinel':
+        throw new HoldfastError('USAGE', `${this.#place.id} is no Sentinel`)
       default:
-        return changeEngine(action, this.#guarded(gate), this.#surroundings())
+        return changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
     }
   }
 
   /** What was read back is old as soon as something is set, also where only a part of it was. */
   async #changeConfig(action: Parameters<typeof changeEngine>[0], gate: () => void): Promise<void> {
     try {
-      await changeEngine(action, this.#guarded(gate), this.#surroundings())
+      await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
     } finally {
       this.#config = null
       this.#configAt = Number.NEGATIVE_INFINITY
@@ -279,16 +312,16 @@ class LocalEngine {
 
   /** Notes what the engine is now, so that it is known when it is no more. */
   async record(): Promise<void> {
-    if (this.#lookAtProcess().state === 'absent') return
+    if (this.#process.look().state === 'absent') return
     try {
       const [text, disk] = await this.#link.pipeline([
         ['INFO', 'replication'],
         ['INFO', 'persistence'],
       ])
       // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
-      if (this.#lookAtProcess().state === 'dead') this.#adopt(this.#node())
+      if (this.#process.look().state === 'dead') this.#process.adopt()
       // An answer may still be read after its engine has died: it is of before then, and not of now.
-      if (this.#lookAtProcess().state !== 'running') return
+      if (this.#process.look().state !== 'running') return
       const at = this.#options.clock.now()
       this.#keep({ ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }, at)
       if (at - this.#configAt >= configEveryMs) await this.#readBack(at)
@@ -317,29 +350,11 @@ class LocalEngine {
   }
 
   #node(): NodeMemory {
-    const memory = this.#memory.node(this.deployment, this.#place.id)
-    // What was read anew from disk may not know the process that was adopted before.
-    if (this.#adoptedInto !== memory) {
-      this.#adoptedInto = memory
-      this.#written = null
-      this.#adopt(memory)
-    }
-    return memory
+    return this.#process.memory
   }
 
-  /** An engine that was started and not written down before a crash is found by its working directory. */
-  #adopt(memory: NodeMemory): void {
-    const known = memory.process === null ? undefined : readProcess(memory.process.pid)
-    if (known !== undefined && known.startTime === memory.process?.startTime) return
-    const [found] = processesIn(this.#dataDir)
-    if (found !== undefined) this.#begin(memory, { pid: found.pid, startTime: found.startTime })
-  }
-
-  /** From now on the node is this process, which has just read its files, and knows nothing of what was asked before. */
-  #begin(memory: NodeMemory, process: NonNullable<NodeMemory['process']>): void {
-    memory.process = process
-    memory.usersDigest = null
-    memory.failoverAsked = null
+  /** It is another process, which has just read its files. */
+  #beginAnew(memory: NodeMemory): void {
     this.#written = null
     memory.given = this.#readWritten()
     memory.saveAskedAt = null
@@ -369,7 +384,7 @@ class LocalEngine {
       at,
     }
     if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
-    if (memory.starts.failures > 0) memory.starts = { failures: 0, lastAt: memory.starts.lastAt, lastError: null }
+    this.#process.noteAnswer()
     memory.record = record
   }
 
@@ -404,92 +419,38 @@ class LocalEngine {
     this.#memory.save(this.deployment, true)
   }
 
-  #lookAtProcess(): ProcessSeen {
-    const memory = this.#node()
-    if (memory.process === null) return { state: 'absent' }
-    const { pid, startTime } = memory.process
-    const facts = readProcess(pid)
-    const now = this.#options.clock.now()
-    const isIt = facts !== undefined && facts.startTime === startTime
-    const isOver = !isIt || facts.state === 'Z' || facts.state === 'X'
-    if (isOver || facts.killPending) {
-      if (isOver && this.#stopping) {
-        memory.process = null
-        this.#stopping = false
-        return { state: 'absent' }
-      }
-      this.#diedAt ??= now
-      return { state: 'dead', since: this.#diedAt, pid, lingering: !isOver }
-    }
-    this.#diedAt = null
-    if (this.#cpu?.pid !== pid || facts.cpuMs > this.#cpu.ms) this.#cpu = { pid, ms: facts.cpuMs, roseAt: now }
-    return {
-      state: 'running',
-      pid,
-      startTime,
-      stopped: facts.state === 'T' || facts.state === 't',
-      cpuMs: facts.cpuMs,
-      cpuRoseAt: this.#cpu.roseAt,
-    }
-  }
-
   async #start(action: Extract<Action, { kind: 'start' }>, gate: () => void): Promise<void> {
-    const before = this.#lookAtProcess()
-    if (before.state === 'running' || (before.state === 'dead' && before.lingering)) return
-    const memory = this.#node()
+    if (!this.#process.mayStart()) return
     const binary = await this.#options.binary(this.deployment)
     gate()
-    this.#stopping = false
-    this.#startedAt = this.#options.clock.now()
+    this.#process.starting()
     try {
       const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action, gate })
-      this.#begin(memory, { pid: child.pid, startTime: readProcess(child.pid)?.startTime ?? 0 })
+      this.#process.started(child.pid)
       child.onExit(() => this.#noticeExit(child.pid))
-      this.#memory.save(this.deployment, true)
     } catch (error) {
-      this.#noteFailure(error instanceof Error ? error.message : String(error))
+      this.#process.noteFailure(error instanceof Error ? error.message : String(error))
       throw error
     }
   }
 
   async #stop(save: boolean, gate: () => void): Promise<void> {
-    if (this.#stopping || this.#lookAtProcess().state !== 'running') return
+    if (this.#process.stopping || this.#process.look().state !== 'running') return
     // One that does not listen yet would lose the word, and nobody would say it again.
     await this.#link.command(['PING']).catch((error: unknown) => {
       if (error instanceof HoldfastError && error.code === 'UNREACHABLE_ENGINE') throw error
     })
     gate()
-    this.#stopping = true
+    this.#process.stopping = true
     // The engine ends without an answer; what counts is that its process is gone, which the next look shows.
     this.#link.command(['SHUTDOWN', save ? 'SAVE' : 'NOSAVE'], 30_000).catch(() => {
-      if (this.#link.isOpen) this.#stopping = false
+      if (this.#link.isOpen) this.#process.stopping = false
     })
-  }
-
-  #fence(pid: number, startTime: number): void {
-    this.#node().fencedAt = this.#options.clock.now()
-    this.#memory.save(this.deployment, true)
-    signalExactly({ pid, startTime }, 'SIGKILL')
   }
 
   #noticeExit(pid: number): void {
     this.#link.close()
-    const ranMs = this.#options.clock.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY)
-    const answered = (this.#node().record?.at ?? Number.NEGATIVE_INFINITY) >= (this.#startedAt ?? 0)
-    if (ranMs < startedAfterMs && !answered && !this.#stopping) this.#noteFailure(tailOfLog(this.#nodeDir))
-    this.#onExit(pid)
-  }
-
-  /** An adopted engine is not our child; its closed connection is the first sign of its end. */
-  #noticeClosed(): void {
-    const process = this.#node().process
-    if (process !== null && this.#lookAtProcess().state === 'dead') this.#onExit(process.pid)
-  }
-
-  #noteFailure(lastError: string): void {
-    const memory = this.#node()
-    memory.starts = { failures: memory.starts.failures + 1, lastAt: this.#options.clock.now(), lastError }
-    this.#memory.save(this.deployment, false)
+    this.#process.noticeExit(pid, this.#node().record?.at ?? Number.NEGATIVE_INFINITY)
   }
 
   async #work(job: Job, watch: Watch): Promise<string> {
@@ -552,12 +513,13 @@ class LocalEngine {
     }
   }
 
-  #surroundings() {
+  #surroundings(gate: () => void) {
     const { admin } = this.#options
     return {
       nodeDir: this.#nodeDir,
       admin: admin(this.deployment),
       taken: (directives: Readonly<Record<string, string>>) => this.#take(directives),
+      gate,
     }
   }
 }

@@ -6,7 +6,7 @@ import { evictedBetween } from '../../src/drill/evictions.ts'
 import { Workload } from '../../src/drill/workload.ts'
 import { restMsFor, tagsOf, writersFor } from '../../src/drill/writers.ts'
 
-const where = { nodes: [], user: 'app', password: '' }
+const where = { topology: 'cluster', nodes: [], sentinels: [], masterName: '', user: 'app', password: '' } as const
 const writers = [{ client: 'cache', shard: 'shard-1', tag: '{1}' }] as const
 
 describe('the writers of a drill', () => {

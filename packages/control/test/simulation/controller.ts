@@ -169,6 +169,10 @@ class GatedHost implements HostPort {
     return seen
   }
 
+  lookAtSentinels(): ReturnType<HostPort['lookAtSentinels']> {
+    return this.#host.lookAtSentinels()
+  }
+
   async act(envelope: Envelope): Promise<void> {
     await this.#cluster.clock.sleep(this.#cluster.random.between(0, answerMsMax))
     await this.#awake()

@@ -5,8 +5,17 @@ import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
 
 export function planDown({ picture, spec, document }: PlanInput): Step {
+  // Sentinels first: the others going down would look to them like deaths.
+  const watching = picture.sentinels.filter(({ gone }) => !gone)
+  if (watching.length > 0) {
+    return act(
+      `shall be down: stopping ${watching.map(({ id }) => id).join(', ')}`,
+      watching.map(({ id }): Action => ({ kind: 'stop', node: id, save: false })),
+    )
+  }
   const running = picture.nodes.filter((node) => !node.gone || isLingering(node))
-  if (running.length === 0) return document.purge ? purgeAll(document.nodes.map(({ id }) => id)) : idle
+  if (running.length === 0)
+    return document.purge ? purgeAll([...document.nodes, ...(document.sentinels ?? [])].map(({ id }) => id)) : idle
   // One that loads or starts can be asked to stop as well; one that does not answer is given its time.
   const askable = running.filter((node) => ['alive', 'loading', 'starting'].includes(node.life))
   const replicas = askable.filter((node) => node.facts?.role === 'replica')

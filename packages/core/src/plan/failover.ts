@@ -62,7 +62,8 @@ function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec:
     const reason = `${dead.id} (primary of ${shard.id}) is dead, ${candidate.id} is ${behind === 0 ? 'in sync' : `${formatBytes(behind)} behind`}`
     return { kind: 'other', step: ask(candidate, reason, picture) }
   }
-  return { kind: 'other', step: withoutCandidate(shard, dead, picture, spec) }
+  const step = withoutCandidate(shard, dead, picture, spec, (node, reason, notes) => ask(node, reason, picture, notes))
+  return { kind: 'other', step }
 }
 
 /** What answers as the primary has nothing, and a replica of the one before it has everything. */
@@ -122,7 +123,14 @@ function succeed(shard: ShardPicture, ghost: string, picture: Picture, spec: Spe
   return { kind: 'other', step: ask(heir, `${dead} was replaced, ${heir.id} followed it`, picture, [note]) }
 }
 
-function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Step {
+/** Nobody qualifies: its own file, or patience, or the loss is said. `promoteWith` is how a replica is promoted here. */
+export function withoutCandidate(
+  shard: ShardPicture,
+  dead: NodePicture,
+  picture: Picture,
+  spec: Spec,
+  promoteWith: (node: NodePicture, reason: string, notes: readonly PlanNote[]) => Step,
+): Step {
   const living = shard.nodes.filter((node) => !node.gone)
   if (living.length === 0) return idle
   const objections = judgeReplicas(shard, dead, spec).flatMap(({ objection }) => objection ?? [])
@@ -142,7 +150,7 @@ function withoutCandidate(shard: ShardPicture, dead: NodePicture, picture: Pictu
   const behind = bytesBehind(best, dead)
   const lost = behind === null ? 'an unknown amount' : formatBytes(behind)
   const loss = `${shard.id}: possible loss of ${lost}, promoting ${best.id} since ${dead.id} does not come back`
-  return ask(best, loss, picture, [{ kind: 'loss', subject: shard.id, because: loss }])
+  return promoteWith(best, loss, [{ kind: 'loss', subject: shard.id, because: loss }])
 }
 
 function hasMajority(picture: Picture): boolean {

@@ -3,6 +3,7 @@ import type { Pause } from '../document.ts'
 import { pauseAt } from '../document.ts'
 import { judgeReadiness } from '../readiness.ts'
 import type { Spec } from '../spec.ts'
+import { planAttach } from './attach.ts'
 import { planBirth } from './birth.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
@@ -13,8 +14,11 @@ import { planHomecoming } from './homecoming.ts'
 import { planLeftovers } from './leftovers.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planOperations } from './operations.ts'
+import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
+import { planPriority, planPromotion } from './promotion.ts'
 import { planReplace, replacing } from './restore.ts'
+import { planSentinels, planTidy, planWatch } from './sentinels.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -43,8 +47,22 @@ const clusterRules: readonly Rule[] = [
 
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
   cluster: clusterRules,
-  sentinel: [],
-  standalone: [planFence, planStart, planPersistence, planConfigure, planOperations],
+  sentinel: [
+    planFence,
+    planPromotion,
+    planStart,
+    planSentinels,
+    planWatch,
+    planAttach,
+    planPriority,
+    planTidy,
+    planPersistence,
+    planConfigure,
+    (input) => throughSentinels(planDrain(input), input),
+    planLeftovers,
+    (input) => throughSentinels(planOperations(input), input),
+  ],
+  standalone: [planFence, planStart, planPersistence, planConfigure, planLeftovers, planOperations],
 }
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */

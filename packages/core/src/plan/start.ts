@@ -7,10 +7,13 @@
  * down until it answers, because replication ids and offsets prove nothing after a restart from files.
  */
 import type { Action, PlanNote } from '../action.ts'
+import type { ProcessSeen, StartHistory } from '../observed.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { names } from '../sentinel-picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
 import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
+import { isUnderWay } from './promotion.ts'
 import { wasSettled } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -26,16 +29,32 @@ function startShard(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes.filter((node) => node.gone)
   if (gone.length === 0) return idle
   const born = shard.born || wasSettled(input.document)
-  if (!born) return join(gone.map((node) => startNode(node, 'it is not running', input)))
+  if (!born) return join(gone.map((node) => startNew(node, shard, input)))
   if (gone.length === shard.nodes.length || onlyFilesAreLeft(shard, input)) return startFreshest(shard, input)
   return join(gone.map((node) => startBeside(node, shard, input)))
+}
+
+/** Of a shard that never had data. Without a Cluster, the first copy is its primary, and the others follow it. */
+function startNew(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
+  const [first] = shard.nodes
+  const follow = input.spec.topology === 'sentinel' && first !== node ? first : undefined
+  return startNode(node, 'it is not running', input, [], follow)
 }
 
 /** A missing node whose shard has a living copy. */
 function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
   const { primary } = shard
+  const isWatched = input.spec.topology === 'sentinel'
+  if (isWatched && isUnderWay(input.picture)) return wait(`${node.id} stays down while the Sentinels fail over`, 20)
   if (primary !== null && primary !== node && primary.life === 'alive') {
-    return startNode(node, `${primary.id} is primary of ${shard.id}`, input)
+    // A client that is told of its address meanwhile would find a replica there, and stay, as a writer.
+    const misled = input.picture.sentinels.filter(({ watch }) => names(watch, node))
+    if (misled.length > 0) {
+      return wait(`${node.id} stays down while ${misled.map(({ id }) => id).join(', ')} names it as the primary`, 20)
+    }
+    if (isWatched && primary.facts?.role !== 'primary')
+      return wait(`${node.id} stays down while nobody is primary`, 100)
+    return startNode(node, `${primary.id} is primary of ${shard.id}`, input, [], isWatched ? primary : undefined)
   }
   if (primary === node) {
     const lastSeen = node.agent?.record?.at ?? Number.NEGATIVE_INFINITY
@@ -44,14 +63,17 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
-  if (primary === null && isBlank(node, input)) return startNode(node, 'it holds nothing, and claims nothing', input)
+  if (primary === null && !isWatched && isBlank(node, input))
+    return startNode(node, 'it holds nothing, and claims nothing', input)
   const reason = primary === null ? `nobody is known to own ${shard.id}` : `${primary.id} (primary) does not answer`
   return wait(`${node.id} stays down while ${reason}`)
 }
 
 /** All copies of a shard are down. What still runs of it, if anything, answers and holds none. */
 function startFreshest(shard: ShardPicture, input: PlanInput): Step {
-  const gone = shard.nodes.filter((node) => node.gone).sort(fresherFirst)
+  const gone = shard.nodes
+    .filter((node) => node.gone)
+    .sort(input.spec.topology === 'cluster' ? fresherFirst : laterFirst(shard))
   const freshest = gone.find((node) => hasCopy(node, input.spec))
   if (freshest !== undefined) {
     if (shard.nodes.length === 1) return startOnly(freshest, input)
@@ -105,17 +127,15 @@ function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): S
   )
 }
 
-function startNode(node: NodePicture, because: string, input: PlanInput, notes: readonly PlanNote[] = []): Step {
-  const { process, starts } = node.agent ?? {}
-  if (process?.state === 'dead' && process.lingering) {
-    return wait(`${node.id} is killed and not gone yet: its directory stays reserved`)
-  }
-  const restMs = backoffMs(starts?.failures ?? 0) - (input.picture.at - (starts?.lastAt ?? Number.NEGATIVE_INFINITY))
-  if (restMs > 0) {
-    const times = starts?.failures === 1 ? 'once' : `${starts?.failures} times`
-    const said = starts?.lastError ?? 'no reason given'
-    return wait(`${node.id} failed to start ${times} (${said}): trying again in ${formatDuration(restMs)}`, restMs)
-  }
+function startNode(
+  node: NodePicture,
+  because: string,
+  input: PlanInput,
+  notes: readonly PlanNote[] = [],
+  follow?: NodePicture,
+): Step {
+  const rest = restOf(node.id, node.agent, input.picture.at)
+  if (rest !== null) return rest
   const files = input.files.get(node.id)
   if (files === undefined) return idle
   const action: Action = {
@@ -124,6 +144,7 @@ function startNode(node: NodePicture, because: string, input: PlanInput, notes: 
     files,
     ...loadFrom(node, input),
     ...(input.spec.topology === 'cluster' ? {} : { unclustered: true }),
+    ...(follow === undefined ? {} : { follow: { address: follow.place.address, port: follow.place.port } }),
   }
   return act(`starting ${node.id}: ${because}`, [action], notes)
 }
@@ -133,6 +154,23 @@ function loadFrom(node: NodePicture, { spec }: PlanInput): { loadRdb?: true; loa
   const freshest = freshestFile(node)
   if (freshest === 'rdb' && logsWrites(spec)) return { loadRdb: true }
   return freshest === 'aof' && !logsWrites(spec) ? { loadAof: true } : {}
+}
+
+/** What keeps a process from being started now; null where nothing does. */
+export function restOf(
+  id: string,
+  agent: { readonly process: ProcessSeen; readonly starts: StartHistory } | null,
+  now: number,
+): Step | null {
+  const { process, starts } = agent ?? {}
+  if (process?.state === 'dead' && process.lingering) {
+    return wait(`${id} is killed and not gone yet: its directory stays reserved`)
+  }
+  const restMs = backoffMs(starts?.failures ?? 0) - (now - (starts?.lastAt ?? Number.NEGATIVE_INFINITY))
+  if (restMs <= 0) return null
+  const times = starts?.failures === 1 ? 'once' : `${starts?.failures} times`
+  const said = starts?.lastError ?? 'no reason given'
+  return wait(`${id} failed to start ${times} (${said}): trying again in ${formatDuration(restMs)}`, restMs)
 }
 
 /** 500 ms, 1 s, 2 s … up to half a minute: an engine that cannot start must not eat the machine. */
@@ -152,6 +190,19 @@ function fresherFirst(a: NodePicture, b: NodePicture): number {
     (a.id < b.id ? -1 : 1)
   )
 }
+
+/**
+ * Engines have no epochs of their own outside a Cluster. Whom the Sentinels name is the one; without their word, whoever
+ * was primary, and of several the one that was seen last.
+ */
+const laterFirst =
+  ({ primary }: ShardPicture) =>
+  (a: NodePicture, b: NodePicture): number =>
+    Number(b === primary) - Number(a === primary) ||
+    Number(wasPrimary(b)) - Number(wasPrimary(a)) ||
+    (b.agent?.record?.at ?? 0) - (a.agent?.record?.at ?? 0) ||
+    (b.agent?.record?.offset ?? 0) - (a.agent?.record?.offset ?? 0) ||
+    (a.id < b.id ? -1 : 1)
 
 const epochOf = (node: NodePicture): number =>
   Math.max(node.agent?.record?.configEpoch ?? 0, node.agent?.files.claim?.configEpoch ?? 0)

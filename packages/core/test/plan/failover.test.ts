@@ -436,7 +436,7 @@ describe('where nobody qualifies and nothing else survives, the best copy waits 
 })
 
 const linkDownFor = (seconds: number) =>
-  ({ state: 'down', downSeconds: seconds, primaryAddress: '127.0.0.1', primaryPort: 7001 }) as const
+  ({ state: 'down', downSeconds: seconds, primaryAddress: '127.0.0.1', primaryPort: 7001, priority: 100 }) as const
 
 describe('voters', () => {
   test('with a majority of them alive they are asked', () => {

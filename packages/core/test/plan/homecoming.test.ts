@@ -28,7 +28,7 @@ const elsewhere: Break = (world) => {
   withFacts('node-4', { role: 'primary', link: null })(world)
   withFacts('node-2', {
     role: 'replica',
-    link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7004 },
+    link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7004, priority: 100 },
   })(world)
   following('node-2', 'node-4')(world)
   following('node-5', 'node-4')(world)

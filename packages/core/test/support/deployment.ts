@@ -157,6 +157,7 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
           downSeconds: 0,
           primaryAddress: '127.0.0.1',
           primaryPort: primaryOf(place, places, primaries).port,
+          priority: 100,
         },
     replicas: isPrimary
       ? places

@@ -1,7 +1,7 @@
 import type { Cache } from '@holdfast/cache'
 import { CacheError, type CacheErrorCode, createCache } from '@holdfast/cache'
 import type { Outcome } from '@holdfast/core'
-import { formatConnectionString } from '@holdfast/core'
+import { urlFor } from '@holdfast/core'
 import type { DrillClient, Where, Wrote } from './client.ts'
 import { done, keysLiveMs } from './client.ts'
 
@@ -12,21 +12,8 @@ export const ownCache = (where: Where, { durable }: { durable: boolean }): Drill
 class CacheClient implements DrillClient {
   readonly #cache: Cache
 
-  constructor({ nodes, user, password }: Where, durable: boolean) {
-    const url = formatConnectionString(
-      {
-        topology: 'cluster',
-        tls: false,
-        user,
-        password,
-        hosts: nodes,
-        masterName: null,
-        db: 0,
-        zone: null,
-        feed: null,
-      },
-      { showSecret: true },
-    )
+  constructor(where: Where, durable: boolean) {
+    const url = urlFor('holdfast', where, { showSecret: true })
     this.#cache = createCache({ url, namespace: 'holdfast-drill', local: false, direct: { durable } })
   }
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '@holdfast/core'
+import type { DeploymentFacts, Outcome } from '@holdfast/core'
 
 /** What a drill's clients all do alike; their differences are what a drill shows. */
 export interface DrillClient {
@@ -20,8 +20,4 @@ export const done: Wrote = { outcome: 'ok', said: null }
 /** A drill that is killed leaves its keys for this long. */
 export const keysLiveMs = 3_600_000
 
-export interface Where {
-  readonly nodes: readonly { readonly address: string; readonly port: number }[]
-  readonly user: string
-  readonly password: string
-}
+export type Where = DeploymentFacts

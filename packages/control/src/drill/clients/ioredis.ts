@@ -1,4 +1,4 @@
-import { Cluster } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import type { DrillClient, Where, Wrote } from './client.ts'
 import { done, keysLiveMs } from './client.ts'
 
@@ -15,18 +15,20 @@ interface Timeouts {
 }
 
 class IoredisClient implements DrillClient {
-  readonly #cluster: Cluster
+  readonly #redis: Cluster | Redis
   /** Connections that were lost so far. Commands on them were sent again, and nobody knows of the first try. */
   #losses = 0
 
-  constructor({ nodes, user, password }: Where, timeouts: Timeouts) {
-    const roots = nodes.map(({ address, port }) => ({ host: address, port }))
-    this.#cluster = new Cluster(roots, { redisOptions: { username: user, password, ...timeouts } })
+  constructor(where: Where, timeouts: Timeouts) {
+    this.#redis = open(where, timeouts)
     // Each failure reaches the call that it concerns; without a listener it would end the process, too.
-    this.#cluster.on('error', () => {})
-    this.#cluster.on('+node', (node: { on(event: 'close', listener: () => void): unknown }) => {
-      node.on('close', () => this.#losses++)
-    })
+    this.#redis.on('error', () => {})
+    if (this.#redis instanceof Redis) this.#redis.on('close', () => this.#losses++)
+    else {
+      this.#redis.on('+node', (node: { on(event: 'close', listener: () => void): unknown }) => {
+        node.on('close', () => this.#losses++)
+      })
+    }
   }
 
   key(tag: string, name: string): string {
@@ -36,7 +38,7 @@ class IoredisClient implements DrillClient {
   async write(tag: string, name: string, value: string): Promise<Wrote> {
     const lossesBefore = this.#losses
     try {
-      await this.#cluster.set(this.key(tag, name), value, 'PX', keysLiveMs)
+      await this.#redis.set(this.key(tag, name), value, 'PX', keysLiveMs)
       return done
     } catch (error) {
       const isCertain = isRefusal(error) && this.#losses === lossesBefore
@@ -45,8 +47,17 @@ class IoredisClient implements DrillClient {
   }
 
   close(): void {
-    this.#cluster.disconnect()
+    this.#redis.disconnect()
   }
+}
+
+function open({ topology, nodes, sentinels, masterName, user, password }: Where, timeouts: Timeouts): Cluster | Redis {
+  const hosts = ({ address, port }: Where['nodes'][number]) => ({ host: address, port })
+  const terms = { username: user, password, ...timeouts }
+  if (topology === 'cluster') return new Cluster(nodes.map(hosts), { redisOptions: terms })
+  if (topology === 'standalone') return new Redis({ ...nodes.map(hosts)[0], ...terms })
+  const guards = { sentinels: sentinels.map(hosts), sentinelUsername: user, sentinelPassword: password }
+  return new Redis({ ...guards, name: masterName, ...terms })
 }
 
 /** The engine's own answer that it did not do it. A timeout, a lost connection or too many redirections are none. */

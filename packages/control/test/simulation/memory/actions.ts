@@ -94,6 +94,14 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
       node.users = action.files.users
       node.readBack.usersLoaded = null
       return
+    case 'replicate':
+    case 'set-priority':
+    case 'ask-sentinel':
+    case 'watch':
+    case 'set-sentinel':
+    case 'unwatch':
+    case 'reset-sentinel':
+      throw new Error(`${action.kind} has no place in a Cluster`)
     default:
       return action satisfies never
   }

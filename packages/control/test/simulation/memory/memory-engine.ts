@@ -132,6 +132,7 @@ function linkOf(cluster: MemoryCluster, node: MemoryNode, process: Process): Rep
     downSeconds: Math.floor(downMs / 1000),
     primaryAddress: primary?.address ?? '',
     primaryPort: primary?.port ?? 0,
+    priority: 100,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { AgentNodeSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
+import type { AgentNodeSeen, AgentSentinelSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
 import { admit, HoldfastError, readConfigText } from '@holdfast/core'
 import type { EngineExit, HostPort } from '../../../src/host/host.ts'
 import { perform } from './actions.ts'
@@ -27,6 +27,11 @@ export class MemoryHost implements HostPort {
     return Promise.resolve(
       new Map(nodes.map((place) => [place.id, nodeSeen(this.#cluster.node(place.id), this.#cluster.now())])),
     )
+  }
+
+  /** There are none in its world. */
+  lookAtSentinels(): Promise<ReadonlyMap<string, AgentSentinelSeen>> {
+    return Promise.resolve(new Map())
   }
 
   act(envelope: Envelope): Promise<void> {

@@ -1,0 +1,135 @@
+import type { Action, AgentSentinelSeen, SentinelPlace } from '@holdfast/core'
+import { HoldfastError, nodePaths } from '@holdfast/core'
+import { EngineLink } from '../engine/link.ts'
+import type { AgentMemory } from './agent-memory.ts'
+import { blankNode } from './agent-memory.ts'
+import { changeSentinel } from './change-engine.ts'
+import { removeNode, startEngine } from './engine-process.ts'
+import type { LocalHostOptions } from './local.ts'
+import { Supervised } from './supervised.ts'
+
+/** One Sentinel of this machine: its process, its directory, and the agent's own connection to it. */
+export class LocalSentinel {
+  readonly #deployment: string
+  readonly #place: SentinelPlace
+  readonly #options: LocalHostOptions
+  readonly #memory: AgentMemory
+  readonly #link: EngineLink
+  readonly #process: Supervised
+  #answeredAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    deployment: string,
+    place: SentinelPlace,
+    options: LocalHostOptions,
+    memory: AgentMemory,
+    onExit: (pid: number) => void,
+  ) {
+    this.#deployment = deployment
+    this.#place = place
+    this.#options = options
+    this.#memory = memory
+    const nodeDir = options.nodeDir(deployment, place.id)
+    const { clock } = options
+    const where = { deployment, id: place.id, nodeDir, dataDir: nodePaths(nodeDir).data }
+    this.#process = new Supervised({ ...where, clock, memory, onBegin: () => {}, onReread: () => {}, onExit })
+    const { address, port } = place
+    this.#link = new EngineLink({ ...options.admin(deployment), address, port, name: 'holdfast-agent' }, () =>
+      this.#process.noticeClosed(),
+    )
+  }
+
+  look(): AgentSentinelSeen {
+    const { starts, fencedAt, failoverAsked, resetAt } = this.#process.memory
+    return { process: this.#process.look(), starts, fencedAt, failoverAsked, resetAt: resetAt ?? null }
+  }
+
+  async act(action: Action, gate: () => void): Promise<void> {
+    switch (action.kind) {
+      case 'start':
+        return this.#start(action, gate)
+      case 'stop':
+        return this.#stop(gate)
+      case 'fence':
+        return this.#process.fence(action.pid, action.startTime)
+      case 'purge':
+        removeNode(this.#nodeDir)
+        this.#link.close()
+        Object.assign(this.#process.memory, blankNode())
+        return this.#memory.save(this.#deployment, true)
+      case 'ask-sentinel':
+        // Written down first: another one must not be asked, whatever becomes of this.
+        this.#process.memory.failoverAsked = { at: this.#options.clock.now(), mode: 'force' }
+        this.#memory.save(this.#deployment, true)
+        return changeSentinel(action, this.#guarded(gate))
+      case 'reset-sentinel':
+        this.#process.memory.resetAt = this.#options.clock.now()
+        this.#memory.save(this.#deployment, true)
+        return changeSentinel(action, this.#guarded(gate))
+      case 'watch':
+      case 'set-sentinel':
+      case 'unwatch':
+        return changeSentinel(action, this.#guarded(gate))
+      default:
+        throw new HoldfastError('USAGE', `${this.#place.id} is a Sentinel: it does not ${action.kind}`)
+    }
+  }
+
+  /** Keeps the connection open by which its death is noticed at once, and knows that it came up. */
+  async record(): Promise<void> {
+    const { state } = this.#process.look()
+    if (state === 'absent') return
+    try {
+      await this.#link.command(['PING'])
+      if (this.#process.look().state === 'dead') this.#process.adopt()
+      this.#answeredAt = this.#options.clock.now()
+      this.#process.noteAnswer()
+    } catch {
+      // It does not answer; whoever reads it says so.
+    }
+  }
+
+  close(): void {
+    this.#link.close()
+  }
+
+  get #nodeDir(): string {
+    return this.#options.nodeDir(this.#deployment, this.#place.id)
+  }
+
+  async #start(action: Extract<Action, { kind: 'start' }>, gate: () => void): Promise<void> {
+    if (!this.#process.mayStart()) return
+    const binary = await this.#options.binary(this.#deployment)
+    gate()
+    this.#process.starting()
+    try {
+      const request = { binary, place: this.#place, nodeDir: this.#nodeDir, action, gate, sentinel: true }
+      const child = await startEngine(request)
+      this.#process.started(child.pid)
+      child.onExit(() => {
+        this.#link.close()
+        this.#process.noticeExit(child.pid, this.#answeredAt)
+      })
+    } catch (error) {
+      this.#process.noteFailure(error instanceof Error ? error.message : String(error))
+      throw error
+    }
+  }
+
+  async #stop(gate: () => void): Promise<void> {
+    if (this.#process.stopping || this.#process.look().state !== 'running') return
+    await this.#link.command(['PING'])
+    gate()
+    this.#process.stopping = true
+    this.#link.command(['SHUTDOWN'], 30_000).catch(() => {
+      if (this.#link.isOpen) this.#process.stopping = false
+    })
+  }
+
+  #guarded(gate: () => void): (args: readonly string[], withinMs?: number) => Promise<unknown> {
+    return (args, withinMs) => {
+      gate()
+      return this.#link.command(args, withinMs)
+    }
+  }
+}

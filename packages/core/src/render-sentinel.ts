@@ -1,0 +1,48 @@
+/**
+ * The file that a Sentinel is started with for the first time. From then on it is the Sentinel's own: it writes down
+ * there whom it watches, whom it knows, and in which epoch. So the file names no primary; whom to watch, and how, is told
+ * to the running Sentinel (`plan/sentinels.ts`), and what it has learned is never overwritten.
+ */
+import { engineUsers } from './acl.ts'
+import type { SentinelPlace } from './document.ts'
+import { nodePaths, quoteWord } from './render-config.ts'
+import type { Spec } from './spec.ts'
+
+export interface SentinelConfigInput {
+  readonly spec: Spec
+  readonly place: SentinelPlace
+  readonly secrets: Readonly<Record<string, string>>
+  /** The Sentinel's own directory, absolute. */
+  readonly dir: string
+}
+
+export function renderSentinel({ spec, place, secrets, dir }: SentinelConfigInput): string {
+  const { users, data } = nodePaths(dir)
+  const lines: (readonly string[])[] = [
+    ['port', String(place.port)],
+    ['bind', spec.expose.bind],
+    ['dir', data],
+    ['daemonize', 'no'],
+    ['logfile', ''],
+    ['aclfile', users],
+    ['sentinel', 'sentinel-user', engineUsers.sentinel],
+    ['sentinel', 'sentinel-pass', secrets[engineUsers.sentinel] ?? ''],
+  ]
+  const head = `# ${place.id} of ${spec.name}: made once by Holdfast, kept by the Sentinel itself since.`
+  return `${head}\n${lines.map((words) => words.map(quoteWord).join(' ')).join('\n')}\n`
+}
+
+/** What of its settings Holdfast owns, as `SENTINEL SET` takes them. */
+export function sentinelSettings(spec: Spec): Readonly<Record<string, string>> {
+  const { downAfter, failoverTimeout, parallelSyncs } = spec.sentinel
+  return {
+    quorum: String(quorumOf(spec)),
+    'down-after-milliseconds': String(downAfter),
+    'failover-timeout': String(failoverTimeout),
+    'parallel-syncs': String(parallelSyncs),
+  }
+}
+
+export function quorumOf({ sentinel }: Spec): number {
+  return sentinel.quorum === 'majority' ? Math.floor(sentinel.count / 2) + 1 : sentinel.quorum
+}
