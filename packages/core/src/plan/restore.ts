@@ -19,6 +19,7 @@ import type { NodePicture, ShardPicture } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
 import { jobId, jobsOf } from './backup.ts'
+import { changesPersistence } from './persistence.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, record, wait } from './step.ts'
 
@@ -101,12 +102,16 @@ function stopAll(told: string, running: readonly NodePicture[]): Step {
 }
 
 /** Everything has been placed and started: done once it is as specified. */
-function finish(operation: Restore, { picture, wallNow }: PlanInput): Step {
+function finish(operation: Restore, input: PlanInput): Step {
+  const { picture, wallNow } = input
   const told = `restore from ${operation.from}`
   const { ready, because } = judgeReadiness(picture)
   if (ready !== 'yes') return wait(`${told}: ${because}`, pollMs)
   if (picture.nodes.some(({ agent }) => agent?.config == null))
     return wait(`${told}: reading the settings back`, pollMs)
+  // Until the last log is written, what is acknowledged is on no disk, and the data that was there stays.
+  const unlogged = picture.nodes.filter((node) => changesPersistence(node, input))
+  if (unlogged.length > 0) return wait(`${told}: ${idsOf(unlogged)} has still to begin its files`, pollMs)
   const keys = picture.shards.reduce((sum, { primary }) => sum + (primary?.facts?.keys ?? 0), 0)
   const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
   return record(ended(operation, 'done', `restored from ${operation.from} in ${took}: ${keys} keys`, wallNow))

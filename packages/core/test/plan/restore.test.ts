@@ -1,14 +1,16 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Action, Plan } from '../../src/index.ts'
-import { replacing } from '../../src/index.ts'
+import { planTurn, replacing } from '../../src/index.ts'
 import { aFile } from '../backup/a-manifest.ts'
 import type { Break } from '../support/deployment.ts'
 import {
   absent,
   aDeployment,
+  agentOf,
   aNewDeployment,
   dead,
+  factsOf,
   linkDown,
   withFacts,
   withFiles,
@@ -197,6 +199,19 @@ describe('when every node has its place', () => {
     const back = aDeployment().with(decided, ...allPlaced)
     expect(operationIn(back.plan())).toMatchObject({ state: 'done' })
     expect(operationIn(back.with(linkDown('node-4', 500)).plan())).toBeUndefined()
+  })
+
+  test('not before every engine logs its writes again: until then the old data stays', () => {
+    const back = aDeployment().with(decided, ...allPlaced, (world) => {
+      agentOf(world, 'node-2').config = { appendonly: 'no', save: '' }
+      agentOf(world, 'node-2').files.aof = false
+      // It waits for its turn, so that no rule has anything to do.
+      factsOf(world, 'node-4').disk.rewriting = true
+    })
+    const input = { ...back.input(), owned: { appendonly: 'yes', save: '' } }
+    const plan = planTurn(input)
+    expect(plan.operations).toBeUndefined()
+    expect(plan.actions.filter(({ kind }) => kind === 'clear-restore')).toEqual([])
   })
 
   test('once it is done, what it has left beside the data goes', () => {
