@@ -80,7 +80,7 @@ describe('the command line', () => {
     expect(told).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}ready +shop +ready: yes, was no/m)
     expect((await it.ok(['events', '--limit', '3'])).stdout.trim().split('\n')).toHaveLength(3)
     const [created] = await it.events('shop')
-    expect(created).toMatchObject({ kind: 'spec', deployment: 'shop', because: 'shop created: 3 shards, 6 nodes' })
+    expect(created).toMatchObject({ kind: 'spec', deployment: 'shop', because: 'shop created: 3 shards on 6 nodes' })
     expect(Object.keys(created ?? {}).sort()).toEqual(
       ['actor', 'at', 'because', 'cause', 'deployment', 'epoch', 'kind', 'seq', 'subject'].sort(),
     )
@@ -288,12 +288,12 @@ describe('the command line', () => {
 })
 
 const statusFields = [
-  'apiVersion because controller copiesInSync displayName engine lossWindow name nodes observedAt operations ready',
-  'sentinels settledRevision shards specRevision topology wanted',
+  'apiVersion because controller copiesInSync displayName engine lossWindow name nodes observedAt operations paused',
+  'ready sentinels settledRevision shards specRevision topology wanted',
 ].flatMap((line) => line.split(' '))
 
 const nodeFields = [
-  'clients engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pendingRestart pid port',
+  'clients drained engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pendingRestart pid port',
   'replid role seenAt shard startFailure state',
 ].flatMap((line) => line.split(' '))
 
