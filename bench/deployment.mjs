@@ -34,11 +34,11 @@ export class Deployment {
     symlinkSync(join(enginesHome, 'engines'), join(this.#directory, 'engines'))
   }
 
-  /** One that is ready. */
-  static async up() {
+  /** One that is ready. @param {Readonly<Record<string, unknown>>} [fields] Of its spec. */
+  static async up(fields = {}) {
     const deployment = new Deployment()
     await deployment.startController()
-    await deployment.create()
+    await deployment.create(fields)
     return deployment
   }
 
@@ -112,6 +112,7 @@ export class Deployment {
     const { nodes } = await this.api.status(name)
     const { user, password } = await this.api.credentials(name)
     const places = nodes.map(({ id, port }) => ({ id, port }))
+    if ('topology' in fields) return readyMs
     this.#cluster = new Cluster(places, { username: user, password })
     const missing = await this.#cluster.missing()
     if (missing !== undefined) throw new Error(`it is called ready, but ${missing}`)

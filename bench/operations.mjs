@@ -7,7 +7,7 @@
  * one outcome, and every key read back from its primary and its replica afterwards.
  */
 import { randomUUID } from 'node:crypto'
-import { checkOperations, hasSlot, isUnfinished, slotOf } from '@holdfast/core'
+import { accessTo, checkOperations, hasSlot, isUnfinished, slotOf } from '@holdfast/core'
 import { startFarWorkload } from '../packages/control/dist/drill/far-workload.js'
 import { readBack } from '../packages/control/dist/drill/read-back.js'
 import { BareCluster } from './bare-cluster.mjs'
@@ -20,6 +20,8 @@ import { delay, eventually } from './time.mjs'
  * @typedef {import('../packages/control/dist/drill/workload.js').WriterPlan} WriterPlan
  * @typedef {{ gaps: number[], errors: number, acked: number, lost: number | null, perSecond: number }} Seen What one client saw.
  * @typedef {{ cache: Seen | null, ioredis: Seen, tookMs: number }} Outcome
+ * @typedef {{ readonly id: string, readonly slots: readonly (readonly [number, number])[] }} Slots
+ * @typedef {{ kind: 'switchover' | 'restart', subject: string }} Wish
  */
 
 const lanesPerShard = 3
@@ -27,7 +29,7 @@ const restMs = 1
 const quietMs = 1000
 
 /** @type {Record<string, (bench: import('./main.mjs').Bench) => Promise<import('./main.mjs').Result>>} */
-const parts = { switchover: benchSwitchover, restart: benchRestart }
+const parts = { switchover: benchSwitchover, restart: benchRestart, sentinel: benchSentinel }
 
 /** @param {import('./main.mjs').Bench} bench */
 export async function benchOperations(bench) {
@@ -47,8 +49,8 @@ export async function benchOperations(bench) {
 /** @param {import('./main.mjs').Bench} bench */
 async function benchSwitchover({ engine, say, runs = 20 }) {
   const ours = await onOurs(runs, say, async ({ api }, run) => {
-    const { name, shards } = await only(api)
-    return { kind: /** @type {const} */ ('switchover'), subject: shards[run % shards.length]?.id ?? '', name }
+    const { shards } = await only(api)
+    return { kind: /** @type {const} */ ('switchover'), subject: shards[run % shards.length]?.id ?? '' }
   })
   const bare = await onBare(engine, Math.ceil(runs / 4), say, async ({ cluster }, run) => {
     const shards = await cluster.shards()
@@ -67,7 +69,7 @@ async function benchSwitchover({ engine, say, runs = 20 }) {
 async function benchRestart({ engine, say, runs = 20 }) {
   const ours = await onOurs(Math.ceil(runs / 4), say, async ({ api }) => {
     const { name } = await only(api)
-    return { kind: /** @type {const} */ ('restart'), subject: name, name }
+    return { kind: /** @type {const} */ ('restart'), subject: name }
   })
   const bare = await onBare(engine, Math.ceil(runs / 10), say, async (cluster) => {
     for (const node of cluster.cluster.nodes) {
@@ -78,42 +80,88 @@ async function benchRestart({ engine, say, runs = 20 }) {
   return tell('rolling restart', ours, bare, `SIGTERM and start, node by node, bare ${engine.flavor}`)
 }
 
-/**
- * @param {number} runs
- * @param {(line: string) => void} say
- * @param {(deployment: Deployment, run: number) => Promise<{ kind: 'switchover' | 'restart', subject: string, name: string }>} wishOf
- */
-async function onOurs(runs, say, wishOf) {
-  const deployment = await Deployment.up()
-  /** @type {Outcome[]} */
-  const outcomes = []
+/** One primary, two replicas, three Sentinels: no peer, since a script has no safe way. @param {import('./main.mjs').Bench} bench */
+async function benchSentinel({ say, runs = 20 }) {
+  const deployment = await Deployment.up({ topology: 'sentinel', shards: 1, replicasPerShard: 2 })
   try {
-    for (let run = 0; run < runs; run++) {
-      const status = await deployment.ready()
-      const { name, ...wish } = await wishOf(deployment, run)
-      const { api } = deployment
-      const credentials = await api.credentials(name)
-      outcomes.push(
-        await underWrites(
-          { status, ...credentials, clients: ['cache', 'ioredis'] },
-          async () => {
-            const { id } = await api.askOperation(name, { ...wish, id: randomUUID() })
-            const done = await eventually(
-              async () =>
-                (await api.status(name)).operations.find((one) => one.id === id && !isUnfinished(one)) ?? undefined,
-              { withinMs: 120_000, what: 'the operation ends' },
-            )
-            if (done.state !== 'done') throw new Error(done.because)
-          },
-          () => deployment.ready(),
-        ),
-      )
-      say(`ours ${run + 1}: ${inWords(outcomes.at(-1))}`)
-    }
+    const kills = await onDeployment(deployment, runs, say, killPrimary)
+    const switchovers = await onDeployment(deployment, Math.ceil(runs / 2), say, (one) =>
+      operate(one, { kind: 'switchover', subject: 'shard-1' }),
+    )
+    const rows = [
+      ...rowsOf('Sentinels, kill -9', kills, { cache: 500, ioredis: 1200 }),
+      ...rowsOf('Sentinels, switchover', switchovers, { cache: 1000, ioredis: 1000 }),
+    ]
+    return { rows, compare: [], details: { kills, switchovers } }
   } finally {
     await deployment.remove()
   }
+}
+
+/** @param {Deployment} deployment */
+async function killPrimary({ api }) {
+  const { shards, nodes } = await only(api)
+  const primary = nodes.find(({ id }) => id === shards[0]?.primary)
+  if (primary?.pid == null) throw new Error('there is no primary')
+  process.kill(primary.pid, 'SIGKILL')
+  const isAnother = (/** @type {string | null | undefined} */ id) => id != null && id !== primary.id
+  await eventually(async () => isAnother((await only(api)).shards[0]?.primary) || undefined, {
+    withinMs: 60_000,
+    what: 'another primary',
+  })
+}
+
+/**
+ * @param {number} runs
+ * @param {(line: string) => void} say
+ * @param {(deployment: Deployment, run: number) => Promise<Wish>} wishOf
+ */
+async function onOurs(runs, say, wishOf) {
+  const deployment = await Deployment.up()
+  try {
+    return await onDeployment(deployment, runs, say, async (one, run) => operate(one, await wishOf(one, run)))
+  } finally {
+    await deployment.remove()
+  }
+}
+
+/**
+ * @param {Deployment} deployment
+ * @param {number} runs
+ * @param {(line: string) => void} say
+ * @param {(deployment: Deployment, run: number) => Promise<void>} work
+ */
+async function onDeployment(deployment, runs, say, work) {
+  /** @type {Outcome[]} */
+  const outcomes = []
+  for (let run = 0; run < runs; run++) {
+    const status = await deployment.ready()
+    const where = accessTo(status, await deployment.api.credentials(status.name))
+    const terms = { where, shards: status.shards, clients: /** @type {ClientKind[]} */ (['cache', 'ioredis']) }
+    outcomes.push(
+      await underWrites(
+        terms,
+        () => work(deployment, run),
+        () => deployment.ready(),
+      ),
+    )
+    say(`ours ${run + 1}: ${inWords(outcomes.at(-1))}`)
+  }
   return outcomes
+}
+
+/**
+ * @param {Deployment} deployment
+ * @param {Wish} wish
+ */
+async function operate({ api }, wish) {
+  const { name } = await only(api)
+  const { id } = await api.askOperation(name, { ...wish, id: randomUUID() })
+  const done = await eventually(
+    async () => (await api.status(name)).operations.find((one) => one.id === id && !isUnfinished(one)) ?? undefined,
+    { withinMs: 120_000, what: 'the operation ends' },
+  )
+  if (done.state !== 'done') throw new Error(done.because)
 }
 
 /**
@@ -129,11 +177,10 @@ async function onBare(engine, runs, say, work) {
   try {
     for (let run = 0; run < runs; run++) {
       await bare.whole()
-      const status = {
-        shards: await slotsOf(bare),
-        nodes: bare.cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-      }
-      const terms = { status, user: '', password: '', clients: /** @type {ClientKind[]} */ (['ioredis']) }
+      const nodes = bare.cluster.nodes.map(({ port }) => ({ address: '127.0.0.1', port }))
+      const topology = /** @type {const} */ ('cluster')
+      const where = { topology, nodes, sentinels: [], masterName: '', user: '', password: '' }
+      const terms = { where, shards: await slotsOf(bare), clients: /** @type {ClientKind[]} */ (['ioredis']) }
       outcomes.push(await underWrites(terms, () => work(bare, run), undefined))
       say(`bare ${run + 1}: ${inWords(outcomes.at(-1))}`)
     }
@@ -149,20 +196,17 @@ async function slotsOf({ cluster }) {
 }
 
 /**
- * @param {{ status: any, user: string, password: string, clients: readonly ClientKind[] }} terms
+ * @param {{ where: import('@holdfast/core').DeploymentFacts, shards: readonly Slots[], clients: readonly ClientKind[] }} terms
  * @param {() => Promise<void>} work
  * @param {(() => Promise<import('@holdfast/core').Status>) | undefined} settle Undefined: what was written is not read back.
  * @returns {Promise<Outcome>}
  */
-async function underWrites({ status, user, password, clients }, work, settle) {
+async function underWrites({ where, shards, clients }, work, settle) {
   const drill = randomUUID().slice(0, 8)
-  const nodes = status.nodes.map((/** @type {any} */ { host, port }) => ({ address: host, port }))
-  const writers = clients.flatMap((client) => lanesOf(status.shards, client))
+  const writers = clients.flatMap((client) => lanesOf(shards, client))
   /** @type {Write[]} */
   const writes = []
-  const workload = startFarWorkload({ drill, where: { nodes, user, password }, writers, restMs }, (one) =>
-    writes.push(one),
-  )
+  const workload = startFarWorkload({ drill, where, writers, restMs }, (one) => writes.push(one))
   await eventually(async () => writes.length > writers.length * 20 || undefined, { withinMs: 20_000, what: 'writes' })
   await delay(quietMs)
   const from = Date.now()
@@ -171,7 +215,10 @@ async function underWrites({ status, user, password, clients }, work, settle) {
   await delay(quietMs)
   const trouble = await workload.stop()
   if (trouble !== null) throw new Error(trouble)
-  const lost = settle === undefined ? null : await lostOf(writes, await settle(), { user, password, drill })
+  const lost =
+    settle === undefined
+      ? null
+      : await lostOf(writes, await settle(), { user: where.user, password: where.password, drill })
   const seen = (/** @type {ClientKind} */ client) => seenBy(client, writes, { from, until }, lost)
   return { cache: clients.includes('cache') ? seen('cache') : null, ioredis: seen('ioredis'), tookMs: until - from }
 }
@@ -218,7 +265,7 @@ function seenBy(client, writes, { from, until }, lost) {
 }
 
 /**
- * @param {readonly { id: string, slots: readonly (readonly [number, number])[] }[]} shards
+ * @param {readonly Slots[]} shards
  * @param {ClientKind} client
  * @returns {WriterPlan[]}
  */
@@ -256,38 +303,39 @@ async function only(api) {
  * @returns {import('./main.mjs').Result}
  */
 function tell(what, ours, bare, peer) {
-  const sum = (/** @type {readonly (number | null)[]} */ list) =>
-    list.reduce((/** @type {number} */ a, b) => a + (b ?? 0), 0)
-  const worst = (/** @type {readonly Outcome[]} */ list, /** @type {'cache' | 'ioredis'} */ client) =>
-    list.flatMap((one) => one[client] ?? []).map(({ gaps }) => Math.max(...gaps))
-  const note = (/** @type {readonly Outcome[]} */ list, /** @type {'cache' | 'ioredis'} */ client) => {
-    const seen = list.flatMap((one) => one[client] ?? [])
-    const lost = seen.some((one) => one.lost === null)
-      ? 'not read back'
-      : `${seen.reduce((most, one) => Math.max(most, one.lost ?? 0), 0)} lost at most in a run`
-    return `${sum(seen.map(({ acked }) => acked))} acknowledged (${Math.round(sum(seen.map(({ perSecond }) => perSecond)) / seen.length)} a second), ${lost}, ${sum(seen.map(({ errors }) => errors))} errors`
+  const [cache, ioredis, took] = rowsOf(what, ours, { cache: 100, ioredis: 100 })
+  const [, theirs, theirTime] = rowsOf(peer, bare, { cache: 0, ioredis: 0 })
+  const rows = [cache, ioredis, { ...theirs, limits: [] }, took, theirTime].flatMap((row) => (row?.what ? [row] : []))
+  return { rows: /** @type {import('./figures.mjs').Row[]} */ (rows), compare: [[1, 2]], details: { ours, bare } }
+}
+
+/**
+ * @param {string} what
+ * @param {readonly Outcome[]} outcomes
+ * @param {{ cache: number, ioredis: number }} limits The longest gap, median over the runs, ms.
+ * @returns {import('./figures.mjs').Row[]}
+ */
+function rowsOf(what, outcomes, limits) {
+  const gaps = (/** @type {'cache' | 'ioredis'} */ client, /** @type {string} */ name) => {
+    const seen = outcomes.flatMap((one) => one[client] ?? [])
+    return {
+      what: `${what}, longest gap of a shard, ${name}`,
+      unit: 'ms',
+      runs: seen.map((one) => Math.max(...one.gaps)),
+      limits: [{ of: /** @type {const} */ ('median'), atMost: limits[client] }],
+      note: noteOf(seen),
+    }
   }
-  const limits = [{ of: /** @type {const} */ ('median'), atMost: 100 }]
-  const rows = [
-    {
-      what: `${what}, longest gap of a shard, @holdfast/cache`,
-      unit: 'ms',
-      runs: worst(ours, 'cache'),
-      limits,
-      note: note(ours, 'cache'),
-    },
-    {
-      what: `${what}, longest gap of a shard, ioredis`,
-      unit: 'ms',
-      runs: worst(ours, 'ioredis'),
-      limits,
-      note: note(ours, 'ioredis'),
-    },
-    { what: `${peer}, ioredis`, unit: 'ms', runs: worst(bare, 'ioredis'), note: note(bare, 'ioredis') },
-    { what: `${what}, in all`, unit: 'ms', runs: ours.map(({ tookMs }) => tookMs) },
-    { what: `${peer}, in all`, unit: 'ms', runs: bare.map(({ tookMs }) => tookMs) },
-  ]
-  return { rows, compare: [[1, 2]], details: { ours, bare } }
+  const took = { what: `${what}, in all`, unit: 'ms', runs: outcomes.map(({ tookMs }) => tookMs) }
+  return [gaps('cache', '@holdfast/cache'), gaps('ioredis', 'ioredis'), took]
+}
+
+/** @param {readonly Seen[]} seen */
+function noteOf(seen) {
+  const sum = (/** @type {(one: Seen) => number} */ of) => seen.reduce((total, one) => total + of(one), 0)
+  const lost = seen.some((one) => one.lost === null) ? 'not read back' : `${sum((one) => one.lost ?? 0)} lost`
+  const perSecond = Math.round(sum((one) => one.perSecond) / seen.length)
+  return `${sum((one) => one.acked)} acknowledged (${perSecond} a second), ${lost}, ${sum((one) => one.errors)} errors`
 }
 
 /** @param {Outcome | undefined} outcome */
