@@ -53,7 +53,12 @@ describe('beside a deployment that runs', () => {
     ['too few shards to vote', { shards: 2 }, 'SPEC_INVALID', 'shards: a cluster needs at least 3 shards'],
     ['a directive of ours', { config: { port: 1 } }, 'SPEC_INVALID', 'config.port: decided by Holdfast'],
     ['a name that is a path', { name: '../shop' }, 'SPEC_INVALID', 'name: use 1 to 40 of a-z, 0-9 and -'],
-    ['two Sentinels', { topology: 'sentinel', sentinel: { count: 2 } }, 'SPEC_INVALID', 'sentinel.count: an odd number from 3 on'],
+    [
+      'two Sentinels',
+      { topology: 'sentinel', sentinel: { count: 2 } },
+      'SPEC_INVALID',
+      'sentinel.count: an odd number from 3 on',
+    ],
     ['backup', { backup: { every: '1s' } }, 'SPEC_INVALID', 'backup.every: at least 1m'],
     ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'SPEC_UNSUPPORTED', 'hosts: not supported yet'],
     ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_UNSUPPORTED', 'expose.bind: 0.0.0.0: not supported yet'],
