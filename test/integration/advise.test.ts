@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { measureDeployment } from '../../packages/control/src/engine/measure.ts'
 import { readSpecFile } from '../../packages/control/src/store/read-spec.ts'
 import { findTestEngine } from '../support/engines.ts'
+import { eventually } from '../support/eventually.ts'
 import type { OneEngine } from '../support/one-engine.ts'
 import { startThreeEngines } from '../support/one-engine.ts'
 import { Program } from '../support/program.ts'
@@ -18,6 +19,14 @@ describe('advice', () => {
     it = new Program()
     engines = await startThreeEngines({ binary: await findTestEngine(), secrets })
     const { node } = engines[0]
+    // They tell each other who owns what; until all have heard, what is seen afterwards would be a change.
+    await eventually(async () => {
+      for (const { ask } of engines) {
+        const view = String(await ask('app', 'CLUSTER', 'NODES'))
+        expect(view.match(/ \d+-\d+/g)).toHaveLength(2)
+      }
+      return true
+    })
     address = `redis://app:${encodeURIComponent(secrets.app)}@${node.address}:${node.port}`
   })
 

@@ -56,6 +56,7 @@ export class EngineLink {
   #opening: Promise<void> | undefined
   /** Whether the connection was ever up: one that could not be opened was not lost. */
   #wasOpen = false
+  #ended = false
 
   constructor(target: LinkTarget, onClose: () => void = () => {}) {
     this.#target = target
@@ -83,6 +84,16 @@ export class EngineLink {
     }
   }
 
+  /**
+   * Closes it for good: a command that comes after it, from work that was under way, is refused. It would open a
+   * connection that nobody closes, and a process with such a one never ends.
+   */
+  end(): void {
+    this.#ended = true
+    this.close()
+  }
+
+  /** Closes what is open; the next command opens it again. */
   close(): void {
     const client = this.#client
     this.#client = undefined
@@ -94,6 +105,7 @@ export class EngineLink {
   }
 
   async #open(): Promise<Client> {
+    if (this.#ended) throw new Error('the connection was closed')
     if (this.#client === undefined || (!this.#client.isOpen && this.#opening === undefined)) this.#connect()
     await this.#opening
     if (this.#client === undefined) throw new Error('the connection was closed')

@@ -151,7 +151,7 @@ export class Reader<Facts> {
   }
 
   close(): void {
-    this.#line.link.close()
+    this.#line.link.end()
   }
 
   async #ask(question: (link: EngineLink) => Promise<Seen<Facts>>): Promise<void> {

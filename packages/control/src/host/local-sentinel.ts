@@ -90,7 +90,7 @@ export class LocalSentinel {
   }
 
   close(): void {
-    this.#link.close()
+    this.#link.end()
   }
 
   get #nodeDir(): string {

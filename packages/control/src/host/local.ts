@@ -338,7 +338,7 @@ class LocalEngine {
 
   close(): void {
     this.#jobs.close()
-    this.#link.close()
+    this.#link.end()
   }
 
   get #nodeDir(): string {
@@ -507,7 +507,8 @@ class LocalEngine {
   }
 
   #guarded(gate: () => void): (args: readonly string[], withinMs?: number) => Promise<unknown> {
-    return (args, withinMs) => {
+    // A refusal is a rejection, never an exception: some commands come from timers, long after their action.
+    return async (args, withinMs) => {
       gate()
       return this.#link.command(args, withinMs)
     }

@@ -25,3 +25,18 @@ test('a connection whose greeting is never answered is given up, and another is 
     { withinMs: 6000, what: 'another connection' },
   )
 }, 10_000)
+
+test('a connection that was ended is not opened again by work that was still under way', async () => {
+  const accepted: Socket[] = []
+  const server = createServer((socket) => accepted.push(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const link = new EngineLink({ address: '127.0.0.1', port, username: 'u', password: 'p', name: 'test' })
+  onTestFinished(() => {
+    for (const socket of accepted) socket.destroy()
+    server.close()
+  })
+  link.end()
+  await expect(link.command(['PING'], 200)).rejects.toThrow('the connection was closed')
+  expect(accepted).toEqual([])
+})
