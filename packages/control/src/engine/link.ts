@@ -123,6 +123,8 @@ export class EngineLink {
     // The library's own limit ends with the TCP connection; a greeting that is never answered would be waited for for ever.
     this.#opening = within(client.connect(), openWithinMs, whereOf(this.#target)).then(
       () => {
+        // Closed while it was on its way: the library brings it up all the same, and nobody else would close it.
+        if (this.#client !== client) return client.destroy()
         this.#opening = undefined
         this.#wasOpen = true
       },

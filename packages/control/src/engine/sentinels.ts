@@ -71,6 +71,7 @@ const newClient = RedisClient.factory(protocol)
 /** A connection that hears all that one Sentinel tells. */
 class Ear {
   readonly #client: ReturnType<typeof newClient>
+  #closed = false
 
   constructor(
     { address, port }: SentinelPlace,
@@ -84,7 +85,10 @@ class Ear {
     this.#client.on('terminated', () => on.lost())
     this.#client
       .connect()
-      .then(() => this.#client.pSubscribe('*', (text, channel) => on.hear(channel, text)))
+      // Closed while it was on its way: the library brings it up all the same, and nobody else would close it.
+      .then(() =>
+        this.#closed ? this.#client.destroy() : this.#client.pSubscribe('*', (text, channel) => on.hear(channel, text)),
+      )
       .catch(() => {
         this.close()
         on.lost()
@@ -92,6 +96,7 @@ class Ear {
   }
 
   close(): void {
+    this.#closed = true
     this.#client.removeAllListeners('end')
     this.#client.removeAllListeners('terminated')
     this.#client.destroy()
