@@ -41,6 +41,8 @@ export interface Switchover extends Asked {
   readonly kind: 'switchover'
   /** Who shall become primary. Null until it begins: the best copy then. */
   readonly to: string | null
+  /** Somebody chose the copy; else any will do where Sentinels choose. */
+  readonly named: boolean
   /** Who was primary when it began. */
   readonly from: string | null
   /** How often the copy was told to take over. */
@@ -132,7 +134,7 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
   const asked = askedFor(wish, requestedBy, now)
   switch (wish.kind) {
     case 'switchover':
-      return { ...asked, kind: 'switchover', to: wish.to ?? null, from: null, tries: 0 }
+      return { ...asked, kind: 'switchover', to: wish.to ?? null, named: wish.to != null, from: null, tries: 0 }
     case 'restart':
     case 'upgrade':
       return {

@@ -29,6 +29,11 @@ export function planSwitchover(operation: Switchover, input: PlanInput): Step {
     return over(operation, 'done', because, wallNow)
   }
   if (primary !== null && primary.id !== operation.from) {
+    // Their choice hangs on offsets that change while they choose: it can be guessed, not ordered.
+    if (input.spec.topology === 'sentinel' && !operation.named && primary.facts?.role === 'primary') {
+      const because = `${primary.id} is primary of ${shard.id}, was ${operation.from}: handed over, to whom the Sentinels chose`
+      return over(operation, 'done', because, wallNow)
+    }
     return stop(`${primary.id} became primary of ${shard.id} meanwhile, and not ${heir.id}`)
   }
   const isAsked = operation.tries > 0 && sinceAsked(heir, picture) < attemptMs

@@ -304,6 +304,7 @@ describe('a switchover', () => {
     requestedBy: 'ada',
     requestedAt: 0,
     notBefore: null,
+    named: true,
     expiresAt: 9e15,
     state: 'running',
     because: '',
