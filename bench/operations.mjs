@@ -306,7 +306,7 @@ function tell(what, ours, bare, peer) {
   const [cache, ioredis, took] = rowsOf(what, ours, { cache: 100, ioredis: 100 })
   const [, theirs, theirTime] = rowsOf(peer, bare, { cache: 0, ioredis: 0 })
   const rows = [cache, ioredis, { ...theirs, limits: [] }, took, theirTime].flatMap((row) => (row?.what ? [row] : []))
-  return { rows: /** @type {import('./figures.mjs').Row[]} */ (rows), compare: [[1, 2]], details: { ours, bare } }
+  return { rows, compare: [[1, 2]], details: { ours, bare } }
 }
 
 /**

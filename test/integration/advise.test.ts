@@ -22,7 +22,7 @@ describe('advice', () => {
     // They tell each other who owns what; until all have heard, what is seen afterwards would be a change.
     await eventually(async () => {
       for (const { ask } of engines) {
-        const view = String(await ask('app', 'CLUSTER', 'NODES'))
+        const view = await ask('app', 'CLUSTER', 'NODES')
         expect(view.match(/ \d+-\d+/g)).toHaveLength(2)
       }
       return true
