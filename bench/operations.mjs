@@ -251,10 +251,11 @@ function seenBy(client, writes, { from, until }, lost) {
   const gaps = [...new Set(mine.map(({ shard }) => shard))].map((shard) => {
     const times = acked.filter((one) => one.shard === shard).map(({ endedAt }) => endedAt)
     const during = times.filter((at) => at >= from - 100 && at <= until + quietMs).sort((a, b) => a - b)
-    return Math.max(...during.map((at, index) => at - (during[index - 1] ?? at)))
+    return during.reduce((longest, at, index) => Math.max(longest, at - (during[index - 1] ?? at)), 0)
   })
-  const seconds =
-    (Math.max(...mine.map(({ endedAt }) => endedAt)) - Math.min(...mine.map(({ begunAt }) => begunAt))) / 1000
+  // There are more of them than a call takes arguments.
+  const times = mine.map(({ endedAt }) => endedAt).sort((a, b) => a - b)
+  const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000
   return {
     gaps,
     errors: mine.length - acked.length,
