@@ -2,10 +2,7 @@
 import type { ShardPicture } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
-import { heirFor, sinceAsked } from './switchover.ts'
-
-/** How long the engine itself goes on trying to hand over. */
-const attemptMs = 5000
+import { attemptMs, heirFor, sinceAsked } from './switchover.ts'
 
 export function planDrain({ picture }: PlanInput): Step {
   const drained = picture.shards.filter(({ primary }) => primary?.place.drained === true)

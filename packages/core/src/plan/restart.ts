@@ -15,13 +15,10 @@ import { formatDuration } from '../units.ts'
 import { keepsFailing, logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, record, wait } from './step.ts'
-import { heirFor, sinceAsked } from './switchover.ts'
+import { attemptMs, heirFor, sinceAsked, triesMax } from './switchover.ts'
 
 /** How long the deployment may take to be ready again while nothing loads or syncs. */
 const recoverWithinMs = 120_000
-/** How long the engine itself goes on trying to hand over. */
-const attemptMs = 5000
-const triesMax = 3
 const pollMs = 20
 
 export function planRestart(operation: Restart, input: PlanInput): Step {

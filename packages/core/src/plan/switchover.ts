@@ -11,8 +11,8 @@ import type { PlanInput, Step } from './step.ts'
 import { act, record, wait } from './step.ts'
 
 /** How long the engine itself goes on trying; a new word before then would be a second attempt beside the first. */
-const attemptMs = 5000
-const triesMax = 3
+export const attemptMs = 5000
+export const triesMax = 3
 const pollMs = 10
 
 export function planSwitchover(operation: Switchover, input: PlanInput): Step {
