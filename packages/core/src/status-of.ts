@@ -131,6 +131,7 @@ function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
     replid: facts?.replid ?? last?.replid ?? null,
     link: facts?.link?.state ?? null,
     lag: lagOf(node, picture),
+    ackAgeSeconds: ackAgeOf(node, picture),
     drained: node.place.drained === true,
     fence: null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
@@ -194,6 +195,13 @@ function lagOf(node: NodePicture, picture: Picture): number | null {
   const primary = picture.shards.find((shard) => shard.id === node.shard)?.primary
   if (primary?.facts == null || node.facts?.role !== 'replica') return null
   return primary.facts.replid === node.facts.replid ? Math.max(0, primary.facts.offset - node.facts.offset) : null
+}
+
+/** By the word of its primary: a replica that is cut off does not know it. */
+function ackAgeOf(node: NodePicture, picture: Picture): number | null {
+  const primary = picture.shards.find((shard) => shard.id === node.shard)?.primary
+  if (node.facts?.role !== 'replica') return null
+  return primary?.facts?.replicas.find(({ port }) => port === node.place.port)?.ackAgeSeconds ?? null
 }
 
 function lossWindowOf(picture: Picture, spec: Spec): string {

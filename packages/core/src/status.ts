@@ -81,6 +81,8 @@ export interface NodeStatus {
   readonly link: 'up' | 'down' | 'syncing' | null
   /** Bytes behind its primary; null for a primary or where it is not known. */
   readonly lag: number | null
+  /** Whole seconds since its primary last had its acknowledgement; null for a primary or where it is not known. */
+  readonly ackAgeSeconds: number | null
   /** Shall hold no primary. */
   readonly drained: boolean
   readonly fence: { readonly epoch: number; readonly reason: string } | null

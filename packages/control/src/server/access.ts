@@ -7,6 +7,9 @@ export type Access = 'anyone' | 'either' | 'bearer' | 'session'
  */
 export const accessTable: Readonly<Record<string, Access>> = {
   'GET /healthz': 'anyone',
+  'GET /health/:name/:node/:question': 'anyone',
+  'HEAD /health/:name/:node/:question': 'anyone',
+  'OPTIONS /health/:name/:node/:question': 'anyone',
 
   'GET /': 'anyone',
   'GET /login': 'anyone',

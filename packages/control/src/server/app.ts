@@ -14,7 +14,7 @@ import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
 import { faultRoutes } from './routes/faults.ts'
-import { healthRoutes } from './routes/health.ts'
+import { healthRoutes, isHealth } from './routes/health.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
@@ -80,6 +80,8 @@ export function buildApp({
   app.addHook('onRequest', setSecurityHeaders)
   app.addHook('onRequest', async (request) => {
     request.caller = { kind: 'nobody' }
+    // Load balancers call a node by names of their own, and learn nothing that is worth a door.
+    if (isHealth(request)) return
     refuseForeignHost(request, port)
     refuseForeignOrigin(request, bearerOf(request) !== undefined)
     if (request.is404) return
@@ -88,7 +90,7 @@ export function buildApp({
   })
   app.addHook('preClose', async () => streams.endAll())
 
-  app.register(healthRoutes)
+  app.register(healthRoutes, { platform, clock })
   app.register(panelRoutes, { panelDir })
   app.register(
     async (api) => {

@@ -19,6 +19,7 @@ export function aNode(parts: Partial<NodeStatus> = {}): NodeStatus {
     replid: '4c1f09d2b8e7a6534c1f09d2b8e7a6534c1f09d2',
     link: null,
     lag: null,
+    ackAgeSeconds: null,
     drained: false,
     fence: null,
     pid: 20_411,

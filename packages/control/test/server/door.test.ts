@@ -10,7 +10,7 @@ beforeEach(() => {
 })
 afterEach(() => world.close())
 
-const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'] as const
+const methods = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'DELETE'] as const
 type Method = (typeof methods)[number]
 
 function partsOf(route: string): { method: Method; url: string } {
@@ -23,7 +23,7 @@ const routes = Object.entries(accessTable).map(([route, access]) => {
   const { method, url } = partsOf(route)
   return { route, access, method, url: url.replace(':name', 'shop').replace('*', 'main-1a2b.js') }
 })
-const changing = routes.filter(({ method }) => method !== 'GET' && method !== 'HEAD')
+const changing = routes.filter(({ method }) => !['GET', 'HEAD', 'OPTIONS'].includes(method))
 const guarded = routes.filter(({ access }) => access !== 'anyone')
 
 describe('the access table', () => {

@@ -162,6 +162,7 @@ export class Day {
       replid,
       link: null,
       lag: null,
+      ackAgeSeconds: null,
       drained: false,
       fence: null,
       pid,

@@ -16,6 +16,7 @@ export const aNodeStatus = (parts: Partial<NodeStatus> = {}): NodeStatus => ({
   replid: null,
   link: null,
   lag: null,
+  ackAgeSeconds: null,
   drained: false,
   fence: null,
   pid: 100,
@@ -41,7 +42,7 @@ export function aReadyStatus(parts: Partial<Status> = {}, { shardCount = 3, copi
         shard: `shard-${shard}`,
         port: 7000 + copy * numbers.length + shard,
         pid: 100 + copy * numbers.length + shard,
-        ...(copy === 0 ? {} : { role: 'replica', link: 'up', lag: 0 }),
+        ...(copy === 0 ? {} : { role: 'replica', link: 'up', lag: 0, ackAgeSeconds: 0 }),
       }),
     ),
   ).flat()
