@@ -3,7 +3,8 @@
  *
  * All Sentinels are asked at once, and none is waited for: the first majority is enough, or a single answer and a short
  * grace. The highest epoch wins (`sentinel-answers.ts`), and never goes back unless most Sentinels say so. Whoever is
- * named must say itself that it is the primary; until then nobody is, because a write to the wrong node is lost.
+ * named must say itself that it is the primary; until then nobody is, because a write to the wrong node is lost. A replica
+ * that was promoted says so itself, and whose data it went on from: it is followed before the Sentinels have noticed it.
  *
  * Questions are repeated each second, several times a second while something looks wrong. Events of two Sentinels make
  * it faster; they only ever lead to a question, so that one that is missed, doubled or late does no harm.
@@ -13,6 +14,7 @@ import { CacheError } from '../errors.ts'
 import type { Message } from './engine.ts'
 import type { SentinelAnswer, Verdict } from './sentinel-answers.ts'
 import { errorAmong, nameOf, readSentinelAnswer, sentinelQuestion, weigh } from './sentinel-answers.ts'
+import { readHistory } from './succession.ts'
 import type { Address, Ask, Layout, Topology } from './topology.ts'
 
 /** Listens to channels of one Sentinel until it is closed or lost, one or the other, and `lost` once at most. */
@@ -87,6 +89,10 @@ class SentinelTopology implements Topology {
   /** Answers with a higher epoch that came when their look was already decided: the next one begins with them. */
   #late: SentinelAnswer[] = []
   #suspectUntil = Number.NEGATIVE_INFINITY
+  /** The history of the last primary that said so itself; null where it does not tell. */
+  #history: string | null = null
+  /** Who went on from it in an epoch in which the Sentinels still name another. */
+  #heir: { readonly address: Address; readonly epoch: number } | null = null
   /** Since when there is no primary that says so itself; null while there is one. */
   #troubledSince: number | null = null
   #lastTrouble = ''
@@ -235,28 +241,48 @@ class SentinelTopology implements Topology {
     if (before !== undefined && verdict.epoch < before.epoch && verdict.votes < this.#majority) return false
     this.#lastTrouble = ''
     this.#learn(answers.filter(({ epoch }) => epoch === verdict.epoch))
-    const { primary, role } = await this.#findPrimary(verdict.candidates)
+    const { primary, role } = await this.#findPrimary(verdict)
     if (this.#closed) return false
     // A primary that is silent was not replaced yet. Anybody else who does not say so himself is none.
     const former = before?.shards[0]?.primary ?? null
     const isNamed = former !== null && verdict.candidates.some((candidate) => nameOf(candidate) === nameOf(former))
     const kept = primary === null && role === 'silent' && isNamed ? former : primary
+    const replicas = verdict.replicas.filter((replica) => kept === null || nameOf(replica) !== nameOf(kept))
     this.#publish(
-      { shards: [{ primary: kept, replicas: verdict.replicas, slots: [[0, 16_383]] }], epoch: verdict.epoch },
+      { shards: [{ primary: kept, replicas, slots: [[0, 16_383]] }], epoch: verdict.epoch },
       `${because}: ${kept === null ? 'nobody says to be the primary' : `${nameOf(kept)} is the primary`}, epoch ${verdict.epoch}`,
     )
     return primary !== null
   }
 
-  async #findPrimary(candidates: readonly Address[]): Promise<{ primary: Address | null; role: Role }> {
+  async #findPrimary({ candidates, replicas, epoch }: Verdict): Promise<{ primary: Address | null; role: Role }> {
+    if (this.#heir?.epoch !== epoch) this.#heir = null
     let role: Role = 'silent'
-    for (const candidate of candidates) {
+    for (const candidate of this.#heir === null ? candidates : [this.#heir.address, ...candidates]) {
       // One after the other: there is a second one only while Sentinels contradict each other.
       // oxlint-disable-next-line no-await-in-loop
       role = await this.#roleOf(candidate)
       if (role === 'primary') return { primary: candidate, role }
     }
-    return { primary: null, role }
+    const heir = await this.#findHeir(replicas)
+    this.#heir = heir === null ? null : { address: heir, epoch }
+    return { primary: heir, role }
+  }
+
+  /** Two that went on from the same primary cannot both be right: then the Sentinels are waited for. */
+  async #findHeir(replicas: readonly Address[]): Promise<Address | null> {
+    const history = this.#history
+    if (history === null) return null
+    const { ask, askNode = ask } = this.#ports
+    const found = await Promise.all(
+      replicas.map(async (address) => {
+        const replies = await settled(() => askNode(address, [['INFO', 'replication']], askWithinMs))
+        const told = replies instanceof Error ? undefined : readHistory(replies[0])
+        return told?.isPrimary === true && told.before === history ? [address] : []
+      }),
+    )
+    const [heir, ...more] = found.flat()
+    return heir !== undefined && more.length === 0 ? heir : null
   }
 
   /**
@@ -266,10 +292,11 @@ class SentinelTopology implements Topology {
   async #roleOf(address: Address): Promise<Role> {
     const { ask, askNode = ask } = this.#ports
     const stopped = new Promise<readonly unknown[]>((resolve) => (this.#stopVerifying = () => resolve([])))
-    const asked = settled(() => askNode(address, [['ROLE'], ['HELLO']], askWithinMs))
+    const asked = settled(() => askNode(address, [['ROLE'], ['HELLO'], ['INFO', 'replication']], askWithinMs))
     const replies = await Promise.race([asked, stopped])
     if (replies instanceof Error) return isDenial(replies) ? 'primary' : 'silent'
     const role = roleAmong(replies)
+    if (role === 'master') this.#history = readHistory(replies[2])?.id ?? null
     if (role !== undefined) return role === 'master' ? 'primary' : 'replica'
     const error = errorAmong(replies)
     return error !== undefined && isDenial(error) ? 'primary' : 'silent'

@@ -27,6 +27,8 @@ class World {
   readonly sentinels = new Map<number, Sentinel>()
   /** What each node says to be; a node that is not there does not answer. */
   readonly roles = new Map<number, 'master' | 'slave' | Error>()
+  /** Whose data each node has: of itself, and of whom it went on from. */
+  readonly histories = new Map<number, readonly [id: string, before: string]>()
   readonly asked: number[] = []
   readonly listeners = new Map<number, Parameters<Listen>[2]>()
   readonly layouts: Layout[] = []
@@ -54,9 +56,23 @@ class World {
       }
       this.clock.after(delayMs, () => {
         if (sentinel?.error !== undefined) resolve(commands.map(() => sentinel.error))
-        else resolve(sentinel === undefined ? roleReplies(role) : repliesOf(sentinel))
+        else if (sentinel !== undefined) resolve(repliesOf(sentinel))
+        else resolve(commands.map(([name]) => this.#nodeReply(String(name), address.port, role)))
       })
     })
+
+  #nodeReply(command: string, port: number, role: 'master' | 'slave' | Error | undefined): unknown {
+    if (role instanceof Error) return role
+    const [id, before] = this.histories.get(port) ?? ['a', none]
+    switch (command) {
+      case 'ROLE':
+        return [role, 0, []]
+      case 'HELLO':
+        return ['role', role === 'master' ? 'master' : 'replica']
+      default:
+        return `# Replication\r\nrole:${role}\r\nmaster_replid:${id}\r\nmaster_replid2:${before}\r\n`
+    }
+  }
 
   readonly subscribe: Listen = (address, _channels, hear) => {
     this.listeners.set(address.port, hear)
@@ -103,13 +119,7 @@ const repliesOf = ({ primary, epoch, replicas, down, others }: Sentinel): readon
   others.map((port) => ({ ip: 'h', port: `${port}`, flags: 'sentinel' })),
 ]
 
-const roleReplies = (role: 'master' | 'slave' | Error | undefined): readonly unknown[] =>
-  role instanceof Error
-    ? [role, role]
-    : [
-        [role, 0, []],
-        ['role', role === 'master' ? 'master' : 'replica'],
-      ]
+const none = '0'.repeat(40)
 
 let world = new World()
 afterEach(() => {
@@ -238,6 +248,59 @@ describe('a Sentinel topology', () => {
     world.roles.delete(7002)
     await world.clock.advance(2000)
     expect(world.primary).toBe(null)
+  })
+
+  test('follows a replica that went on from the dead primary before the Sentinels tell of it', async () => {
+    world = new World()
+    world.watch()
+    await world.clock.advance(1000)
+    world.roles.delete(7001)
+    world.roles.set(7002, 'master').set(7003, 'slave')
+    world.histories.set(7002, ['b', 'a'])
+    world.topology?.suspect('the connection was lost')
+    await world.clock.advance(700)
+    expect(world.topology?.layout).toMatchObject({ epoch: 1, shards: [{ primary: at(7002), replicas: [at(7003)] }] })
+
+    // The old one is started again, and is still named: what it takes now would be lost.
+    world.roles.set(7001, 'master')
+    await world.clock.advance(3000)
+    expect(world.primary).toBe(7002)
+    world.fail({ to: 7002, epoch: 2 })
+    await world.clock.advance(3000)
+    expect(world.topology?.layout).toMatchObject({ epoch: 2, shards: [{ primary: at(7002) }] })
+  })
+
+  test.each([
+    ['that went on from another primary', { 7002: ['b', 'x'] }],
+    ['that never followed anybody', { 7002: ['b', none] }],
+    ['where two went on from it', { 7002: ['b', 'a'], 7003: ['c', 'a'] }],
+  ] as const)('does not follow one %s', async (_, histories) => {
+    world = new World()
+    world.watch()
+    await world.clock.advance(1000)
+    world.roles.delete(7001)
+    for (const [port, history] of Object.entries(histories)) {
+      world.roles.set(Number(port), 'master')
+      world.histories.set(Number(port), history)
+    }
+    world.topology?.suspect('the connection was lost')
+    await world.clock.advance(3000)
+    expect(world.primary).toBe(7001)
+  })
+
+  test('follows nobody any more when the successor is a replica again', async () => {
+    world = new World()
+    world.watch()
+    await world.clock.advance(1000)
+    world.roles.delete(7001)
+    world.roles.set(7002, 'master')
+    world.histories.set(7002, ['b', 'a'])
+    world.topology?.suspect('the connection was lost')
+    await world.clock.advance(700)
+    expect(world.primary).toBe(7002)
+    world.roles.set(7002, 'slave')
+    await world.clock.advance(3000)
+    expect(world.primary).toBeNull()
   })
 
   test('listens to two Sentinels and follows what they say within a moment', async () => {
