@@ -49,6 +49,8 @@ export class FaultDesk {
   /** Sentences that are in the log already: a fault's id, and `id healed`. By deployment, read from the log at first. */
   readonly #told = new Map<string, Set<string>>()
   readonly #healTriedAt = new Map<string, number>()
+  /** Who heals which fault right now: the look round may notice it first, and tells it in his name. */
+  readonly #healedBy = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
 
@@ -109,16 +111,21 @@ export class FaultDesk {
   }
 
   async heal(name: string, id: string, actor: string): Promise<FaultSeen> {
-    const fault = await this.#options.faults.heal(name, id)
-    if (fault.healedAt === null) {
-      throw new HoldfastError('DRILL_FAILED', `not healed: ${fault.because}: ${fault.trouble ?? 'it goes on'}`, {
-        name,
-        id,
-        trouble: fault.trouble,
-      })
+    this.#healedBy.set(id, actor)
+    try {
+      const fault = await this.#options.faults.heal(name, id)
+      if (fault.healedAt === null) {
+        throw new HoldfastError('DRILL_FAILED', `not healed: ${fault.because}: ${fault.trouble ?? 'it goes on'}`, {
+          name,
+          id,
+          trouble: fault.trouble,
+        })
+      }
+      this.#tellHealed(fault, actor)
+      return fault
+    } finally {
+      this.#healedBy.delete(id)
     }
-    this.#tellHealed(fault, actor)
-    return fault
   }
 
   seen(name: string): readonly FaultSeen[] {
@@ -139,7 +146,7 @@ export class FaultDesk {
     await this.#healLeftovers(name)
     for (const fault of this.#options.faults.seen(name)) {
       this.#tellBegun(fault)
-      if (fault.healedAt !== null) this.#tellHealed(fault)
+      if (fault.healedAt !== null) this.#tellHealed(fault, this.#healedBy.get(fault.id))
     }
   }
 
