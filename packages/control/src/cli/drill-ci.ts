@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DrillReport, FaultName } from '@holdfast/core'
+import type { DrillReport, FaultName, Status } from '@holdfast/core'
 import { accessTo, duration, errorTable, faultMsMax, formatDuration, HoldfastError, urlFor } from '@holdfast/core'
 import { runDrill } from '../drill/run.ts'
 import type { DrillWish } from '../drill/wish.ts'
@@ -23,7 +23,11 @@ export interface CiOptions extends DrillOptions {
 }
 
 /** They cost at most a moment's writes of one shard, whatever the deployment keeps. */
-const allSafe: readonly FaultName[] = ['kill-primary', 'kill-replica', 'freeze', 'kill-two', 'storm']
+const allSafe: Readonly<Record<Status['topology'], readonly FaultName[]>> = {
+  cluster: ['kill-primary', 'kill-replica', 'freeze', 'kill-two', 'storm'],
+  sentinel: ['kill-primary', 'kill-replica', 'kill-sentinel', 'freeze', 'storm'],
+  standalone: ['kill-primary', 'storm'],
+}
 
 export async function drillWhile(
   context: Context,
@@ -37,7 +41,7 @@ export async function drillWhile(
   if (options.report !== undefined)
     throw usage('--ci makes a report for each fault: --json prints them all, --report is for a single drill')
   const everyMs = everyOf(options.every ?? '20s')
-  const list = faults === 'all-safe' ? allSafe : faultsNamed(faults)
+  const list = faults === 'all-safe' ? await safeFor(context, name) : faultsNamed(faults)
   const wishes: DrillWish[] = []
   for (const fault of list) wishes.push(await wishFrom(context, name, fault, options))
   const [{ deployment }] = wishes as [DrillWish]
@@ -58,6 +62,11 @@ export async function drillWhile(
   const drills = await drillInTurn(context, wishes, everyMs, running)
   const code = await running.ended
   return verdictOf(context, drills, code, options.json === true)
+}
+
+async function safeFor(context: Context, name: string): Promise<readonly FaultName[]> {
+  const { topology } = await statusOnceSeen(apiNow(context), name)
+  return allSafe[topology]
 }
 
 function everyOf(text: string): number {

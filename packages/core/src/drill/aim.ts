@@ -3,7 +3,7 @@
  * only where every precondition is met, and each says what was found, so that a refusal can be acted upon.
  */
 import type { Spec } from '../spec.ts'
-import type { NodeStatus, ShardStatus, Status } from '../status.ts'
+import type { NodeStatus, SentinelStatus, ShardStatus, Status } from '../status.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { FaultOrder, FaultPreview, FaultSeen, FaultTarget, FaultWish, Precondition } from './fault.ts'
 import { faultTable } from './fault.ts'
@@ -58,7 +58,7 @@ export function previewFault(input: AimInput): FaultPreview {
     ...machineAllows(input, aimed.targets),
   ]
   const isAllowed = preconditions.every(({ met }) => met)
-  const targets = aimed.targets.flatMap(asTarget)
+  const targets = [...aimed.targets.flatMap(asTarget), ...(aimed.sentinels ?? []).flatMap(asSentinelTarget)]
   const because = describeFault(wish.fault, targets, forMs)
   const order: FaultOrder = { id, deployment: status.name, fault: wish.fault, forMs, targets, because }
   return { order: isAllowed ? order : null, preconditions, costs, heals }
@@ -66,6 +66,7 @@ export function previewFault(input: AimInput): FaultPreview {
 
 interface Aimed {
   readonly targets: readonly NodeStatus[]
+  readonly sentinels?: readonly SentinelStatus[]
   /** What was found of the targets themselves; each that is not met stands against the fault. */
   readonly problems: readonly Precondition[]
 }
@@ -82,6 +83,8 @@ function aim(input: AimInput): Aimed {
       return chosen(choose(replicasOf(status), input), 1, input)
     case 'all nodes':
       return { targets: status.nodes, problems: [...everywhere(wish), ...missingPids(status.nodes)] }
+    case 'a Sentinel':
+      return chosenSentinel(input)
     case 'all clients':
       return { targets: [], problems: everywhere(wish) }
     case 'the controller':
@@ -108,6 +111,22 @@ function chosen(candidates: readonly NodeStatus[], count: number, { wish, status
   const targets = candidates.slice(0, count)
   if (targets.length === count) return { targets, problems: missingPids(targets) }
   return { targets: [], problems: [{ met: false, because: nobodyFits(wish, status) }] }
+}
+
+function chosenSentinel({ wish, status, pick }: AimInput): Aimed {
+  const { sentinels } = status
+  const none = (because: string): Aimed => ({ targets: [], problems: [{ met: false, because }] })
+  if (sentinels.length === 0)
+    return none(`${status.name} has no Sentinels: its topology is ${status.topology}, and ${wish.fault} needs one`)
+  const one =
+    wish.node === null
+      ? sentinels[Math.abs(pick) % sentinels.length]
+      : sentinels.find(({ id }) => id === wish.node?.slice(0, 40))
+  if (one === undefined) {
+    const ids = sentinels.map(({ id }) => id).join(', ')
+    return none(`${status.name} has no Sentinel ${wish.node?.slice(0, 40)}: it has ${ids}`)
+  }
+  return { targets: [], sentinels: [one], problems: missingPids([one]) }
 }
 
 function nobodyFits({ fault, node }: FaultWish, status: Status): string {
@@ -137,7 +156,7 @@ const replicasOf = (status: Status): NodeStatus[] =>
 const everywhere = ({ fault, node }: FaultWish): Precondition[] =>
   node === null ? [] : [{ met: false, because: `${fault} falls on ${faultTable[fault].aim}: name no node with it` }]
 
-const missingPids = (nodes: readonly NodeStatus[]): Precondition[] =>
+const missingPids = (nodes: readonly Pick<NodeStatus, 'id' | 'pid'>[]): Precondition[] =>
   nodes
     .filter(({ pid }) => pid === null)
     .map(({ id }) => ({ met: false, because: `no process of ${id} is known: wait until it runs` }))
@@ -252,9 +271,12 @@ function canBeFilled({ id, memoryMaxBytes }: NodeStatus): Precondition {
 const asTarget = ({ id, shard, role, host, port, pid }: NodeStatus): FaultTarget[] =>
   pid === null ? [] : [{ id, shard, role, host, port, pid }]
 
+const asSentinelTarget = ({ id, host, port, pid }: SentinelStatus): FaultTarget[] =>
+  pid === null ? [] : [{ id, shard: null, role: 'sentinel', host, port, pid }]
+
 /** The sentence for the event log: what, on whom, for how long. */
 function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[], forMs: number): string {
-  const all = targets.map(({ id, role, shard }) => `${id} (${role} of ${shard})`).join(' and ')
+  const all = targets.map(({ id, role, shard }) => (shard === null ? id : `${id} (${role} of ${shard})`)).join(' and ')
   const whom = targets.length > 2 ? `all ${targets.length} nodes` : all
   const lasting = `, for ${formatDuration(forMs)}`
   switch (fault) {
@@ -262,6 +284,7 @@ function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[
     case 'kill-replica':
     case 'kill-two':
     case 'kill-all':
+    case 'kill-sentinel':
       return `SIGKILL to ${whom}`
     case 'freeze':
       return `SIGSTOP to ${whom}${lasting}`

@@ -109,6 +109,7 @@ export function timeBound(
         "without a controller only the engines' own failover is left: twice timeouts.node and a vote",
       )
     case 'kill-replica':
+    case 'kill-sentinel':
     case 'kill-controller':
       return bound(noiseMs, 'no primary is touched; a longer pause is more than noise')
     case 'storm':

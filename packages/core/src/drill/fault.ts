@@ -20,7 +20,14 @@ export interface FaultKind {
 }
 
 /** `controller` is the process that heals; it is no node. */
-export type FaultAim = 'a primary' | 'a replica' | 'two primaries' | 'all nodes' | 'the controller' | 'all clients'
+export type FaultAim =
+  | 'a primary'
+  | 'a replica'
+  | 'two primaries'
+  | 'all nodes'
+  | 'a Sentinel'
+  | 'the controller'
+  | 'all clients'
 
 /** Every fault that can be injected on one host, by the name that people type. */
 export const faultTable = {
@@ -54,6 +61,14 @@ export const faultTable = {
     forMs: 0,
     heals: 'Holdfast starts them again, the freshest copy of each shard first',
     costs: 'the cache is away until its files are loaded; without persistence, all data',
+    needs: 'nothing',
+  },
+  'kill-sentinel': {
+    what: 'SIGKILL to a Sentinel',
+    aim: 'a Sentinel',
+    forMs: 0,
+    heals: 'Holdfast starts it again, and it finds the others',
+    costs: 'nothing, while a majority of the Sentinels is left; clients ask another one',
     needs: 'nothing',
   },
   freeze: {
@@ -150,8 +165,13 @@ export interface FaultWish {
   readonly drill: string | null
 }
 
-/** A node that a fault falls on, as it was seen when it was aimed. */
-export type FaultTarget = Pick<NodeStatus, 'id' | 'shard' | 'role' | 'host' | 'port'> & { readonly pid: number }
+/** The process that a fault falls on, as it was seen when it was aimed. */
+export interface FaultTarget extends Pick<NodeStatus, 'id' | 'host' | 'port'> {
+  /** Null for a Sentinel: it belongs to no shard. */
+  readonly shard: string | null
+  readonly role: NodeStatus['role'] | 'sentinel'
+  readonly pid: number
+}
 
 /** An aimed fault: all that is needed to inject it, and to heal it without whoever asked for it. */
 export interface FaultOrder {

@@ -30,7 +30,7 @@ export function sharesOf({ faultAt, promoted, events, operations }: ShareInput):
       return kind === 'shard' && subject === shard && because.startsWith(`${to} `)
     })
     if (seen === undefined) return []
-    const asked = since.find(({ kind, subject, at }) => kind === 'action' && subject === to && at <= seen.at)
+    const asked = since.find((event) => event.at <= seen.at && isAsking(event, to))
     const primaryAt = asked === undefined ? Math.min(seen.at, endOfSilence(operations, shard, faultAt)) : seen.at
     return [
       {
@@ -44,6 +44,10 @@ export function sharesOf({ faultAt, promoted, events, operations }: ShareInput):
     ]
   })
 }
+
+/** The replica itself is asked, or, where Sentinels watch, one of them. */
+const isAsking = ({ kind, subject, because }: HoldfastEvent, to: string): boolean =>
+  kind === 'action' && (subject === to || /^ask sentinel-\d+ to fail /.test(because))
 
 /**
  * Where the engines voted by themselves, the controller may have been away and look late. Then the shard had its primary

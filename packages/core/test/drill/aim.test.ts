@@ -1,6 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { AimInput, FaultSeen, FaultWish, MachineSeen, NodeStatus, Status } from '../../src/index.ts'
+import type {
+  AimInput,
+  FaultSeen,
+  FaultWish,
+  MachineSeen,
+  NodeStatus,
+  SentinelStatus,
+  Status,
+} from '../../src/index.ts'
 import { faultNames, faultTable, parseSpec, previewFault } from '../../src/index.ts'
 import { aNodeStatus, aReadyStatus } from '../support/ready-status.ts'
 
@@ -39,6 +47,19 @@ const against = (parts: Partial<AimInput> = {}): string[] => {
   expect(order === null).toBe(unmet.length > 0)
   return unmet
 }
+
+const aSentinelStatus = (number: number): SentinelStatus => ({
+  id: `sentinel-${number}`,
+  hostId: 'local',
+  host: '127.0.0.1',
+  port: 7100 + number,
+  state: 'ok',
+  names: 'node-1',
+  peers: 2,
+  quorum: true,
+  epoch: 1,
+  pid: 200 + number,
+})
 
 const withNode = (status: Status, id: string, parts: Partial<NodeStatus>): Status => ({
   ...status,
@@ -80,6 +101,22 @@ describe('on whom it falls', () => {
     expect(against({ wish: aWish({ fault: 'kill-all', node: 'node-1' }) })).toEqual([
       'kill-all falls on all nodes: name no node with it',
     ])
+  })
+
+  test('a Sentinel, which belongs to no shard, where there are some', () => {
+    const sentinels = [1, 2, 3].map((number) => aSentinelStatus(number))
+    const status = aReadyStatus({ topology: 'sentinel', sentinels }, { shardCount: 1 })
+    const wish = aWish({ fault: 'kill-sentinel' })
+    expect(targetsOf({ status, wish, pick: 4 })).toEqual(['sentinel-2'])
+    const order = orderOf({ status, wish: { ...wish, node: 'sentinel-3' } })
+    expect(order).toMatchObject({
+      because: 'SIGKILL to sentinel-3',
+      targets: [{ id: 'sentinel-3', shard: null, role: 'sentinel', host: '127.0.0.1', port: 7103, pid: 203 }],
+    })
+    expect(against({ status, wish: { ...wish, node: 'node-1' } })).toEqual([
+      'shop has no Sentinel node-1: it has sentinel-1, sentinel-2, sentinel-3',
+    ])
+    expect(against({ wish })).toEqual(['shop has no Sentinels: its topology is cluster, and kill-sentinel needs one'])
   })
 
   test('one shard has no two primaries to kill', () => {
@@ -248,7 +285,14 @@ describe('laws', () => {
         expect(touched.size).toBe(order.targets.length)
         const role = aim === 'a replica' ? 'replica' : 'primary'
         for (const node of nodes) expect(node?.role).toBe(role)
-        const count = { 'a primary': 1, 'a replica': 1, 'two primaries': 2, 'the controller': 0, 'all clients': 0 }[aim]
+        const count = {
+          'a primary': 1,
+          'a replica': 1,
+          'two primaries': 2,
+          'a Sentinel': 0,
+          'the controller': 0,
+          'all clients': 0,
+        }[aim]
         expect(nodes).toHaveLength(count)
         if (wish.node !== null) expect(order.targets[0]?.id).toBe(wish.node)
       }),

@@ -23,6 +23,7 @@ export async function injuryOf(fault: FaultName): Promise<Injury> {
     case 'kill-replica':
     case 'kill-two':
     case 'kill-all':
+    case 'kill-sentinel':
       return (await import('./kill.ts')).kill
     case 'freeze':
       return (await import('./freeze.ts')).freeze
