@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createCache } from '@holdfast/cache'
-import type { Client } from '@holdfast/core'
+import type { Client, FaultName, FaultSeen } from '@holdfast/core'
 import { accessTo, urlFor } from '@holdfast/core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
@@ -38,6 +39,11 @@ describe('a primary and its replicas, watched by Sentinels', () => {
     if (found === undefined) throw new Error(`there is no ${id}`)
     return found
   }
+
+  const inject = (fault: FaultName, node: string): Promise<FaultSeen> =>
+    it.controller.injectFault(it.name, { fault, node, forMs: null, onProduction: it.name, drill: null }, 'test')
+
+  const fileOf = (id: string): string => readFileSync(join(it.place.home.node(it.name, id), 'engine.conf'), 'utf8')
 
   /** A word to one Sentinel, as the user who may do everything unless said otherwise. */
   const ask = async (id: string, args: readonly string[], username = 'admin'): Promise<unknown> => {
@@ -140,9 +146,31 @@ ${client === 'ioredis' ? 'redis.disconnect()' : 'client.destroy()'}`
     expect(it.node(former.id)).toMatchObject({ role: 'replica', link: 'up' })
   })
 
+  test('a primary that somebody else starts again without its data takes no write and gives no copy', async () => {
+    const writing = new Writing(it, ['cache'])
+    const former = primary()
+    try {
+      await eventually(() => writing.hasAcked(200))
+      await inject('bounce', former.id)
+      await eventually(() => primary().id !== former.id)
+      await it.ready()
+      const readyAt = Date.now()
+      await eventually(() => writing.hasAcked(50, readyAt))
+      expect(await writing.check()).toMatchObject({ lost: [], contradictions: [], differing: [] })
+    } finally {
+      await writing.close()
+    }
+    expect(it.node(former.id)).toMatchObject({ role: 'replica', link: 'up' })
+    // Also the one that Sentinels have promoted, and told to write its file anew.
+    await eventually(() =>
+      it.status().nodes.every(({ id, port }) => fileOf(id).includes(`\nreplicaof 127.0.0.1 ${port}\n`)),
+    )
+  })
+
   test('a killed Sentinel is started again, with what it knew', async () => {
     const { pid, epoch } = sentinel('sentinel-2')
-    process.kill(pid ?? 0, 'SIGKILL')
+    const fault = await inject('kill-sentinel', 'sentinel-2')
+    expect(fault.because).toBe('SIGKILL to sentinel-2')
     await eventually(() => sentinel('sentinel-2').pid !== pid && sentinel('sentinel-2').pid !== null)
     await it.ready()
     expect(sentinel('sentinel-2')).toMatchObject({ names: primary().id, epoch })

@@ -37,8 +37,14 @@ export type Action =
       readonly follow?: Endpoint
     }
   | { readonly kind: 'stop'; readonly node: string; readonly save: boolean }
-  /** SIGKILL to a frozen engine, and to exactly that process. */
-  | { readonly kind: 'fence'; readonly node: string; readonly pid: number; readonly startTime: number }
+  /** SIGKILL to a frozen engine, or one that somebody else has started, and to exactly that process. */
+  | {
+      readonly kind: 'fence'
+      readonly node: string
+      readonly pid: number
+      readonly startTime: number
+      readonly stray?: true
+    }
   | {
       readonly kind: 'failover'
       readonly node: string
@@ -143,7 +149,7 @@ export function describeAction(action: Action): string {
     case 'stop':
       return `stop ${action.node}`
     case 'fence':
-      return `kill the frozen engine of ${action.node} (pid ${action.pid})`
+      return `kill the ${action.stray === true ? 'stray' : 'frozen'} engine of ${action.node} (pid ${action.pid})`
     case 'failover':
       return `${action.mode === 'switchover' ? 'hand over to' : `promote (${action.mode})`} ${action.node}`
     case 'give-slots':
@@ -159,7 +165,9 @@ export function describeAction(action: Action): string {
     case 'finish-move':
       return `finish the move of slot ${action.slot} from ${action.node} to ${action.target.port}`
     case 'configure':
-      return `set ${Object.keys(action.set).join(', ')} on ${action.node}`
+      return Object.keys(action.set).length === 0
+        ? `write the file of ${action.node}`
+        : `set ${Object.keys(action.set).join(', ')} on ${action.node}`
     case 'save':
       return `take a snapshot of ${action.node}`
     case 'begin-log':

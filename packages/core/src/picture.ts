@@ -2,7 +2,7 @@ import type { NodePlace } from './document.ts'
 import { shardsOf } from './document.ts'
 import type { Life } from './life.ts'
 import { isGone, judgeLife } from './life.ts'
-import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed } from './observed.ts'
+import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed, ReplicaLink } from './observed.ts'
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
@@ -133,6 +133,12 @@ function followedBy(facts: EngineFacts | null): string | null {
   if (facts?.link == null) return null
   return addressOf({ address: facts.link.primaryAddress, port: facts.link.primaryPort })
 }
+
+/** Only one that was started with its file alone, and not by its agent, does so. */
+export const followsItself = (
+  { address, port }: Pick<NodePlace, 'address' | 'port'>,
+  link: ReplicaLink | null | undefined,
+): boolean => link?.primaryAddress === address && link.primaryPort === port
 
 export const addressOf = ({ address, port }: { readonly address: string; readonly port: number }): string =>
   `${address}:${port}`

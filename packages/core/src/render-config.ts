@@ -154,6 +154,7 @@ function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
     { directive: 'dir', values: [paths.data] },
     { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
     { directive: 'logfile', values: [''], why: 'Standard output, which the agent keeps.' },
+    ...(spec.topology === 'sentinel' ? [followsItself(node)] : []),
     { directive: 'cluster-enabled', values: [word(isCluster)] },
     ...(isCluster ? clusterLines : []),
     { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
@@ -161,6 +162,20 @@ function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
     ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),
   ]
 }
+
+/**
+ * Somebody else may start a dead primary again before its replica was promoted, with its file and without its data. In a
+ * Cluster that is won back; here nothing would keep its replicas from copying the emptiness. So the file lets it follow
+ * itself, which is no link at all: it takes no write, and no replica can sync with it, until the agent has ended it.
+ */
+const followsItself = ({ address, port }: NodePlace): Line => ({
+  directive: 'replicaof',
+  values: [address, String(port)],
+  why: 'Itself: whoever starts it with this file alone gets an engine that takes no write and gives no copy, until\n# Holdfast has seen who is primary. Where there is no Holdfast any more: REPLICAOF NO ONE, on the fullest copy.',
+})
+
+/** The file without that line: for the one that shall be primary. */
+export const withoutFollowing = (config: string): string => config.replace(/^replicaof .*\n/m, '')
 
 const clusterLines: readonly Line[] = [
   { directive: 'cluster-config-file', values: ['nodes.conf'] },

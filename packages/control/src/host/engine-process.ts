@@ -15,7 +15,7 @@ import {
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace, SentinelPlace } from '@holdfast/core'
-import { busPortOf, HoldfastError, mendShardIds, nodePaths } from '@holdfast/core'
+import { busPortOf, HoldfastError, mendShardIds, nodePaths, withoutFollowing } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { processesIn } from '../proc.ts'
 
@@ -126,7 +126,8 @@ function mendNodesFile(data: string, log: number): void {
  * Where the data is in the file of another persistence, the config says so too: whoever starts this engine again, in the
  * same way, finds the same data. The last word on a directive counts.
  */
-function filesToStartWith({ files, loadRdb, loadAof }: StartRequest['action']): NodeFiles {
+function filesToStartWith({ files: rendered, follow, loadRdb, loadAof }: StartRequest['action']): NodeFiles {
+  const files = follow === undefined ? { ...rendered, config: withoutFollowing(rendered.config) } : rendered
   if (loadRdb !== true && loadAof !== true) return files
   const word = loadAof === true ? 'yes' : 'no'
   const why = `# The data is in ${loadAof === true ? 'an append-only file' : 'a snapshot'}: loaded from there, and changed live.`

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type {
   Action,
@@ -12,7 +12,16 @@ import type {
   NodeRecord,
   SentinelPlace,
 } from '@holdfast/core'
-import { admit, HoldfastError, nodePaths, parseDisk, parseInfo, parseReplication, readConfigText } from '@holdfast/core'
+import {
+  admit,
+  followsItself,
+  HoldfastError,
+  nodePaths,
+  parseDisk,
+  parseInfo,
+  parseReplication,
+  readConfigText,
+} from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
@@ -182,7 +191,7 @@ class LocalEngine {
   #config: Record<string, string> | null = null
   #configAt = Number.NEGATIVE_INFINITY
   #usersDigestNow: string | null = null
-  #written: Record<string, string> | null = null
+  #written: { readonly mtimeMs: number; readonly text: Record<string, string> } | null = null
   #freeMemoryBytes: number | null = null
   readonly #process: Supervised
   #roleChanged = false
@@ -323,7 +332,9 @@ class LocalEngine {
       // An answer may still be read after its engine has died: it is of before then, and not of now.
       if (this.#process.look().state !== 'running') return
       const at = this.#options.clock.now()
-      this.#keep({ ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }, at)
+      const facts = { ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }
+      // What the one before it had is all that is known of what must not be lost.
+      if (!followsItself(this.#place, facts.link)) this.#keep(facts, at)
       if (at - this.#configAt >= configEveryMs) await this.#readBack(at)
     } catch {
       // It does not answer: the record keeps saying what it was when it last did.
@@ -402,14 +413,18 @@ class LocalEngine {
     this.#freeMemoryBytes = process === null ? null : memoryLeft(process.pid)
   }
 
-  /** Its config file, which only this agent writes. */
+  /** Its config file, which this agent writes, and where Sentinels are, the engine itself. */
   #readWritten(): Record<string, string> | null {
+    const { config } = nodePaths(this.#nodeDir)
     try {
-      this.#written ??= readConfigText(readFileSync(nodePaths(this.#nodeDir).config, 'utf8'))
+      const { mtimeMs } = statSync(config)
+      if (this.#written?.mtimeMs !== mtimeMs) {
+        this.#written = { mtimeMs, text: readConfigText(readFileSync(config, 'utf8')) }
+      }
     } catch {
       return null
     }
-    return this.#written
+    return this.#written.text
   }
 
   #take(directives: Readonly<Record<string, string>>): void {

@@ -17,6 +17,7 @@ import { act, idle, wait } from './step.ts'
 export function planConfigure(input: PlanInput): Step {
   const actions: Action[] = []
   const notes: PlanNote[] = []
+  const closed: string[] = []
   for (const node of input.picture.nodes) {
     const rendered = input.files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
@@ -30,6 +31,10 @@ export function planConfigure(input: PlanInput): Step {
       const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
       const edited = Object.keys(edits ?? {}).filter((name) => drift[name] === undefined)
       if (edited.length > 0) told.push(`${edited.join(', ')} as the spec has it now`)
+      if (told.length === 0 && isOpen(node, rendered.config)) {
+        closed.push(node.id)
+        continue
+      }
       if (told.length === 0) told.push('its file is not the one of this spec')
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: ${told.join(', ')}` })
     }
@@ -38,6 +43,9 @@ export function planConfigure(input: PlanInput): Step {
       actions.push({ kind: 'load-users', node: node.id, files: rendered })
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: its users are not those of the deployment` })
     }
+  }
+  if (actions.length > 0 && notes.length === 0) {
+    return act(`${closed.join(', ')}: the file shall make no primary of whoever else starts it`, actions)
   }
   if (actions.length > 0) {
     return act(`not as specified: ${notes.map(({ because }) => because).join('; ')}`, actions, notes)
@@ -48,6 +56,10 @@ export function planConfigure(input: PlanInput): Step {
   })
   return waiting.length === 0 ? idle : wait(`restart pending: ${waiting.join(', ')}`)
 }
+
+/** Holdfast has started it as the primary, or the engine has written its file anew, as Sentinels tell it to. */
+const isOpen = ({ agent }: NodePicture, config: string): boolean =>
+  agent?.written?.['replicaof'] !== readConfigText(config)['replicaof']
 
 /** Directives that a node runs with another value than its file has for its next start. */
 export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInput, 'files' | 'owned'>): string[] {
@@ -103,6 +115,7 @@ const placeDirectives = new Set([
   'dir',
   'daemonize',
   'logfile',
+  'replicaof',
   'cluster-enabled',
   'cluster-config-file',
   'dbfilename',

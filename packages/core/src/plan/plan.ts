@@ -23,6 +23,7 @@ import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
+import { planStray } from './stray.ts'
 
 type Rule = (input: PlanInput) => Step
 
@@ -48,6 +49,7 @@ const clusterRules: readonly Rule[] = [
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
   cluster: clusterRules,
   sentinel: [
+    planStray,
     planFence,
     planPromotion,
     planStart,

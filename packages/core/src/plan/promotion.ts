@@ -56,8 +56,10 @@ function ask(
 ): Step {
   const sentinel = chooser(picture.sentinels, dead, wanted, shard.nodes)
   if (sentinel !== undefined) {
+    // It looks at their offsets once more before it chooses among those that are fit.
+    const others = wanted.slice(1).map(({ id }) => ` or ${id}`)
     return act(
-      `${reason}: asking ${sentinel.id} to promote it`,
+      `${reason}: asking ${sentinel.id} to promote it${others.join('')}`,
       [{ kind: 'ask-sentinel', node: sentinel.id, name }],
       notes,
     )

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Operation, SentinelWatch } from '../../src/index.ts'
-import { judgeReadiness, parseSpec, planTurn } from '../../src/index.ts'
+import { judgeReadiness, parseSpec, planTurn, readConfigText } from '../../src/index.ts'
 import type { Break, Draft } from '../support/deployment.ts'
 import {
   absent,
@@ -72,7 +72,9 @@ describe('a dead primary', () => {
   test('one Sentinel is asked, and no other', () => {
     const plan = watched().with(dead('node-1')).plan()
     expect(kinds(plan.actions)).toEqual(['ask-sentinel sentinel-1'])
-    expect(plan.because).toBe('node-1 (primary of shard-1) is dead, node-2 is in sync: asking sentinel-1 to promote it')
+    expect(plan.because).toBe(
+      'node-1 (primary of shard-1) is dead, node-2 is in sync: asking sentinel-1 to promote it or node-3',
+    )
   })
 
   test('nobody is asked while one was just asked, or fails over by itself', () => {
@@ -141,6 +143,20 @@ describe('a dead primary', () => {
     expect(shards[0]?.primary?.id).toBe('node-2')
   })
 
+  test('the others follow the promoted one at once where they go on with the same history', () => {
+    const failingOver = sees('sentinel-1', (watch) => watch.flags.push('failover_in_progress'))
+    const { actions } = watched().with(dead('node-1'), promoted('node-2'), failingOver).plan()
+    expect(actions).toEqual([{ kind: 'replicate', node: 'node-3', primary: { address: '127.0.0.1', port: 7002 } }])
+  })
+
+  test('one with another history is left to the Sentinels, which sync one after the other', () => {
+    const failingOver = sees('sentinel-1', (watch) => watch.flags.push('failover_in_progress'))
+    const foreign: Break = (world) => (factsOf(world, 'node-3').replid = 'e'.repeat(40))
+    const { actions, because } = watched().with(dead('node-1'), promoted('node-2'), failingOver, foreign).plan()
+    expect(actions).toEqual([])
+    expect(because).toContain('node-3 does not follow node-2 yet: leaving it to the Sentinels until they agree')
+  })
+
   test('one that somebody started again is no primary, if most Sentinels name another', () => {
     const both = watched().with(promoted('node-2'), named('node-2'))
     expect(both.picture().shards[0]?.primary?.id).toBe('node-2')
@@ -149,6 +165,40 @@ describe('a dead primary', () => {
       node: 'node-1',
       primary: { address: '127.0.0.1', port: 7002 },
     })
+  })
+})
+
+describe('an engine that somebody else has started', () => {
+  const strayed: Break = (world) => {
+    const facts = factsOf(world, 'node-1')
+    facts.role = 'replica'
+    facts.replid = 'e'.repeat(40)
+    facts.link = { ...(factsOf(world, 'node-2').link as NonNullable<typeof facts.link>), state: 'down' }
+    facts.link.primaryPort = primaryPort
+  }
+
+  test('follows itself, and is ended before anything else is done', () => {
+    const { actions, because } = watched().with(strayed).plan()
+    expect(kinds(actions)).toEqual(['fence node-1'])
+    expect(because).toBe(
+      'node-1 follows itself, so somebody else has started it: ending it before it is taken for the primary',
+    )
+  })
+
+  test('one that follows another is as it should be', () => {
+    expect(watched().plan().actions).toEqual([])
+  })
+
+  test('a file that the engine has written anew is put back, which is no drift', () => {
+    const rewritten: Break = (world) => {
+      const agent = agentOf(world, 'node-1')
+      agent.given = readConfigText(filesOf('node-1').config)
+      agent.written = { ...agent.given, replicaof: '127.0.0.1 7002' }
+    }
+    const { actions, notes, because } = watched().with(rewritten).plan()
+    expect(actions).toMatchObject([{ kind: 'configure', node: 'node-1', set: {} }])
+    expect(notes).toEqual([])
+    expect(because).toBe('node-1: the file shall make no primary of whoever else starts it')
   })
 })
 
