@@ -169,9 +169,9 @@ export class TestDeployment {
   }
 
   #remember(status: Status): void {
-    if (this.#nodes.length > 0) return
+    const known = new Set(this.#nodes.map(({ id }) => id))
     for (const { id, shard, hostId, host, port } of status.nodes) {
-      this.#nodes.push({ id, shard, host: hostId, address: host, port })
+      if (!known.has(id)) this.#nodes.push({ id, shard, host: hostId, address: host, port })
     }
   }
 

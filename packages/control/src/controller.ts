@@ -210,6 +210,10 @@ export class Controller implements Platform {
     return this.#operations.ask(name, wish, actor)
   }
 
+  askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {
+    return this.#operations.askForNodes(name, wish, actor)
+  }
+
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
     return this.#operations.previewUpgrade(name, engine)
   }

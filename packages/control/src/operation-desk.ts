@@ -25,6 +25,7 @@ import {
   withOperations,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
+import { findPlaces } from './free-places.ts'
 import type { UpgradePreview, UpgradeWish } from './server/platform.ts'
 import type { History, Store } from './store/store.ts'
 
@@ -67,6 +68,22 @@ export class OperationDesk {
     this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [operation]) }))
     this.#record(name, operation.subject, `${describeOperation(operation)}: ${operation.because}`, actor, operation.id)
     return operation
+  }
+
+  /** The same for what needs new nodes: free places for them are found first. */
+  async askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {
+    for (let tries = 1; ; tries++) {
+      const document = this.#load(name)
+      if (document.operations.some(({ id }) => id === wish.id)) return this.ask(name, wish, actor)
+      const { objection } = this.preview(name, wish)
+      if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
+      const shard = document.nodes.find(({ id }) => id === wish.subject)?.shard ?? ''
+      const [by] = await findPlaces(document, parseSpec(document.spec), [shard], this.#options.store)
+      // Somebody else may have been given the same number meanwhile.
+      if (this.#load(name).revision === document.revision || tries >= triesMax) {
+        return this.ask(name, { ...wish, ...(by === undefined ? {} : { by }) }, actor)
+      }
+    }
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
@@ -126,6 +143,14 @@ export class OperationDesk {
     if (!isUnfinished(known)) return known
     if (known.kind === 'restore' && known.stage === 'replacing') {
       throw new HoldfastError('REFUSED_UNSAFE', `${describeOperation(known)} cannot be cancelled: ${noWayBack}.`, {
+        name,
+        id,
+      })
+    }
+    const old = this.#load(name).nodes.find(({ id: node }) => known.kind === 'replace' && node === known.subject)
+    if (known.kind === 'replace' && old?.leaving !== undefined) {
+      const told = `${describeOperation(known)} cannot be cancelled: ${known.by.id} is in its place, and ${known.subject} leaves`
+      throw new HoldfastError('REFUSED_UNSAFE', `${told}. Replace ${known.by.id} if you want another node.`, {
         name,
         id,
       })

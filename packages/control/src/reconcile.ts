@@ -16,6 +16,7 @@ import {
   parseSpec,
   planTurn,
   readPicture,
+  replaced,
   runsAsRendered,
   statusOf,
   withOperations,
@@ -243,17 +244,18 @@ export class DeploymentLoop {
     return undefined
   }
 
-  /** What was decided about operations is on disk before anything is done; what cannot be saved is not done. */
+  /** What was decided about operations, and about the layout, is on disk before anything is done; what cannot be saved is not done. */
   #keepOperations(plan: Plan, known: Known): { plan: Plan; document: Document } {
     const { document } = known
-    const operations = plan.operations ?? []
-    if (operations.length === 0) return { plan, document }
+    const { operations = [], places = [] } = plan
+    if (operations.length === 0 && places.length === 0) return { plan, document }
     try {
       const saved = this.#options.store.save({
-        ...document,
+        ...replaced(document, places),
         operations: withOperations(document.operations, operations),
       })
-      this.#known = { ...known, document: saved }
+      // The files of another layout have to be rendered first, which the next turn does.
+      if (places.length === 0) this.#known = { ...known, document: saved }
       for (const one of operations) {
         const before = document.operations.find(({ id }) => id === one.id)
         if (before?.state !== one.state) this.#append('operation', one.subject, one.because, one.id)

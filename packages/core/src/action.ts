@@ -1,5 +1,6 @@
 import type { Job } from './backup/job.ts'
 import { describeJob } from './backup/job.ts'
+import type { PlaceChange } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
 import type { Operation } from './operation.ts'
@@ -227,4 +228,6 @@ export interface Plan {
   readonly lookAgainMs: number | null
   /** Operations as they are from now on. They are saved first: what cannot be saved is not begun. */
   readonly operations?: readonly Operation[]
+  /** Nodes that come, change or go. Saved together with the operations; nothing is done in the same turn. */
+  readonly places?: readonly PlaceChange[]
 }

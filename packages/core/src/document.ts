@@ -11,6 +11,23 @@ export interface NodePlace {
   readonly port: number
   /** Shall hold no primary, as far as another copy can: before work on it, for instance. Absent: it may. */
   readonly drained?: boolean
+  /** It is here for this operation alone, by its id, and leaves once that is over. Absent: it stays. */
+  readonly lentTo?: string
+  /** It goes for good. Absent: it stays. */
+  readonly leaving?: Leaving
+}
+
+/** How a node goes: it is stopped, forgotten by all, watched for a while, and then its files are removed. */
+export interface Leaving {
+  readonly because: string
+  /** Since when nobody knows it any more, ms since 1970; null: somebody still does. */
+  readonly forgottenAt: number | null
+}
+
+/** A place as it is from now on; null: there is no such place any more. */
+export interface PlaceChange {
+  readonly id: string
+  readonly place: NodePlace | null
 }
 
 /** One Sentinel process that the deployment should have. */
@@ -49,6 +66,8 @@ export interface Document {
   readonly spec: SpecText
   readonly wanted: Wanted
   readonly nodes: readonly NodePlace[]
+  /** The highest number that a node was ever given: an id is never given again. Absent: that of `nodes`. */
+  readonly lastNode?: number
   /** With topology `sentinel`. */
   readonly sentinels?: readonly SentinelPlace[]
   readonly operations: readonly Operation[]
@@ -102,11 +121,23 @@ export function placeSentinels(spec: Spec): SentinelPlace[] {
   }))
 }
 
-/** The shards of a layout in order, each with its nodes. */
+/** The shards of a layout by their numbers, each with its nodes. */
 export function shardsOf(nodes: readonly NodePlace[]): { id: string; nodes: NodePlace[] }[] {
   const shards = new Map<string, NodePlace[]>()
   for (const node of nodes) shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
-  return [...shards].map(([id, members]) => ({ id, nodes: members }))
+  return [...shards]
+    .map(([id, members]) => ({ id, nodes: members }))
+    .sort((one, other) => numberIn(one.id) - numberIn(other.id))
+}
+
+/** `node-7` is 7. */
+export const numberIn = (id: string): number => Number(id.slice(id.lastIndexOf('-') + 1))
+
+/** A layout with these changes: what is new comes last. */
+export function withPlaces(nodes: readonly NodePlace[], changes: readonly PlaceChange[]): readonly NodePlace[] {
+  const byId = new Map<string, NodePlace | null>(nodes.map((node) => [node.id, node]))
+  for (const { id, place } of changes) byId.set(id, place)
+  return [...byId.values()].filter((place) => place !== null)
 }
 
 export const busPortOf = (port: number): number => port + 10_000

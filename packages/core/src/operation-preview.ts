@@ -16,6 +16,8 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
     case 'restart':
     case 'upgrade':
       return previewRestart(wish, status)
+    case 'replace':
+      return previewReplacement(wish, status)
     default:
       return wish.kind satisfies never
   }
@@ -54,6 +56,31 @@ function previewRestart({ subject }: OperationWish, status: Status): OperationPr
   )
   return {
     lines: [`${nodes.length} engines are restarted, one at a time:`, ...lines, ...behindOthers(status)],
+    objection: null,
+  }
+}
+
+function previewReplacement({ subject, by }: OperationWish, status: Status): OperationPreview {
+  const { nodes: members } = status
+  const node = members.find(({ id }) => id === subject)
+  if (node === undefined) return refuse(`there is no ${subject} to replace: say a node (${idsOf(members)})`)
+  if (status.topology === 'standalone') {
+    return refuse(`${subject} has the only copy: back it up, and restore that into another deployment`)
+  }
+  const shard = status.shards.find(({ id }) => id === node.shard)
+  if (shard?.primary == null) {
+    return refuse(`${node.shard} has no living primary to copy from: it has to come back first`)
+  }
+  const isPrimary = shard.primary === subject
+  const others = members.filter(({ shard: of, id, link }) => of === shard.id && id !== subject && link === 'up').length
+  return {
+    lines: [
+      `${by === undefined ? 'a new node' : `${by.id} (${by.address}:${by.port})`} comes to ${shard.id} and copies all of its data`,
+      ...(isPrimary ? [`${subject} is its primary, and hands over to a copy in sync; nothing is lost`] : []),
+      `${subject} is stopped and forgotten by all; its files are removed once nobody brings it back for 75 s`,
+      ...(others === 0 && !isPrimary ? [`until then ${shard.primary} has the only good copy of ${shard.id}`] : []),
+      ...behindOthers(status),
+    ],
     objection: null,
   }
 }

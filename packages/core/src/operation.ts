@@ -7,6 +7,7 @@
  * could be wrong.
  */
 import type { BackupFile } from './backup/manifest.ts'
+import type { NodePlace } from './document.ts'
 import type { EngineBuild } from './engine-version.ts'
 import type { SlotRange } from './slots.ts'
 
@@ -100,10 +101,22 @@ export interface Restore extends Asked {
   readonly stage: 'fetching' | 'replacing'
 }
 
-export type Operation = Switchover | Restart | Backup | Restore
+/** Another node in the place of one: it comes, gets the data, and then the old one goes for good. */
+export interface Replace extends Asked {
+  readonly kind: 'replace'
+  /** Where the new one is. */
+  readonly by: NodePlace
+}
+
+export type Operation = Switchover | Restart | Replace | Backup | Restore
 export type OperationKind = Operation['kind']
 /** Those that need nothing but a subject. What takes files from a directory, or puts them there, is asked for elsewhere. */
-export const operationKinds = ['switchover', 'restart', 'upgrade'] as const satisfies readonly OperationKind[]
+export const operationKinds = [
+  'switchover',
+  'restart',
+  'upgrade',
+  'replace',
+] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
 export interface OperationWish {
@@ -119,6 +132,8 @@ export interface OperationWish {
   readonly engine?: EngineBuild | null
   readonly cameFrom?: EngineBuild | null
   readonly notBefore?: number | null
+  /** With a replacement: the new node. Whoever asks does not say it; it is chosen where the free ports are known. */
+  readonly by?: NodePlace
 }
 
 /** How long an operation waits for the deployment to be ready before it is given up, once its time has come. */
@@ -147,6 +162,9 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
         primaries: {},
         step: null,
       }
+    case 'replace':
+      if (wish.by === undefined) throw new TypeError('a replacement needs a place')
+      return { ...asked, kind: 'replace', by: wish.by }
     default:
       return wish.kind satisfies never
   }

@@ -16,6 +16,8 @@ export interface Picture {
   readonly topology: Spec['topology']
   readonly at: number
   readonly nodes: readonly NodePicture[]
+  /** Those that go for good: of no shard any more, and of no interest to any rule but `planRetire`. */
+  readonly leaving: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
   /** With topology `sentinel`; else none. */
   readonly sentinels: readonly SentinelPicture[]
@@ -64,14 +66,19 @@ export interface ShardPicture {
 /** Reads the facts once. The layout decides which nodes there are; facts about others are ignored. */
 export function readPicture(layout: readonly NodePlace[], observed: Observed, spec: Spec): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
-  const nodes = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
-  if (spec.topology !== 'cluster') return readUnclustered(layout, nodes, observed, spec)
-  const views = nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
-  const { owners, unowned } = slotOwners(views)
+  const all = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
+  if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
+  const { owners, unowned } = slotOwners(viewsOf(all))
+  // Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over.
+  const leaving = all.filter(
+    (node) => node.place.leaving !== undefined && !owners.some((claim) => claim.engineId === node.engineId),
+  )
+  const nodes = all.filter((node) => !leaving.includes(node))
+  const views = viewsOf(nodes)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
   const byId = new Map(nodes.map((node) => [node.id, node]))
-  const shards = shardsOf(layout).map(({ id, nodes: places }, index): ShardPicture => {
+  const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id, nodes: places }, index): ShardPicture => {
     const members = places.map((place) => byId.get(place.id) as NodePicture)
     const held = owners.filter((claim) => members.some((node) => node.engineId === claim.engineId))
     const main = [...held].sort((a, b) => countSlots(b.slots) - countSlots(a.slots) || b.epoch - a.epoch)[0]
@@ -85,24 +92,25 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
   })
-  return { topology: spec.topology, at: observed.at, nodes, shards, sentinels: [], views, owners, unowned }
+  return { topology: spec.topology, at: observed.at, nodes, leaving, shards, sentinels: [], views, owners, unowned }
 }
 
 /** Without a Cluster there is one shard, and it has every slot; nobody speaks of slots at all. */
-function readUnclustered(
-  layout: readonly NodePlace[],
-  nodes: readonly NodePicture[],
-  observed: Observed,
-  spec: Spec,
-): Picture {
+function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: Spec): Picture {
   const sentinels = (observed.sentinels ?? []).map((seen) => readSentinel(seen, spec, observed.at))
-  const shards = shardsOf(layout).map(({ id }, index): ShardPicture => {
-    const primary = spec.topology === 'sentinel' ? primaryAmong(nodes, sentinels) : (nodes[0] ?? null)
+  const primary = spec.topology === 'sentinel' ? primaryAmong(all, sentinels) : (all[0] ?? null)
+  const leaving = all.filter((node) => node.place.leaving !== undefined && node !== primary)
+  const nodes = all.filter((node) => !leaving.includes(node))
+  const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id }, index): ShardPicture => {
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
   })
-  return { topology: spec.topology, at: observed.at, nodes, shards, sentinels, views: [], owners: [], unowned: [] }
+  const { topology } = spec
+  return { topology, at: observed.at, nodes, leaving, shards, sentinels, views: [], owners: [], unowned: [] }
 }
+
+const viewsOf = (nodes: readonly NodePicture[]): ClusterView[] =>
+  nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
 
 const allSlots: readonly SlotRange[] = [[0, slotCountTotal - 1]]
 

@@ -112,6 +112,7 @@ const describeEntry = (entry: ViewEntry): string =>
 /** Each Sentinel watches the primary, knows all others and every replica, and could have a failover agreed on. */
 function sentinelTrouble({ sentinels, nodes, shards }: Picture): string[] {
   const primary = shards[0]?.primary
+  const ours = new Set(nodes.map(({ place }) => addressOf(place)))
   return sentinels.flatMap(({ id, life, facts, watch }) => {
     if (facts === null) return [`${id} is ${life}`]
     if (watch === null) return [`${id} watches nobody`]
@@ -121,10 +122,12 @@ function sentinelTrouble({ sentinels, nodes, shards }: Picture): string[] {
     if (watch.peers.length !== sentinels.length - 1) {
       return [`${id} knows ${watch.peers.length} of ${sentinels.length - 1} other Sentinels`]
     }
-    if (watch.replicas.length !== nodes.length - 1) {
-      return [`${id} knows ${watch.replicas.length} of ${nodes.length - 1} replicas`]
+    // One that has left is forgotten by one Sentinel after the other, and nothing is wrong meanwhile.
+    const replicas = watch.replicas.filter((replica) => ours.has(addressOf(replica)))
+    if (replicas.length !== nodes.length - 1) {
+      return [`${id} knows ${replicas.length} of ${nodes.length - 1} replicas`]
     }
-    const unwell = watch.replicas.find(({ flags }) => flags.some((flag) => flag !== 'slave'))
+    const unwell = replicas.find(({ flags }) => flags.some((flag) => flag !== 'slave'))
     if (unwell !== undefined) return [`${id} says of replica ${addressOf(unwell)}: ${unwell.flags.join(', ')}`]
     return watch.quorumOk ? [] : [`${id} sees no quorum`]
   })

@@ -11,7 +11,7 @@ import { copiesInSync, judgeReadiness } from './readiness.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { names } from './sentinel-picture.ts'
 import type { Spec } from './spec.ts'
-import type { NodeState, NodeStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
+import type { AsideStatus, NodeState, NodeStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
 import { formatBytes } from './units.ts'
 
 export interface StatusInput {
@@ -50,6 +50,7 @@ export function statusOf(input: StatusInput): Status {
     shards: picture.shards.map(shardStatus),
     sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
     nodes: picture.nodes.map((node) => nodeStatus(node, input)),
+    ...asideOf(picture, document),
     operations: document.operations,
     paused: pauseAt(document, wallNow),
   }
@@ -163,6 +164,26 @@ function sentinelStatus(
     quorum: watch?.quorumOk ?? (facts === null ? null : false),
     epoch: watch?.configEpoch ?? null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
+  }
+}
+
+function asideOf({ leaving }: Picture, document: Document): Pick<Status, 'aside'> {
+  if (leaving.length === 0) return {}
+  return {
+    aside: leaving.map((node): AsideStatus => {
+      const { id, place, agent, life } = node
+      const { because = '', forgottenAt = null } = place.leaving ?? {}
+      return {
+        id,
+        hostId: place.host,
+        host: place.address,
+        port: place.port,
+        role: 'leaving',
+        state: node.gone ? 'stopped' : stateOf({ life, facts: null }, document),
+        pid: agent?.process.state === 'running' ? agent.process.pid : null,
+        because: `${because}: ${forgottenAt === null ? 'not forgotten by all yet' : 'forgotten by all, and watched'}`,
+      }
+    }),
   }
 }
 

@@ -25,6 +25,8 @@ export interface Status {
   /** With topology `sentinel`: who watches, as each of them sees it. */
   readonly sentinels: readonly SentinelStatus[]
   readonly nodes: readonly NodeStatus[]
+  /** Nodes of no shard. Absent: there are none. */
+  readonly aside?: readonly AsideStatus[]
   readonly operations: readonly Operation[]
   /** Set while the controller only looks. */
   readonly paused: Pause | null
@@ -53,6 +55,19 @@ export interface SentinelStatus {
   /** The epoch of the last failover that it knows of: of two Sentinels the higher is right. */
   readonly epoch: number | null
   readonly pid: number | null
+}
+
+/** A node without a part in any shard: one that goes for good. */
+export interface AsideStatus {
+  readonly id: string
+  readonly hostId: string
+  readonly host: string
+  readonly port: number
+  readonly role: 'leaving'
+  readonly state: NodeState
+  readonly pid: number | null
+  /** Where it stands, in words. */
+  readonly because: string
 }
 
 export type NodeState =

@@ -18,6 +18,13 @@ export interface OperationOptions {
 
 const askEveryMs = 100
 
+const questions: Readonly<Record<OperationWish['kind'], string>> = {
+  switchover: 'Hand over as shown?',
+  restart: 'Restart as shown?',
+  upgrade: 'Upgrade as shown?',
+  replace: 'Replace as shown?',
+}
+
 /** `holdfast switchover NAME SHARD`: shows who hands over to whom, asks, and waits until it is done. */
 export function switchover(
   context: Context,
@@ -36,6 +43,11 @@ export function restart(
   options: OperationOptions,
 ): Promise<void> {
   return operate(context, name, { kind: 'restart', subject: subject ?? name }, options)
+}
+
+/** `holdfast replace NAME NODE`: shows who comes and who goes, asks, and waits until the old one is forgotten. */
+export function replace(context: Context, name: string, node: string, options: OperationOptions): Promise<void> {
+  return operate(context, name, { kind: 'replace', subject: node }, options)
 }
 
 /** `holdfast upgrade NAME`: finds the engine first, shows the order, asks, and waits until every engine is another one. */
@@ -63,7 +75,7 @@ function operate(
   const wish: OperationWish = { ...wanted, id: randomUUID(), notBefore: timeOf(options.at) }
   return withActing(context, name, options, async (api, chosen) => {
     const preview = await api.previewOperation(chosen, wish)
-    await show(context, preview, wish.kind === 'restart' ? 'Restart as shown?' : 'Hand over as shown?', options)
+    await show(context, preview, questions[wish.kind], options)
     return api.askOperation(chosen, wish)
   })
 }

@@ -190,6 +190,18 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('another engine, one process at a time: replicas first, primaries after a switchover')
     .action((name, options) => run(async (context) => (await import('./operation.ts')).upgrade(context, name, options)))
   program
+    .command('replace')
+    .argument('<name>', nameHelp)
+    .argument('<node>', 'the node that is gone for good, or shall go')
+    .option('--at <time>', 'not before this time, such as 2027-01-31T02:00Z')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('another node in the place of one: it gets the data first, then the old one is forgotten by all')
+    .action((name, node, options) =>
+      run(async (context) => (await import('./operation.ts')).replace(context, name, node, options)),
+    )
+  program
     .command('backup')
     .argument('[name]', nameHelp)
     .option('--to <directory>', 'where to (default: the place that its spec names, or HOLDFAST_HOME/backups/NAME)')

@@ -65,7 +65,20 @@ function renderStatus(now: Status): string {
     linkOf(node),
   ])
   const titles = ['SHARD', 'NODE', 'ROLE', 'STATE', 'ADDRESS', 'PID', 'SLOTS', 'MEMORY', 'OPS/S', 'KEYS', 'LINK']
-  return [...head, '', table([titles, ...rows]), ...sentinelLines(now)].join('\n')
+  return [...head, '', table([titles, ...rows]), ...asideLines(now), ...sentinelLines(now)].join('\n')
+}
+
+function asideLines({ aside = [] }: Status): string[] {
+  if (aside.length === 0) return []
+  const rows = aside.map(({ id, role, state, host, port, pid, because }) => [
+    id,
+    role,
+    state,
+    `${host}:${port}`,
+    pid === null ? '-' : String(pid),
+    because,
+  ])
+  return ['', table([['ASIDE', 'ROLE', 'STATE', 'ADDRESS', 'PID', 'WHY'], ...rows])]
 }
 
 function sentinelLines({ sentinels }: Status): string[] {

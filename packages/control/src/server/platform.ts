@@ -33,6 +33,8 @@ export interface Platform {
   previewOperation(name: string, wish: OperationWish): OperationPreview
   /** Asks for an operation; one of the same id is asked for already. Throws REFUSED_UNSAFE with what speaks against it. */
   askOperation(name: string, wish: OperationWish, actor: string): Operation
+  /** The same for an operation that needs new nodes: free places are found for them. Throws REFUSED_UNSAFE, HOST_PORT_IN_USE. */
+  askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation>
   /** What another engine would mean: which one was found for this wish, and what speaks against it. Changes nothing. */
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview>
   /** Writes the engine into the spec and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */

@@ -171,6 +171,11 @@ export class MemoryPlatform implements Platform {
     return { lines: [`${subject} would change`], objection }
   }
 
+  askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {
+    const by = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
+    return Promise.resolve(this.askOperation(name, { ...wish, by }, actor))
+  }
+
   askOperation(name: string, wish: OperationWish, actor: string): Operation {
     const { objection } = this.previewOperation(name, wish)
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection)

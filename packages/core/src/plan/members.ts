@@ -3,6 +3,7 @@ import type { Action } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { isIdentified, primaryIdOf } from '../picture.ts'
 import { hasHistoryOf } from './candidate.ts'
+import { hasStopped } from './retire.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 
@@ -114,9 +115,13 @@ function isNeeded(ghost: string, picture: Picture): boolean {
   return followed || picture.nodes.some((node) => node.facts === null)
 }
 
-/** Unknown ids without an address, or at one where a node of ours answers with another id. */
+/** Unknown ids without an address, or at one where a node of ours answers with another id, or where one has left. */
 function ghostIds(picture: Picture, ours: ReadonlySet<string>): string[] {
-  const answering = new Set(picture.nodes.filter((node) => node.facts !== null).map(({ place }) => whereOf(place)))
+  const answering = new Set(
+    [...picture.nodes.filter((node) => node.facts !== null), ...picture.leaving.filter(hasStopped)].map(({ place }) =>
+      whereOf(place),
+    ),
+  )
   const ghosts = picture.views
     .flatMap((view) => view.entries)
     .filter(
@@ -126,7 +131,7 @@ function ghostIds(picture: Picture, ours: ReadonlySet<string>): string[] {
 }
 
 function strangerPorts(picture: Picture, ours: ReadonlySet<string>): number[] {
-  const places = new Set(picture.nodes.map(({ place }) => whereOf(place)))
+  const places = new Set([...picture.nodes, ...picture.leaving].map(({ place }) => whereOf(place)))
   const strangers = picture.views
     .flatMap((view) => view.entries)
     .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(whereOf(entry)))

@@ -5,6 +5,7 @@
 import type { Operation } from '../operation.ts'
 import { ended, isUnfinished } from '../operation.ts'
 import { planBackup } from './backup.ts'
+import { planReplacement } from './replacement.ts'
 import { planRestart } from './restart.ts'
 import { planRestore } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -31,6 +32,8 @@ export function describeOperation(operation: Operation): string {
     case 'restart':
     case 'upgrade':
       return `${operation.kind} of ${operation.subject}`
+    case 'replace':
+      return `replacement of ${operation.subject} by ${operation.by.id}`
     case 'backup':
       return `backup of ${operation.subject}`
     case 'restore':
@@ -47,6 +50,8 @@ function planOne(operation: Operation, input: PlanInput): Step {
     case 'restart':
     case 'upgrade':
       return planRestart(operation, input)
+    case 'replace':
+      return planReplacement(operation, input)
     case 'backup':
       return planBackup(operation, input)
     case 'restore':

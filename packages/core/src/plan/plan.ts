@@ -18,12 +18,14 @@ import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
 import { planPriority, planPromotion } from './promotion.ts'
 import { planReplace, replacing } from './restore.ts'
+import { planRetire } from './retire.ts'
 import { planSentinels, planTidy, planWatch } from './sentinels.ts'
 import { planSlots } from './slots.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
 import { planStray } from './stray.ts'
+import { planSurplus } from './surplus.ts'
 
 type Rule = (input: PlanInput) => Step
 
@@ -37,12 +39,14 @@ const clusterRules: readonly Rule[] = [
   planMeet,
   planFollow,
   planForget,
+  planRetire,
   planSlots,
   planPersistence,
   planConfigure,
   planRemind,
   planDrain,
   planLeftovers,
+  planSurplus,
   planOperations,
 ]
 
@@ -57,11 +61,13 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planWatch,
     planAttach,
     planPriority,
+    planRetire,
     planTidy,
     planPersistence,
     planConfigure,
     (input) => throughSentinels(planDrain(input), input),
     planLeftovers,
+    planSurplus,
     (input) => throughSentinels(planOperations(input), input),
   ],
   standalone: [planFence, planStart, planPersistence, planConfigure, planLeftovers, planOperations],
@@ -93,7 +99,7 @@ function planUp(input: PlanInput): Plan {
     const step = rule(input)
     if (step.actions.length > 0) {
       const { actions, because, notes } = step
-      return { actions, because: because ?? '', notes, lookAgainMs: 0, ...operationsOf(step) }
+      return { actions, because: because ?? '', notes, lookAgainMs: 0, ...savedWith(step) }
     }
     steps.push(step)
   }
@@ -114,11 +120,13 @@ function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number |
     because: step.because ?? otherwise,
     notes: step.notes,
     lookAgainMs: step.actions.length > 0 ? 0 : soonest([step.lookAgainMs, lookAgainMs]),
-    ...operationsOf(step),
+    ...savedWith(step),
   }
 }
 
-const operationsOf = ({ operations = [] }: Step): Pick<Plan, 'operations'> =>
-  operations.length === 0 ? {} : { operations }
+const savedWith = ({ operations = [], places = [] }: Step): Pick<Plan, 'operations' | 'places'> => ({
+  ...(operations.length === 0 ? {} : { operations }),
+  ...(places.length === 0 ? {} : { places }),
+})
 
 const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

@@ -7,6 +7,7 @@ import type { Action, PlanNote } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import { bytesBehind, failoverCandidate, judgeReplicas } from './candidate.ts'
+import { shallHoldNone } from './drain.ts'
 import { withoutCandidate } from './failover.ts'
 import { chooser, isFailingOver } from './selection.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -89,7 +90,7 @@ export function planPriority({ picture, document }: PlanInput): Step {
   const [shard] = picture.shards
   // An operation may have made one of them the only choice.
   const isHandingOver = document.operations.some(({ state }) => state === 'running')
-  if (isHandingOver || shard?.primary?.place.drained === true) return idle
+  if (isHandingOver || (shard?.primary != null && shallHoldNone(shard.primary.place, document))) return idle
   if (shard?.primary?.facts?.role !== 'primary' || isUnderWay(picture)) return idle
   const actions: Action[] = []
   const told: string[] = []

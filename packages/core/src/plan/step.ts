@@ -1,5 +1,5 @@
 import type { Action, NodeFiles, PlanNote } from '../action.ts'
-import type { Document } from '../document.ts'
+import type { Document, PlaceChange } from '../document.ts'
 import type { Operation } from '../operation.ts'
 import type { Picture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
@@ -28,6 +28,8 @@ export interface Step {
   readonly lookAgainMs: number | null
   /** Operations as they are from now on: saved before anything is done. */
   readonly operations?: readonly Operation[]
+  /** Places as they are from now on, saved with them. */
+  readonly places?: readonly PlaceChange[]
 }
 
 export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
@@ -54,6 +56,14 @@ export const record = (operation: Operation): Step => ({
   operations: [operation],
 })
 
+/** Nothing but a change of the layout. */
+export const replan = (because: string, places: readonly PlaceChange[]): Step => ({
+  ...idle,
+  because,
+  lookAgainMs: 0,
+  places,
+})
+
 /** Several steps of one kind as one: their actions together, their sentences in a row. */
 export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
@@ -64,6 +74,7 @@ export function join(steps: readonly Step[]): Step {
     notes: steps.flatMap((step) => step.notes),
     lookAgainMs: soonest(steps.map((step) => step.lookAgainMs)),
     operations: steps.flatMap((step) => step.operations ?? []),
+    places: steps.flatMap((step) => step.places ?? []),
   }
 }
 

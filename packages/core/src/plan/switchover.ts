@@ -73,11 +73,16 @@ function begin(operation: Switchover, shard: ShardPicture, { picture, wallNow }:
   return record(begun)
 }
 
-/** The copy that takes over when nobody was named: in sync, not drained, with the most of the stream. */
+/** The copy that takes over when nobody was named: in sync, not drained, here to stay, with the most of the stream. */
 export function heirFor(shard: ShardPicture): NodePicture | undefined {
   return shard.nodes
     .filter((node) => node !== shard.primary && node.place.drained !== true && objectionToHeir(node, shard) === null)
-    .sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))[0]
+    .sort(
+      (a, b) =>
+        Number(a.place.lentTo !== undefined) - Number(b.place.lentTo !== undefined) ||
+        (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) ||
+        (a.id < b.id ? -1 : 1),
+    )[0]
 }
 
 /** What speaks against handing a shard over to this node; null if nothing does. */

@@ -26,7 +26,13 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
   app.post<ByName>('/deployments/:name/operations', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
-    return reply.code(202).send(platform.askOperation(params.name, wishOf(body), actorOf(caller)))
+    const wish = wishOf(body)
+    const actor = actorOf(caller)
+    const operation =
+      wish.kind === 'replace'
+        ? await platform.askForNodes(params.name, wish, actor)
+        : platform.askOperation(params.name, wish, actor)
+    return reply.code(202).send(operation)
   })
 
   app.post<ByName>('/deployments/:name/upgrade/preview', async ({ params, body }) => {
@@ -73,7 +79,7 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
 function wishOf(body: unknown): OperationWish {
   const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore'])
-  const kind = oneOf(fields, 'kind', ['switchover', 'restart'])
+  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace'])
   const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
   return { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }

@@ -1,0 +1,39 @@
+import type { Document, NodePlace, Spec } from '@holdfast/core'
+import { busPortOf, HoldfastError, placeMore } from '@holdfast/core'
+import { claimPort } from './host/engine-process.ts'
+import type { Store } from './store/store.ts'
+
+/**
+ * Where one more node for each of these shards can listen: where no other deployment does, nor anybody else now. Throws
+ * HOST_PORT_IN_USE where there is no port left.
+ */
+export async function findPlaces(
+  document: Document,
+  spec: Spec,
+  shards: readonly string[],
+  store: Store,
+): Promise<NodePlace[]> {
+  const taken = new Set(store.names().flatMap((name) => (name === document.name ? [] : portsOf(store.load(name)))))
+  for (;;) {
+    const places = placeMore(document, spec, shards, (port) => taken.has(port))
+    const occupied = await firstOccupied(places, spec)
+    if (occupied === undefined) return places
+    taken.add(occupied.port)
+  }
+}
+
+const portsOf = (document: Document | undefined): number[] =>
+  [...(document?.nodes ?? []), ...(document?.sentinels ?? [])].map(({ port }) => port)
+
+async function firstOccupied(places: readonly NodePlace[], { topology }: Spec): Promise<NodePlace | undefined> {
+  for (const place of places) {
+    try {
+      const ports = topology === 'cluster' ? [place.port, busPortOf(place.port)] : [place.port]
+      for (const port of ports) await claimPort(place.address, port, place.id)
+    } catch (error) {
+      if (error instanceof HoldfastError && error.code === 'HOST_PORT_IN_USE') return place
+      throw error
+    }
+  }
+  return undefined
+}

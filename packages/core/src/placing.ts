@@ -1,0 +1,46 @@
+/** Where nodes go that come to a deployment which is there already. */
+import type { Document, NodePlace, PlaceChange } from './document.ts'
+import { busPortOf, localHostId, numberIn, withPlaces } from './document.ts'
+import { HoldfastError } from './error.ts'
+import type { Spec } from './spec.ts'
+
+/**
+ * A place for each of these shards, in their order. Node n listens on `basePort` + n - 1, so a number whose port is taken
+ * is passed over. No number is given twice, not even that of a node that is gone: events and incidents speak of it.
+ * Throws HOST_PORT_IN_USE where there is no port left.
+ */
+export function placeMore(
+  document: Document,
+  spec: Spec,
+  shards: readonly string[],
+  isTaken: (port: number) => boolean,
+): NodePlace[] {
+  const { bind: address, basePort } = spec.expose
+  const sentinels = new Set((document.sentinels ?? []).map(({ port }) => port))
+  let number = lastNumber(document)
+  return shards.map((shard) => {
+    for (;;) {
+      number++
+      const port = basePort + number - 1
+      if (busPortOf(port) > 65_535) {
+        throw new HoldfastError('HOST_PORT_IN_USE', `there is no free port above ${basePort} for one more node`, {
+          port,
+        })
+      }
+      if (sentinels.has(port) || isTaken(port)) continue
+      return { id: `node-${number}`, shard, host: localHostId, address, port }
+    }
+  })
+}
+
+/** The document with these changes of its layout. */
+export const replaced = (document: Document, changes: readonly PlaceChange[]): Document =>
+  changes.length === 0
+    ? document
+    : { ...document, nodes: withPlaces(document.nodes, changes), lastNode: lastNumber(document) }
+
+/** The highest number that was ever given, also to a node that has not come yet. */
+export function lastNumber({ nodes, operations, lastNode = 0 }: Document): number {
+  const promised = operations.flatMap((one) => (one.kind === 'replace' ? [one.by] : []))
+  return Math.max(lastNode, ...[...nodes, ...promised].map(({ id }) => numberIn(id)))
+}

@@ -1,0 +1,84 @@
+/**
+ * How a node goes for good: it is stopped first, or it would introduce itself again; then all forget it in one turn, since
+ * one that still knew it would tell the others. An engine takes nobody back for a minute after it has forgotten him. So
+ * the node is watched for longer than that, and forgotten once more if somebody brings it back. Its files go last.
+ */
+import type { Leaving } from '../document.ts'
+import type { NodePicture, Picture } from '../picture.ts'
+import { addressOf } from '../picture.ts'
+import { formatDuration } from '../units.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, join, replan, wait } from './step.ts'
+
+/** The engines' own ban is 60 s. */
+const watchedForMs = 75_000
+
+export function planRetire(input: PlanInput): Step {
+  return join(input.picture.leaving.map((node) => retire(node, input)))
+}
+
+/** It runs no more, or its host does not answer. */
+export const hasStopped = (node: NodePicture): boolean =>
+  node.life === 'away' || (node.gone && !(node.agent?.process.state === 'dead' && node.agent.process.lingering))
+
+function retire(node: NodePicture, input: PlanInput): Step {
+  const { place, id } = node
+  const { leaving } = place
+  if (leaving === undefined) return idle
+  if (!hasStopped(node)) return stopIt(node, leaving, input)
+  const knowing = whoKnows(node, input.picture)
+  if (knowing.length > 0) {
+    if (leaving.forgottenAt === null) return wait(`${id} leaves: ${knowing.join(', ')} still know it`, 50)
+    return noted(node, null, `${knowing.join(', ')} brought ${id} back: forgetting it again`)
+  }
+  const unheard = input.picture.nodes.filter(({ facts }) => facts === null)
+  if (leaving.forgottenAt === null) {
+    if (unheard.length > 0) return wait(`${id} leaves: ${unheard.map((one) => one.id).join(', ')} may still know it`)
+    return noted(node, input.wallNow, `all have forgotten ${id}`)
+  }
+  const restMs = leaving.forgottenAt + watchedForMs - input.wallNow
+  if (restMs > 0) {
+    return wait(`${id} has left: watching ${formatDuration(restMs)} more that nobody brings it back`, restMs)
+  }
+  return removeIt(node)
+}
+
+function stopIt(node: NodePicture, { because }: Leaving, { picture }: PlanInput): Step {
+  const { id, life, agent } = node
+  const process = agent?.process
+  if (life === 'frozen' && process?.state === 'running') {
+    const { pid, startTime } = process
+    return act(`${id} leaves and is frozen: killing it`, [{ kind: 'fence', node: id, pid, startTime }])
+  }
+  if (picture.shards.some((shard) => shard.id === node.shard && shard.primary?.facts?.role !== 'primary')) {
+    return wait(`${id} stays until ${node.shard} has a living primary`, 100)
+  }
+  // One that does not answer now is asked when it does.
+  if (!['alive', 'loading', 'starting'].includes(life)) return wait(`${id} leaves and is ${life}: not stopped yet`, 100)
+  return act(`${id} leaves (${because}): stopping it`, [{ kind: 'stop', node: id, save: false }])
+}
+
+/** Nodes that have it in their view of the cluster, and Sentinels that count it among the replicas. */
+function whoKnows({ place }: NodePicture, { nodes, sentinels }: Picture): string[] {
+  const where = addressOf(place)
+  return [
+    ...nodes.filter(({ facts }) => facts?.view.entries.some((entry) => addressOf(entry) === where)),
+    ...sentinels.filter(({ watch }) => watch?.replicas.some((replica) => addressOf(replica) === where)),
+  ].map(({ id }) => id)
+}
+
+const noted = ({ id, place }: NodePicture, forgottenAt: number | null, because: string): Step => {
+  const leaving = { because: place.leaving?.because ?? '', forgottenAt }
+  return replan(because, [{ id, place: { ...place, leaving } }])
+}
+
+function removeIt({ id, life, agent, place }: NodePicture): Step {
+  if (life === 'away' || agent === null) {
+    return wait(`${id} has left, and its host ${place.host} does not answer: its files are removed when it does`)
+  }
+  const { aof, rdb, claim } = agent.files
+  if (aof || rdb || claim !== null || agent.record !== null) {
+    return act(`${id} has left for good: removing its files`, [{ kind: 'purge', node: id }])
+  }
+  return replan(`${id} is gone for good`, [{ id, place: null }])
+}

@@ -1,0 +1,247 @@
+import { describe, expect, test } from 'vitest'
+import type { NodePlace } from '../../src/index.ts'
+import { layOut, parseSpec, placeMore } from '../../src/index.ts'
+import type { Break, Deployment, DeploymentOptions } from '../support/deployment.ts'
+import {
+  absent,
+  aDeployment,
+  away,
+  dead,
+  engineIdOf,
+  failedStarts,
+  forgottenBy,
+  linkDown,
+  syncing,
+  wallNow,
+} from '../support/deployment.ts'
+import { placed, purged, replanned } from '../support/layout.ts'
+import { asked, operationOf, saved, withOperation } from '../support/operations.ts'
+
+const by: NodePlace = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
+const operation = (subject: string) => asked({ kind: 'replace', subject, by })
+const wanting = (subject: string, ...breaks: readonly Break[]): Deployment =>
+  aDeployment().with(withOperation(operation(subject)), ...breaks)
+
+/** node-7 is there beside node-1 and node-4, in sync, and lent to the replacement that has begun. */
+function begun(subject: string, options: DeploymentOptions = {}, ...breaks: readonly Break[]): Deployment {
+  const running = { ...operation(subject), state: 'running', beganAt: wallNow - 900 } as const
+  const three = aDeployment({ ...options, spec: { shardOverrides: { 1: { replicas: 2 } }, ...options.spec } })
+  return three.with(
+    (world) => {
+      world.spec.shardOverrides = {}
+    },
+    placed('node-7', { lentTo: 'op-1' }),
+    withOperation(running),
+    ...breaks,
+  )
+}
+
+const leavingOf = ({ document }: Deployment, id: string) => document.nodes.find((node) => node.id === id)?.leaving
+const everybodyElse = ['node-1', 'node-2', 'node-3', 'node-5', 'node-6', 'node-7'] as const
+const forgotten = (id: string): Break[] => everybodyElse.map((viewer) => forgottenBy(id, viewer))
+
+describe('a node is replaced', () => {
+  test('the new one comes first, and nothing else is done in that turn', () => {
+    const plan = wanting('node-4').plan()
+    expect(plan.actions).toEqual([])
+    expect(plan.because).toBe('node-7 comes to shard-1, and then node-4 leaves')
+    expect(plan.places).toEqual([{ id: 'node-7', place: { ...by, lentTo: 'op-1' } }])
+    expect(plan.operations).toMatchObject([{ state: 'running' }])
+  })
+
+  test('waits while a shard has no living primary', () => {
+    const plan = wanting('node-4', dead('node-2')).plan()
+    expect(plan.places).toBeUndefined()
+  })
+
+  test('also one that is dead and cannot be started', () => {
+    const plan = wanting('node-4', absent('node-4'), failedStarts('node-4', 5, 0, 'no such disk')).plan()
+    expect(plan.places).toHaveLength(1)
+  })
+
+  test.each([
+    ['syncing', syncing('node-7'), 'node-7 is not in sync'],
+    ['not heard of by all', forgottenBy('node-7', 'node-2'), undefined],
+  ])('not while the new one is %s', (_, trouble, said) => {
+    const plan = begun('node-4', {}, trouble).plan()
+    expect(plan.places).toBeUndefined()
+    if (said !== undefined) expect(plan.because).toContain(said)
+  })
+
+  test('with all the data there, the old one leaves and the new one stays', () => {
+    const world = replanned(begun('node-4'))
+    expect(leavingOf(world, 'node-4')).toEqual({ because: 'replaced by node-7', forgottenAt: null })
+    expect(world.document.nodes.find(({ id }) => id === 'node-7')).toEqual(by)
+  })
+
+  test('a primary hands over first', () => {
+    const plan = begun('node-1').plan()
+    expect(plan.because).toBe('node-1 is primary of shard-1 and about to go: handing it over to node-4')
+    expect(plan.actions).toEqual([{ kind: 'failover', node: 'node-4', mode: 'switchover' }])
+    const handed = replanned(begun('node-1', { primaries: { 'shard-1': 'node-4' } }))
+    expect(leavingOf(handed, 'node-1')).toBeDefined()
+  })
+
+  test('gives up where the new one does not start; the new one goes again', () => {
+    const world = saved(begun('node-4', {}, absent('node-7'), failedStarts('node-7', 3, 0, 'Out of memory')))
+    expect(
+      operationOf(begun('node-4', {}, absent('node-7'), failedStarts('node-7', 3, 0, 'Out of memory'))),
+    ).toMatchObject({
+      state: 'failed',
+      because: 'node-4 is not replaced: node-7 does not start (Out of memory)',
+    })
+    expect(
+      leavingOf(replanned(world.with((draft) => void (draft.observed = begun('node-4').observed as never))), 'node-7'),
+    ).toBeDefined()
+  })
+})
+
+describe('a node that leaves', () => {
+  const leaving = (...breaks: readonly Break[]) => replanned(begun('node-4')).with(...breaks)
+  const stopped = [absent('node-4')]
+
+  test('is stopped first: one that runs would introduce itself again', () => {
+    const plan = leaving().plan()
+    expect(plan.actions).toEqual([{ kind: 'stop', node: 'node-4', save: false }])
+    expect(plan.because).toBe('node-4 leaves (replaced by node-7): stopping it')
+  })
+
+  test('stays while its shard has no living primary', () => {
+    expect(
+      leaving(dead('node-1'))
+        .plan()
+        .actions.filter(({ kind }) => kind === 'stop'),
+    ).toEqual([])
+  })
+
+  test('then all forget it, in one turn', () => {
+    const plan = leaving(...stopped).plan()
+    expect(plan.actions).toEqual(
+      everybodyElse.map((node) => ({ kind: 'forget', node, engineIds: [engineIdOf('node-4')] })),
+    )
+  })
+
+  test('also where its host does not answer', () => {
+    expect(
+      leaving(away('node-4'))
+        .plan()
+        .actions.map(({ kind }) => kind),
+    ).toEqual(Array(6).fill('forget'))
+  })
+
+  test('is of no shard meanwhile: what is left is ready', () => {
+    const { shards, nodes, leaving: gone } = leaving(...stopped, ...forgotten('node-4')).picture()
+    expect(nodes).toHaveLength(6)
+    expect(gone.map(({ id }) => id)).toEqual(['node-4'])
+    expect(shards.map(({ id }) => id)).toEqual(['shard-1', 'shard-2', 'shard-3'])
+  })
+
+  test('when all have forgotten it, that is noted, and the replacement is done', () => {
+    const world = replanned(leaving(...stopped, ...forgotten('node-4')))
+    expect(leavingOf(world, 'node-4')?.forgottenAt).toBe(wallNow)
+    expect(operationOf(world)).toMatchObject({
+      state: 'done',
+      because: 'node-7 is in the place of node-4, which all have forgotten: replaced in 900 ms',
+    })
+  })
+
+  test('is not forgotten by all while somebody was not heard', () => {
+    const world = replanned(leaving(...stopped, ...forgotten('node-4'), dead('node-5')))
+    expect(leavingOf(world, 'node-4')?.forgottenAt).toBeNull()
+  })
+
+  const watchedSince = (agoMs: number, ...breaks: readonly Break[]) =>
+    replanned(leaving(...stopped, ...forgotten('node-4'))).with(
+      placed('node-4', { leaving: { because: 'replaced by node-7', forgottenAt: wallNow - agoMs } }),
+      ...breaks,
+    )
+
+  test('is watched for 75 s, longer than the engines keep it out', () => {
+    expect(watchedSince(10_000).plan()).toMatchObject({
+      actions: [],
+      because: expect.stringContaining('node-4 has left: watching 65 s more that nobody brings it back'),
+    })
+  })
+
+  test('is forgotten again where somebody brings it back', () => {
+    const back = begun('node-4').document.nodes.find(({ id }) => id === 'node-4')
+    const entry: Break = (world) => {
+      const seen = world.observed.nodes.find(({ id }) => id === 'node-2')
+      if (seen?.engine.kind !== 'answered' || back === undefined) throw new Error('node-2 does not answer')
+      const { view } = seen.engine.facts
+      const [first] = view.entries
+      if (first === undefined) throw new Error('node-2 knows nobody')
+      view.entries.push({ ...structuredClone(first), engineId: engineIdOf('node-4'), port: back.port, slots: [] })
+    }
+    const world = watchedSince(10_000, entry)
+    expect(world.plan().actions).toEqual([{ kind: 'forget', node: 'node-2', engineIds: [engineIdOf('node-4')] }])
+  })
+
+  test('its files go last, and then its place', () => {
+    expect(watchedSince(75_000).plan().actions).toEqual([{ kind: 'purge', node: 'node-4' }])
+    const world = replanned(watchedSince(75_000, purged('node-4')))
+    expect(world.document.nodes.map(({ id }) => id)).not.toContain('node-4')
+  })
+
+  test('elected in that moment, it is the primary, and hands over again before it goes', () => {
+    const elected = begun('node-1', { primaries: { 'shard-1': 'node-1' } }).with(
+      placed('node-1', { leaving: { because: 'replaced by node-7', forgottenAt: null } }),
+    )
+    expect(elected.picture().leaving).toEqual([])
+    expect(elected.plan().actions).toMatchObject([{ kind: 'failover', mode: 'switchover' }])
+  })
+})
+
+describe('more copies than the spec wants', () => {
+  const surplus = (...breaks: readonly Break[]) =>
+    aDeployment({ spec: { shardOverrides: { 1: { replicas: 2 } } } }).with(
+      (world) => {
+        world.spec.shardOverrides = {}
+      },
+      ...breaks,
+    )
+
+  test('the last that came goes, and never the primary', () => {
+    const world = replanned(surplus())
+    expect(leavingOf(world, 'node-7')?.because).toBe('the spec wants 2 copies of shard-1')
+  })
+
+  test('none goes while something is not in sync', () => {
+    expect(surplus(linkDown('node-5', 100)).plan().places).toBeUndefined()
+  })
+
+  test('one after the other', () => {
+    const four = aDeployment({ spec: { shardOverrides: { 1: { replicas: 3 } } } }).with((world) => {
+      world.spec.shardOverrides = {}
+    })
+    const first = replanned(four)
+    expect(leavingOf(first, 'node-8')).toBeDefined()
+    expect(replanned(first).document.nodes.filter(({ leaving }) => leaving !== undefined)).toHaveLength(1)
+  })
+})
+
+describe('places for more nodes', () => {
+  const spec = parseSpec({ name: 'shop' })
+  const document = aDeployment().document
+
+  test('the next number, and the port that goes with it', () => {
+    expect(placeMore(document, spec, ['shard-1'], () => false)).toEqual([by])
+  })
+
+  test('a number whose port is taken is passed over', () => {
+    expect(placeMore(document, spec, ['shard-1', 'shard-2'], (port) => port === 7007).map(({ id }) => id)).toEqual([
+      'node-8',
+      'node-9',
+    ])
+  })
+
+  test('no number is given twice, not even while the node has not come yet', () => {
+    const promised = { ...document, nodes: layOut(spec), operations: [operation('node-4')] }
+    expect(placeMore(promised, spec, ['shard-1'], () => false)[0]?.id).toBe('node-8')
+    expect(placeMore({ ...document, lastNode: 12 }, spec, ['shard-1'], () => false)[0]?.id).toBe('node-13')
+  })
+
+  test('no port at all is said', () => {
+    expect(() => placeMore(document, spec, ['shard-1'], () => true)).toThrow('there is no free port above 7001')
+  })
+})
