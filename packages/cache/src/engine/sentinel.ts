@@ -46,6 +46,8 @@ const graceMs = 50
 const shortestGapMs = 50
 /** For how long after the last suspicion it is looked more often. */
 const suspectForMs = 2000
+/** A replica is promoted within this, if one is. */
+const freshTroubleMs = 1000
 /** An outage that lasts longer is looked at less often. */
 const longTroubleMs = 30_000
 /** A Sentinel that is listened to and was silent for so long is replaced by another. */
@@ -213,6 +215,7 @@ class SentinelTopology implements Topology {
     const dice = this.#ports.clock.random()
     const troubledMs = this.#troubledSince === null ? 0 : now - this.#troubledSince
     if (troubledMs > longTroubleMs) return 500 + 500 * dice
+    if (this.#troubledSince !== null && troubledMs < freshTroubleMs) return 50 + 50 * dice
     const suspect = this.#troubledSince !== null || now < this.#suspectUntil
     return suspect ? 100 + 100 * dice : 750 + 500 * dice
   }
