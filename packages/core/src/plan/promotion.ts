@@ -55,7 +55,7 @@ function ask(
   { picture, shard, dead, name }: Scene,
   notes: readonly PlanNote[] = [],
 ): Step {
-  const sentinel = chooser(picture.sentinels, dead, wanted, shard.nodes)
+  const sentinel = chooser(picture, dead, wanted, shard.nodes)
   if (sentinel !== undefined) {
     // It looks at their offsets once more before it chooses among those that are fit.
     const others = wanted.slice(1).map(({ id }) => ` or ${id}`)

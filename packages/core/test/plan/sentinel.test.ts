@@ -108,6 +108,22 @@ describe('a dead primary', () => {
     expect(kinds(watched().with(behind, dead('node-1')).plan().actions)).toEqual(['ask-sentinel sentinel-2'])
   })
 
+  test('of several that would choose alike, the one to ask is the one that will notice first', () => {
+    const lookedAgo = (id: string, ms: number): Break =>
+      sees(id, (watch) => {
+        for (const replica of watch.replicas) replica.infoAgeMs = ms
+      })
+    // The first looks in 900 ms, the second in 400; the third in 50, which is before the promotion, and then in 1050.
+    const ages = [lookedAgo('sentinel-1', 100), lookedAgo('sentinel-2', 600), lookedAgo('sentinel-3', 950)]
+    expect(
+      kinds(
+        watched()
+          .with(...ages, dead('node-1'))
+          .plan().actions,
+      ),
+    ).toEqual(['ask-sentinel sentinel-2'])
+  })
+
   test('a replica that must not take over is made unfit where a Sentinel would choose it', () => {
     const cut: Break = (world) => {
       agentOf(world, 'node-2').record = {
@@ -364,7 +380,28 @@ describe('a switchover', () => {
     from: 'node-1',
     tries: 0,
   }
-  const asked = watched({ document: { operations: [switchover] } })
+  const looked = (infoAgeMs: number): Break =>
+    sees('all', (watch) => {
+      replicaSeen(watch, 'node-2').infoAgeMs = infoAgeMs
+    })
+  const asked = watched({ document: { operations: [switchover] } }).with(looked(700))
+
+  test.each([
+    [100, 550],
+    [950, 700],
+    [3000, 7650],
+    [9900, 750],
+  ])('waits for the moment right before a look of the Sentinel: %d ms after the last, %d ms', (ageMs, waitMs) => {
+    const { actions, operations, because, lookAgainMs } = asked.with(looked(ageMs)).plan()
+    expect(actions).toEqual([])
+    expect(operations ?? []).toEqual([])
+    expect(because).toBe('sentinel-1 looks at node-2 again soon: handing over so that it sees the change at once')
+    expect(lookAgainMs).toBe(waitMs)
+  })
+
+  test('does not wait for a Sentinel that looks less often than it should', () => {
+    expect(asked.with(looked(12_000)).plan().actions).toHaveLength(1)
+  })
 
   test('goes through the Sentinel that would choose the heir', () => {
     expect(asked.plan().actions).toEqual([
