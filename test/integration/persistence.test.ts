@@ -46,7 +46,7 @@ class Stepped {
   readonly #host: LocalHost
   readonly #engines = new ValkeyEngines(systemClock, {
     username: engineUsers.probe,
-    password: 'secret',
+    password: () => 'secret',
     clustered: false,
   })
   readonly #binary: EngineBinary

@@ -1,12 +1,14 @@
 /** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type {
   Document,
+  EngineUser,
   FaultPreview,
   FaultSeen,
   FaultWish,
   Ledger,
+  NodeFiles,
   Operation,
   OperationPreview,
   OperationWish,
@@ -52,6 +54,7 @@ import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
+import { newPassword } from './new-password.ts'
 import { OperationDesk } from './operation-desk.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
@@ -81,8 +84,8 @@ export interface ControllerOptions {
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
-  readonly enginesFor: (terms: { username: string; password: string; clustered: boolean }) => EnginePort
-  readonly sentinelsFor: (terms: { username: string; password: string; masterName: string }) => SentinelPort
+  readonly enginesFor: (terms: { username: string; password: () => string; clustered: boolean }) => EnginePort
+  readonly sentinelsFor: (terms: { username: string; password: () => string; masterName: string }) => SentinelPort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
   readonly openFilesMax: number
 }
@@ -370,7 +373,7 @@ export class Controller implements Platform {
       sentinels: placeSentinels(spec),
       operations: [],
       scale: { shards: spec.shards, setBy: 'spec' },
-      secrets: newSecrets(() => randomBytes(24).toString('base64url')),
+      secrets: newSecrets(newPassword),
       acceptDataLoss: false,
       purge: false,
     }
@@ -396,7 +399,10 @@ export class Controller implements Platform {
     const { id, store, history, clock, log, hosts, enginesFor, sentinelsFor } = this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
-    const reader = { username: engineUsers.probe, password: document.secrets[engineUsers.probe] ?? '' }
+    const reader = {
+      username: engineUsers.probe,
+      password: () => store.load(name)?.secrets[engineUsers.probe] ?? '',
+    }
     const engines = enginesFor({ ...reader, clustered: topology === 'cluster' })
     const sentinels = topology === 'sentinel' ? sentinelsFor({ ...reader, masterName: name }) : undefined
     const loop = new DeploymentLoop({
@@ -461,15 +467,18 @@ export class Controller implements Platform {
     const engine = await this.#binaryFor(spec)
     const { secrets } = document
     const users = renderUsers({ spec, secrets, engine, sha256 })
-    const files = document.nodes.map((node): [string, { config: string; users: string }] => {
+    const signsInAs = (user: EngineUser): string => sha256(secrets[user] ?? '')
+    const files = document.nodes.map((node): [string, NodeFiles] => {
       const dir = home.node(spec.name, node.id)
-      return [node.id, { config: renderConfig({ spec, node, secrets, engine, dir, openFilesMax }), users }]
+      const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax })
+      return [node.id, { config, users, signsInWith: signsInAs(engineUsers.replication) }]
     })
     const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
     const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
     for (const place of document.sentinels ?? []) {
       const dir = home.node(spec.name, place.id)
-      files.push([place.id, { config: renderSentinel({ spec, place, secrets, dir }), users: sentinelUsers }])
+      const config = renderSentinel({ spec, place, secrets, dir })
+      files.push([place.id, { config, users: sentinelUsers, signsInWith: signsInAs(engineUsers.sentinel) }])
     }
     return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
   }

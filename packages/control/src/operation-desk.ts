@@ -12,6 +12,7 @@ import type {
   Status,
 } from '@holdfast/core'
 import {
+  admitNext,
   describeOperation,
   ended,
   HoldfastError,
@@ -26,6 +27,7 @@ import {
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
 import { findPlaces } from './free-places.ts'
+import { newPassword } from './new-password.ts'
 import type { UpgradePreview, UpgradeWish } from './server/platform.ts'
 import type { History, Store } from './store/store.ts'
 
@@ -65,7 +67,12 @@ export class OperationDesk {
     const { objection } = this.preview(name, wish)
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
     const operation = operationFor(wish, actor, this.#now())
-    this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [operation]) }))
+    const rotated = operation.kind === 'rotate' ? operation.users : []
+    this.#edit(name, (document) => ({
+      ...document,
+      operations: withOperations(document.operations, [operation]),
+      secrets: admitNext(document.secrets, rotated, newPassword),
+    }))
     this.#record(name, operation.subject, `${describeOperation(operation)}: ${operation.because}`, actor, operation.id)
     return operation
   }

@@ -4,6 +4,7 @@
  */
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
+import { validPasswords } from './passwords.ts'
 import type { Spec } from './spec.ts'
 
 export const engineUsers = {
@@ -26,6 +27,10 @@ export function newSecrets(random: () => string): Record<EngineUser, string> {
   return { app: random(), replication: random(), probe: random(), admin: random(), sentinel: random() }
 }
 
+/** The users of a deployment's engines by name. */
+export const usersOf = ({ topology }: Spec): EngineUser[] =>
+  Object.values(engineUsers).filter((user) => user !== 'sentinel' || topology === 'sentinel')
+
 export interface UsersInput {
   readonly spec: Spec
   readonly secrets: Readonly<Record<string, string>>
@@ -38,7 +43,7 @@ export interface UsersInput {
 export function renderUsers(input: UsersInput): string {
   const { spec, engine } = input
   const hashOf = hasher(input)
-  const users = Object.values(engineUsers).filter((user) => user !== 'sentinel' || spec.topology === 'sentinel')
+  const users = usersOf(spec)
   const appRights = rightsOf('app', engine)
   // Off and without a password, so nobody can be it; but with every right: up to Redis 8.4 and Valkey 9.1 the engine
   // replays the transactions of its append-only file as this user, and drops, with a line in its log, what this user
@@ -79,12 +84,26 @@ export function renderSentinelUsers(input: UsersInput): string {
 
 const hasher =
   ({ secrets, sha256 }: UsersInput) =>
-  (user: EngineUser): string => {
-    const password = secrets[user]
+  (user: string): string => {
+    const passwords = validPasswords(secrets, user)
     // A user without a password would be a door that nobody can use, or worse, one that everybody can.
-    if (password === undefined || password === '') throw new Error(`no password for the engine user "${user}"`)
-    return `#${sha256(password)}`
+    if (passwords.length === 0) throw new Error(`no password for the engine user "${user}"`)
+    // In an order that says nothing: which of them is used changes, and the file need not.
+    return passwords
+      .map((password) => `#${sha256(password)}`)
+      .sort()
+      .join(' ')
   }
+
+/** The users of an ACL file: the rules of each by its name. */
+export function readUsers(text: string): ReadonlyMap<string, readonly string[]> {
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/))
+  return new Map(lines.flatMap(([word, name, ...rules]) => (word === 'user' && name ? [[name, rules] as const] : [])))
+}
+
+/** The hashes of a user's passwords among its rules. */
+export const hashesAmong = (rules: readonly string[]): string[] =>
+  rules.flatMap((rule) => (rule.startsWith('#') ? [rule.slice(1)] : [])).sort()
 
 /** What a user may do, in the words of the ACL file of this engine. */
 export function rightsOf(user: EngineUser, engine: EngineBuild): string {

@@ -4,6 +4,7 @@ import type { PlaceChange } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
 import type { Operation } from './operation.ts'
+import type { Secrets } from './passwords.ts'
 import type { SlotRange } from './slots.ts'
 import { formatSlots } from './slots.ts'
 
@@ -11,6 +12,8 @@ import { formatSlots } from './slots.ts'
 export interface NodeFiles {
   readonly config: string
   readonly users: string
+  /** SHA-256 of the password by which it signs in to others, as `users` has it. Absent: not compared. */
+  readonly signsInWith?: string
 }
 
 /** Where a node's engine listens. */
@@ -85,7 +88,28 @@ export type Action =
   | { readonly kind: 'end-log'; readonly node: string; readonly save: string }
   /** Deletes data files that the running engine does not use, so that no later start reads them. */
   | { readonly kind: 'drop-files'; readonly node: string; readonly what: 'aof' | 'rdb' }
+  /** Gives the running engine or Sentinel the users of its file, and nobody's session ends by it. */
   | { readonly kind: 'load-users'; readonly node: string; readonly files: NodeFiles }
+  /** By which password it signs in to its primary from now on; a Sentinel also to the other Sentinels. */
+  | {
+      readonly kind: 'sign-in'
+      readonly node: string
+      /** What the Sentinels call the primary. */
+      readonly name: string
+      readonly password: string
+    }
+  /** A replica drops the link to its primary, and links anew at once. */
+  | { readonly kind: 'renew-link'; readonly node: string }
+  /** Ends sessions of these users that are older than so many seconds, the oldest first and a few at a time. */
+  | {
+      readonly kind: 'close-sessions'
+      readonly node: string
+      readonly users: readonly string[]
+      readonly olderThanSeconds: number
+      readonly countMax: number
+      /** The rotation that wants it: what was left then is remembered under its id. */
+      readonly rotation: string
+    }
   | { readonly kind: 'purge'; readonly node: string }
   /** Outside a Cluster: it follows this one from now on. */
   | { readonly kind: 'replicate'; readonly node: string; readonly primary: Endpoint }
@@ -179,6 +203,12 @@ export function describeAction(action: Action): string {
       return `delete the ${action.what === 'aof' ? 'old append-only file' : 'old snapshot'} of ${action.node}`
     case 'load-users':
       return `load the users of ${action.node}`
+    case 'sign-in':
+      return `let ${action.node} sign in to others with the password as it is now`
+    case 'renew-link':
+      return `let ${action.node} link to its primary anew`
+    case 'close-sessions':
+      return `close old sessions of ${action.users.join(', ')} on ${action.node}`
     case 'purge':
       return `delete the data of ${action.node}`
     case 'work':
@@ -230,4 +260,6 @@ export interface Plan {
   readonly operations?: readonly Operation[]
   /** Nodes that come, change or go. Saved together with the operations; nothing is done in the same turn. */
   readonly places?: readonly PlaceChange[]
+  /** The passwords as they are from now on, saved together with the operations. */
+  readonly secrets?: Secrets
 }

@@ -137,6 +137,7 @@ export interface WatchingPeer {
 
 /** What the agent answers about one Sentinel. */
 export interface AgentSentinelSeen {
+  readonly access?: AccessSeen
   readonly process: ProcessSeen
   readonly starts: StartHistory
   readonly fencedAt: number | null
@@ -221,6 +222,33 @@ export interface AgentNodeSeen {
   readonly jobs?: readonly JobSeen[]
   /** What a restore has done to it, if there was one. */
   readonly restore?: RestoreSeen
+  /** Who may sign in to it, and how it signs in to others. Absent: its agent does not say. */
+  readonly access?: AccessSeen
+}
+
+/** Passwords are told by their SHA-256 alone. */
+export interface AccessSeen {
+  /** Its users file, as it stands there. Null: it cannot be read. */
+  readonly usersFile: string | null
+  /** The passwords that the running engine accepts, by user. Null: not read yet. */
+  readonly passwords: Readonly<Record<string, readonly string[]>> | null
+  /** The password by which its files let it sign in to its primary, and to other Sentinels. Null: not known. */
+  readonly signInFile: string | null
+  /** The same of the running engine; a Sentinel's file is its own, and says the same. */
+  readonly signsInWith: string | null
+  /** When this process was last given another one; null: never. */
+  readonly signInGivenAt: number | null
+  /** When it was last told to link to its primary anew; null: never since it started. */
+  readonly linkRenewedAt: number | null
+  /** What the last closing of old sessions found, and when. */
+  readonly closing: ClosingSeen | null
+}
+
+export interface ClosingSeen {
+  readonly rotation: string
+  readonly at: number
+  readonly closed: number
+  readonly left: number
 }
 
 export interface RestoreSeen {

@@ -1,6 +1,7 @@
 import type { Operation, OperationWish } from './operation.ts'
-import { isUnfinished } from './operation.ts'
+import { graceMsDefault, isUnfinished } from './operation.ts'
 import type { NodeStatus, Status } from './status.ts'
+import { formatDuration } from './units.ts'
 
 /** What an operation would do, in words, and what speaks against asking for it at all. */
 export interface OperationPreview {
@@ -18,6 +19,8 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
       return previewRestart(wish, status)
     case 'replace':
       return previewReplacement(wish, status)
+    case 'rotate':
+      return previewRotation(wish, status)
     default:
       return wish.kind satisfies never
   }
@@ -79,6 +82,40 @@ function previewReplacement({ subject, by }: OperationWish, status: Status): Ope
       ...(isPrimary ? [`${subject} is its primary, and hands over to a copy in sync; nothing is lost`] : []),
       `${subject} is stopped and forgotten by all; its files are removed once nobody brings it back for 75 s`,
       ...(others === 0 && !isPrimary ? [`until then ${shard.primary} has the only good copy of ${shard.id}`] : []),
+      ...behindOthers(status),
+    ],
+    objection: null,
+  }
+}
+
+function previewRotation(
+  { users = [], graceMs = graceMsDefault, closes }: OperationWish,
+  status: Status,
+): OperationPreview {
+  const unknown = users.find((user) => !status.users.includes(user))
+  if (unknown !== undefined) return refuse(`there is no user ${unknown}: users are ${status.users.join(', ')}`)
+  if (users.length === 0) return refuse(`say whose password: users are ${status.users.join(', ')}`)
+  const open = status.operations.find(
+    (one) => one.kind === 'rotate' && isUnfinished(one) && one.users.some((user) => users.includes(user)),
+  )
+  if (open !== undefined)
+    return refuse(
+      `a rotation of ${open.kind === 'rotate' ? open.users.join(', ') : ''} is under way (${open.id}): ${open.because}`,
+    )
+  const grace =
+    graceMs === 0
+      ? 'the old password goes at once: clients that have not switched by then are turned away when they connect again'
+      : `the old password stays valid for ${formatDuration(graceMs)}: clients have that long to switch`
+  return {
+    lines: [
+      `${users.join(', ')}: a new password, valid on all ${status.nodes.length + status.sentinels.length} processes before it is used`,
+      ...(users.includes('replication')
+        ? ['each replica links to its primary anew, one at a time, to prove that it can']
+        : []),
+      grace,
+      closes === 'all'
+        ? 'then all sessions from before that moment are closed, a few a second'
+        : 'then sessions that are older than the new password are closed, a few a second',
       ...behindOthers(status),
     ],
     objection: null,

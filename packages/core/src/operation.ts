@@ -108,7 +108,21 @@ export interface Replace extends Asked {
   readonly by: NodePlace
 }
 
-export type Operation = Switchover | Restart | Replace | Backup | Restore
+/** Another password for users of the engines, and the old one gone after a time in which both are valid. */
+export interface Rotation extends Asked {
+  readonly kind: 'rotate'
+  readonly users: readonly string[]
+  /** How long the old passwords stay valid after the new ones are used. */
+  readonly graceMs: number
+  /** Which sessions are closed in the end: those from before the change, or all from before the old password went. */
+  readonly closes: 'older' | 'all'
+  /** Since when the new passwords are used. Null before. */
+  readonly changedAt: number | null
+  /** When it last went on. */
+  readonly steppedAt: number
+}
+
+export type Operation = Switchover | Restart | Replace | Backup | Restore | Rotation
 export type OperationKind = Operation['kind']
 /** Those that need nothing but a subject. What takes files from a directory, or puts them there, is asked for elsewhere. */
 export const operationKinds = [
@@ -116,6 +130,7 @@ export const operationKinds = [
   'restart',
   'upgrade',
   'replace',
+  'rotate',
 ] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
@@ -134,7 +149,14 @@ export interface OperationWish {
   readonly notBefore?: number | null
   /** With a replacement: the new node. Whoever asks does not say it; it is chosen where the free ports are known. */
   readonly by?: NodePlace
+  /** With a rotation: whose passwords, how long the old ones stay valid, and which sessions are closed in the end. */
+  readonly users?: readonly string[]
+  readonly graceMs?: number
+  readonly closes?: Rotation['closes']
 }
+
+/** How long the old password stays valid where nobody says otherwise. */
+export const graceMsDefault = 600_000
 
 /** How long an operation waits for the deployment to be ready before it is given up, once its time has come. */
 export const waitsForMs = 3_600_000
@@ -165,6 +187,16 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
     case 'replace':
       if (wish.by === undefined) throw new TypeError('a replacement needs a place')
       return { ...asked, kind: 'replace', by: wish.by }
+    case 'rotate':
+      return {
+        ...asked,
+        kind: 'rotate',
+        users: wish.users ?? [],
+        graceMs: wish.graceMs ?? graceMsDefault,
+        closes: wish.closes ?? 'older',
+        changedAt: null,
+        steppedAt: now,
+      }
     default:
       return wish.kind satisfies never
   }

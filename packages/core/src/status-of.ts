@@ -1,3 +1,4 @@
+import { usersOf } from './acl.ts'
 import type { Plan } from './action.ts'
 import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
@@ -52,6 +53,7 @@ export function statusOf(input: StatusInput): Status {
     nodes: picture.nodes.map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
     operations: document.operations,
+    users: usersOf(spec),
     paused: pauseAt(document, wallNow),
   }
 }

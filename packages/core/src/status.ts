@@ -28,6 +28,8 @@ export interface Status {
   /** Nodes of no shard. Absent: there are none. */
   readonly aside?: readonly AsideStatus[]
   readonly operations: readonly Operation[]
+  /** The users of its engines. */
+  readonly users: readonly string[]
   /** Set while the controller only looks. */
   readonly paused: Pause | null
 }

@@ -59,4 +59,24 @@ export function formatBytes(count: number): string {
   return `${trim(count / 1024 ** 3)} GB`
 }
 
+/** `2026-12-01 02:00:00Z`, from ms since 1970: an instant as a person reads it. */
+export function formatInstant(ms: number): string {
+  const [days, rest] = [Math.floor(ms / 86_400_000), Math.floor(ms / 1000) % 86_400]
+  // Years are counted from March on, so that the day that some of them have more is their last one.
+  const shifted = days + 719_468
+  const era = Math.floor(shifted / 146_097)
+  const day = shifted - era * 146_097
+  const year = Math.floor((day - Math.floor(day / 1460) + Math.floor(day / 36_524) - Math.floor(day / 146_096)) / 365)
+  const ofYear = day - (365 * year + Math.floor(year / 4) - Math.floor(year / 100))
+  const month = Math.floor((5 * ofYear + 2) / 153)
+  const date = [
+    year + era * 400 + (month < 10 ? 0 : 1),
+    month < 10 ? month + 3 : month - 9,
+    ofYear - Math.floor((153 * month + 2) / 5) + 1,
+  ]
+  const time = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60]
+  const two = (value: number): string => String(value).padStart(2, '0')
+  return `${date.map(two).join('-')} ${time.map(two).join(':')}Z`
+}
+
 const trim = (value: number): string => value.toFixed(1).replace(/\.0$/, '')

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation, OperationPreview, OperationWish, SpecText } from '@holdfast/core'
-import { HoldfastError, isUnfinished } from '@holdfast/core'
+import { duration, HoldfastError, isUnfinished } from '@holdfast/core'
 import { savedSpecs } from '../wire.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
@@ -23,6 +23,7 @@ const questions: Readonly<Record<OperationWish['kind'], string>> = {
   restart: 'Restart as shown?',
   upgrade: 'Upgrade as shown?',
   replace: 'Replace as shown?',
+  rotate: 'Rotate as shown?',
 }
 
 /** `holdfast switchover NAME SHARD`: shows who hands over to whom, asks, and waits until it is done. */
@@ -50,6 +51,33 @@ export function replace(context: Context, name: string, node: string, options: O
   return operate(context, name, { kind: 'replace', subject: node }, options)
 }
 
+/** `holdfast rotate NAME`: another password, both valid for a while, and the old one gone in the end. */
+export function rotate(
+  context: Context,
+  name: string,
+  { user, grace = '10m', closeAll = false, ...options }: OperationOptions & RotateOptions,
+): Promise<void> {
+  const graceMs = graceOf(grace)
+  return withActing(context, name, options, async (api, chosen) => {
+    const users = user ?? (await api.status(chosen)).users
+    const closes = closeAll ? 'all' : 'older'
+    const wish = { kind: 'rotate', id: randomUUID(), subject: chosen, users, graceMs, closes } as const
+    return askFor(context, api, chosen, { ...wish, notBefore: timeOf(options.at) }, options)
+  })
+}
+
+interface RotateOptions {
+  readonly user?: readonly string[]
+  readonly grace?: string
+  readonly closeAll?: boolean
+}
+
+function graceOf(text: string): number {
+  const parsed = duration.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new HoldfastError('USAGE', `--grace ${text}: how long the old password stays valid, such as 10m, or 0s`)
+}
+
 /** `holdfast upgrade NAME`: finds the engine first, shows the order, asks, and waits until every engine is another one. */
 export function upgrade(
   context: Context,
@@ -61,7 +89,7 @@ export function upgrade(
     const engine =
       path === undefined ? { flavor: flavor ?? before?.['flavor'] ?? 'auto', version: to ?? null } : { path }
     const preview = await api.previewUpgrade(chosen, engine)
-    await show(context, preview, 'Upgrade as shown?', options)
+    await show(context, preview, questions.upgrade, options)
     return api.upgrade(chosen, { id: randomUUID(), engine })
   })
 }
@@ -73,11 +101,18 @@ function operate(
   options: OperationOptions,
 ): Promise<void> {
   const wish: OperationWish = { ...wanted, id: randomUUID(), notBefore: timeOf(options.at) }
-  return withActing(context, name, options, async (api, chosen) => {
-    const preview = await api.previewOperation(chosen, wish)
-    await show(context, preview, questions[wish.kind], options)
-    return api.askOperation(chosen, wish)
-  })
+  return withActing(context, name, options, (api, chosen) => askFor(context, api, chosen, wish, options))
+}
+
+async function askFor(
+  context: Context,
+  api: Api,
+  name: string,
+  wish: OperationWish,
+  options: OperationOptions,
+): Promise<Operation> {
+  await show(context, await api.previewOperation(name, wish), questions[wish.kind], options)
+  return api.askOperation(name, wish)
 }
 
 async function show(context: Context, preview: OperationPreview, question: string, { yes = false }: OperationOptions) {

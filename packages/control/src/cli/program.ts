@@ -202,6 +202,18 @@ function buildProgram(rest: readonly string[], run: Run): Command {
       run(async (context) => (await import('./operation.ts')).replace(context, name, node, options)),
     )
   program
+    .command('rotate')
+    .argument('[name]', nameHelp)
+    .option('--user <user...>', 'whose password, such as app (default: all users)')
+    .option('--grace <time>', 'how long the old password stays valid', '10m')
+    .option('--close-all', 'close also sessions that began while both were valid, whichever they used')
+    .option('--at <time>', 'not before')
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('another password without a failed command: both valid for a while, then the old one goes')
+    .action((name, options) => run(async (context) => (await import('./operation.ts')).rotate(context, name, options)))
+  program
     .command('backup')
     .argument('[name]', nameHelp)
     .option('--to <directory>', 'where to (default: the place that its spec names, or HOLDFAST_HOME/backups/NAME)')

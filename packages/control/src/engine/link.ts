@@ -10,7 +10,8 @@ type LinkPlace = { readonly address: string; readonly port: number } | { readonl
 interface LinkUser {
   /** Empty: the default user. */
   readonly username: string
-  readonly password: string
+  /** Asked for each connection where it may change. */
+  readonly password: string | (() => string)
   readonly name: string
 }
 
@@ -35,7 +36,7 @@ function makeClient(target: LinkTarget) {
   const options = {
     ...protocol,
     ...(username === '' ? {} : { username }),
-    password,
+    password: typeof password === 'string' ? password : password(),
     name,
     socket: { ...where, reconnectStrategy: false as const, connectTimeout: 1000 },
     commandOptions: { timeout: 0 },

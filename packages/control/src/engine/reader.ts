@@ -75,12 +75,19 @@ export class Readers<Facts> {
 /** A connection, and when each question on it that is still without an answer was asked; an engine answers in order. */
 interface Line {
   readonly link: EngineLink
+  readonly password: string
   owed: number[]
+}
+
+/** Whom to sign in as. The password may become another one while the readers live. */
+export interface Credentials {
+  readonly username: string
+  readonly password: () => string
 }
 
 export interface ReaderOptions<Facts> {
   readonly place: { readonly id: string; readonly address: string; readonly port: number }
-  readonly credentials: { readonly username: string; readonly password: string }
+  readonly credentials: Credentials
   readonly clock: Clock
   readonly readFacts: (link: EngineLink) => Promise<Facts>
   /** Something happened that a turn should see. */
@@ -93,6 +100,7 @@ export class Reader<Facts> {
   readonly #clock: Clock
   readonly #readFacts: (link: EngineLink) => Promise<Facts>
   readonly #dial: () => Line
+  readonly #password: () => string
   readonly #onChange: () => void
   #line: Line
   #last: Seen<Facts> = { kind: 'unknown' }
@@ -102,12 +110,17 @@ export class Reader<Facts> {
   #missed = false
 
   constructor({ place, credentials, clock, readFacts, onChange }: ReaderOptions<Facts>) {
-    const target = { ...credentials, address: place.address, port: place.port, name: 'holdfast-probe' }
+    const { username, password } = credentials
+    const target = { username, address: place.address, port: place.port, name: 'holdfast-probe' }
     this.id = place.id
     this.#clock = clock
     this.#readFacts = readFacts
     this.#onChange = onChange
-    this.#dial = () => ({ link: new EngineLink(target, onChange), owed: [] })
+    this.#password = password
+    this.#dial = () => {
+      const now = password()
+      return { link: new EngineLink({ ...target, password: now }, onChange), password: now, owed: [] }
+    }
     this.#line = this.#dial()
   }
 
@@ -125,6 +138,11 @@ export class Reader<Facts> {
     if (this.#missed && askedAt !== undefined) {
       if (this.#clock.now() - askedAt < anotherLineMs) return
       // Whatever took this line may not be the engine at all: another one may find it.
+      this.close()
+      this.#line = this.#dial()
+    }
+    // Our own line, too, signs in with the password as it is now, before the old one goes.
+    if (this.#line.owed.length === 0 && this.#line.password !== this.#password()) {
       this.close()
       this.#line = this.#dial()
     }

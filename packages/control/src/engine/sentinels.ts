@@ -4,11 +4,10 @@ import { RedisClient } from '@redis/client'
 import type { Clock } from '../clock.ts'
 import type { SentinelPort } from './engine.ts'
 import type { EngineLink } from './link.ts'
+import type { Credentials } from './reader.ts'
 import { Reader, Readers } from './reader.ts'
 
-interface Terms {
-  readonly username: string
-  readonly password: string
+interface Terms extends Credentials {
   /** What the Sentinels call the primary. */
   readonly masterName: string
 }
@@ -79,7 +78,14 @@ class Ear {
     on: { hear(channel: string, text: string): void; lost(): void },
   ) {
     const socket = { host: address, port, reconnectStrategy: false as const, connectTimeout: 1000 }
-    this.#client = newClient({ ...protocol, username, password, socket, name: 'holdfast-ear', disableClientInfo: true })
+    this.#client = newClient({
+      ...protocol,
+      username,
+      password: password(),
+      socket,
+      name: 'holdfast-ear',
+      disableClientInfo: true,
+    })
     this.#client.on('error', () => {})
     this.#client.on('end', () => on.lost())
     this.#client.on('terminated', () => on.lost())

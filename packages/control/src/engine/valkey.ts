@@ -11,11 +11,10 @@ import {
 import type { Clock } from '../clock.ts'
 import type { EnginePort } from './engine.ts'
 import type { EngineLink } from './link.ts'
+import type { Credentials } from './reader.ts'
 import { Reader, Readers } from './reader.ts'
 
-interface Terms {
-  readonly username: string
-  readonly password: string
+interface Terms extends Credentials {
   /** Whether they are nodes of a Cluster: others have no view of one, and refuse the question. */
   readonly clustered: boolean
 }

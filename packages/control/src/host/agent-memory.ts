@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FailoverAsked, JobSeen, NodeRecord, StartHistory } from '@holdfast/core'
+import type { ClosingSeen, FailoverAsked, JobSeen, NodeRecord, StartHistory } from '@holdfast/core'
 import { bootId } from '../proc.ts'
 
 /**
@@ -24,6 +24,11 @@ export interface NodeMemory {
   /** The directives that the process was started with or given since, without secrets; null: nobody knows. */
   given?: Record<string, string> | null
   saveAskedAt?: number | null
+  /** When this process was given another password to sign in with, and when it was told to link anew. */
+  signInGivenAt?: number | null
+  linkRenewedAt?: number | null
+  /** What the last closing of old sessions found. */
+  closing?: ClosingSeen | null
   /** The last long works of this node, by when they began. Absent in what an earlier version wrote. */
   jobs?: JobSeen[]
 }

@@ -1,7 +1,8 @@
 import type { Action, Endpoint } from '@holdfast/core'
 import { HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast/core'
+import { loadUsers } from './access.ts'
 import { dropFiles } from './data-files.ts'
-import { writeNodeFiles, writeUsers } from './engine-process.ts'
+import { writeConfig, writeSignIn, writeUsers } from './engine-process.ts'
 import { finishMove } from './finish-move.ts'
 import { handOver } from './hand-over.ts'
 
@@ -23,7 +24,8 @@ export type SentinelAction = Extract<
 >
 type EngineAction = Exclude<
   Action,
-  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' } | SentinelAction
+  | { kind: 'start' | 'stop' | 'fence' | 'purge' | 'close-sessions' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+  | SentinelAction
 >
 
 /** Words to the engine, for each action that is nothing else. Harmless when said twice. */
@@ -66,7 +68,7 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
     case 'configure':
       // The live value first: where the engine calls it wrong, the file stays as it was and the next start still works.
       around.taken(await setAll(action.set, command))
-      writeNodeFiles(around.nodeDir, action.files)
+      writeConfig(around.nodeDir, action.files)
       return
     case 'save':
       await command(['BGSAVE'])
@@ -84,8 +86,16 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
       dropFiles(nodePaths(around.nodeDir).data, action.what)
       return
     case 'load-users':
+      await loadUsers(action.files.users, command)
       writeUsers(around.nodeDir, action.files)
-      await command(['ACL', 'LOAD'])
+      return
+    case 'sign-in':
+      await command(['CONFIG', 'SET', 'masterauth', action.password])
+      writeSignIn(around.nodeDir, action.password)
+      return
+    case 'renew-link':
+      // Whoever is primary by now has no such link, and nothing happens.
+      await command(['CLIENT', 'KILL', 'TYPE', 'master'])
       return
     default:
       return action satisfies never
@@ -176,7 +186,10 @@ function ignoreUnknownNode(error: unknown): void {
 }
 
 /** Words to a Sentinel. */
-export async function changeSentinel(action: SentinelAction, command: Command): Promise<void> {
+export async function changeSentinel(
+  action: SentinelAction | Extract<Action, { kind: 'sign-in' }>,
+  command: Command,
+): Promise<void> {
   switch (action.kind) {
     case 'ask-sentinel':
       await command(['SENTINEL', 'FAILOVER', action.name])
@@ -189,6 +202,10 @@ export async function changeSentinel(action: SentinelAction, command: Command): 
     }
     case 'set-sentinel':
       await command(['SENTINEL', 'SET', action.name, ...Object.entries(action.settings).flat()])
+      return
+    case 'sign-in':
+      await command(['SENTINEL', 'CONFIG', 'SET', 'sentinel-pass', action.password])
+      await command(['SENTINEL', 'SET', action.name, 'auth-pass', action.password])
       return
     case 'unwatch':
       await command(['SENTINEL', 'REMOVE', action.name])

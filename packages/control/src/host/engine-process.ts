@@ -15,7 +15,7 @@ import {
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace, SentinelPlace } from '@holdfast/core'
-import { busPortOf, HoldfastError, mendShardIds, nodePaths, withoutFollowing } from '@holdfast/core'
+import { busPortOf, HoldfastError, mendShardIds, nodePaths, quoteWord, withoutFollowing } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { processesIn } from '../proc.ts'
 
@@ -47,7 +47,10 @@ export async function startEngine({
 }: StartRequest): Promise<StartedEngine> {
   mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
   if (sentinel === true) writeSentinelFiles(nodeDir, action.files)
-  else writeNodeFiles(nodeDir, filesToStartWith(action))
+  else {
+    writeConfig(nodeDir, filesToStartWith(action))
+    writeUsers(nodeDir, action.files)
+  }
   const { unclustered = false } = action
   for (const port of unclustered ? [place.port] : [place.port, busPortOf(place.port)]) {
     await claimPort(place.address, port, place.id)
@@ -92,7 +95,7 @@ const engineArguments = (nodeDir: string, { follow }: StartRequest['action']): s
 function writeSentinelFiles(nodeDir: string, { config, users }: NodeFiles): void {
   const paths = nodePaths(nodeDir)
   if (!existsSync(paths.sentinel)) writeFileSync(paths.sentinel, config, { mode: 0o600 })
-  writeFileSync(paths.users, users, { mode: 0o600 })
+  writeWhole(paths.users, users)
 }
 
 /**
@@ -135,12 +138,27 @@ function filesToStartWith({ files: rendered, follow, loadRdb, loadAof }: StartRe
 }
 
 export function writeUsers(nodeDir: string, files: NodeFiles): void {
-  writeFileSync(nodePaths(nodeDir).users, files.users, { mode: 0o600 })
+  writeWhole(nodePaths(nodeDir).users, files.users)
 }
 
-export function writeNodeFiles(nodeDir: string, files: NodeFiles): void {
-  writeFileSync(nodePaths(nodeDir).config, files.config, { mode: 0o600 })
-  writeUsers(nodeDir, files)
+/** By a rename: whoever starts the engine in this moment finds a whole file. */
+function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.next`, text, { mode: 0o600 })
+  renameSync(`${path}.next`, path)
+}
+
+export function writeConfig(nodeDir: string, files: NodeFiles): void {
+  writeWhole(nodePaths(nodeDir).config, files.config)
+}
+
+/** That line alone: what else of the file is not as it is rendered now was not told to the engine yet. */
+export function writeSignIn(nodeDir: string, password: string): void {
+  const path = nodePaths(nodeDir).config
+  const text = readFileSync(path, 'utf8')
+  writeWhole(
+    path,
+    text.replace(/^masterauth .*$/m, () => `masterauth ${quoteWord(password)}`),
+  )
 }
 
 /** Deletes a node's directory, and that of its deployment with the last of them. */

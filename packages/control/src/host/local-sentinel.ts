@@ -1,12 +1,16 @@
 import type { Action, AgentSentinelSeen, SentinelPlace } from '@holdfast/core'
 import { HoldfastError, nodePaths, sentinelLooksEveryMs } from '@holdfast/core'
 import { EngineLink } from '../engine/link.ts'
+import { Access, closeSessions, loadUsers, wordAfter } from './access.ts'
 import type { AgentMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import { changeSentinel } from './change-engine.ts'
-import { removeNode, startEngine } from './engine-process.ts'
+import { removeNode, startEngine, writeUsers } from './engine-process.ts'
 import type { LocalHostOptions } from './local.ts'
 import { Supervised } from './supervised.ts'
+
+/** How often it reads back who may sign in. */
+const accessEveryMs = 2000
 
 /** One Sentinel of this machine: its process, its directory, and the agent's own connection to it. */
 export class LocalSentinel {
@@ -16,6 +20,8 @@ export class LocalSentinel {
   readonly #memory: AgentMemory
   readonly #link: EngineLink
   readonly #process: Supervised
+  readonly #access: Access
+  #readAt = Number.NEGATIVE_INFINITY
   #answeredAt = Number.NEGATIVE_INFINITY
   #looksOften = false
 
@@ -32,24 +38,33 @@ export class LocalSentinel {
     this.#memory = memory
     const nodeDir = options.nodeDir(deployment, place.id)
     const { clock } = options
+    this.#access = new Access(nodeDir)
     const where = { deployment, id: place.id, nodeDir, dataDir: nodePaths(nodeDir).data }
     this.#process = new Supervised({
       ...where,
       clock,
       memory,
-      onBegin: () => void (this.#looksOften = false),
+      onBegin: () => {
+        this.#looksOften = false
+        this.#reread()
+      },
       onReread: () => {},
       onExit,
     })
     const { address, port } = place
-    this.#link = new EngineLink({ ...options.admin(deployment), address, port, name: 'holdfast-agent' }, () =>
+    const { username } = options.admin(deployment)
+    const password = (): string => options.admin(deployment).password
+    this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
       this.#process.noticeClosed(),
     )
   }
 
   look(): AgentSentinelSeen {
-    const { starts, fencedAt, failoverAsked, resetAt } = this.#process.memory
-    return { process: this.#process.look(), starts, fencedAt, failoverAsked, resetAt: resetAt ?? null }
+    const process = this.#process.look()
+    const { memory } = this.#process
+    const { starts, fencedAt, failoverAsked, resetAt } = memory
+    const access = this.#access.seen(memory, this.#wordOf('sentinel sentinel-pass'))
+    return { process, starts, fencedAt, failoverAsked, resetAt: resetAt ?? null, access }
   }
 
   async act(action: Action, gate: () => void): Promise<void> {
@@ -74,6 +89,15 @@ export class LocalSentinel {
         this.#process.memory.resetAt = this.#options.clock.now()
         this.#memory.save(this.#deployment, true)
         return changeSentinel(action, this.#guarded(gate))
+      case 'load-users':
+        await loadUsers(action.files.users, this.#guarded(gate))
+        writeUsers(this.#nodeDir, action.files)
+        return this.#reread()
+      case 'close-sessions':
+        return this.#closeSessions(action, gate)
+      case 'sign-in':
+        await changeSentinel(action, this.#guarded(gate))
+        return this.#reread()
       case 'watch':
       case 'set-sentinel':
       case 'unwatch':
@@ -90,12 +114,38 @@ export class LocalSentinel {
     try {
       await this.#link.command(['PING'])
       if (this.#process.look().state === 'dead') this.#process.adopt()
-      this.#answeredAt = this.#options.clock.now()
+      const now = this.#options.clock.now()
+      this.#answeredAt = now
       this.#process.noteAnswer()
       await this.#lookOften()
+      if (now - this.#readAt < accessEveryMs) return
+      this.#access.note(
+        await this.#link.command(['ACL', 'LIST']),
+        this.#wordOf(`sentinel auth-pass ${this.#deployment}`),
+      )
+      this.#readAt = now
     } catch {
       // It does not answer; whoever reads it says so.
     }
+  }
+
+  /** What it signs in with is in its file, which it keeps itself. */
+  #wordOf(directive: string): string | null {
+    return wordAfter(nodePaths(this.#nodeDir).sentinel, directive)
+  }
+
+  #reread(): void {
+    this.#access.forget()
+    this.#readAt = Number.NEGATIVE_INFINITY
+  }
+
+  async #closeSessions(action: Extract<Action, { kind: 'close-sessions' }>, gate: () => void): Promise<void> {
+    gate()
+    // Our own session is as old as the others.
+    this.#link.close()
+    const { memory } = this.#process
+    memory.closing = await closeSessions(this.#link, action, memory.closing, () => this.#options.clock.now())
+    this.#memory.save(this.#deployment, false)
   }
 
   close(): void {

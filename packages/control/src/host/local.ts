@@ -25,6 +25,7 @@ import {
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
+import { Access, closeSessions, wordAfter } from './access.ts'
 import type { NodeMemory } from './agent-memory.ts'
 import { AgentMemory, blankNode } from './agent-memory.ts'
 import { fetchFile } from './backup/fetch.ts'
@@ -191,6 +192,7 @@ class LocalEngine {
   #config: Record<string, string> | null = null
   #configAt = Number.NEGATIVE_INFINITY
   #usersDigestNow: string | null = null
+  readonly #access: Access
   #written: { readonly mtimeMs: number; readonly text: Record<string, string> } | null = null
   #freeMemoryBytes: number | null = null
   readonly #process: Supervised
@@ -207,6 +209,7 @@ class LocalEngine {
     this.#place = place
     this.#options = options
     this.#memory = memory
+    this.#access = new Access(this.#nodeDir)
     this.#process = new Supervised({
       deployment,
       id: place.id,
@@ -230,7 +233,8 @@ class LocalEngine {
       onEnd: listeners.jobEnd,
     })
     const { address, port } = place
-    const { username, password } = options.admin(deployment)
+    const { username } = options.admin(deployment)
+    const password = (): string => options.admin(deployment).password
     this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
       this.#process.noticeClosed(),
     )
@@ -256,6 +260,7 @@ class LocalEngine {
       saveAskedAt: memory.saveAskedAt ?? null,
       freeMemoryBytes: this.#freeMemoryBytes,
       jobs: this.#jobs.seen(),
+      access: this.#access.seen(memory, wordAfter(nodePaths(this.#nodeDir).config, 'masterauth')),
       restore: { placed: placedRestore(this.#nodeDir), hasFiles: hasRestoreFiles(this.#nodeDir) },
     }
   }
@@ -289,7 +294,19 @@ class LocalEngine {
       case 'load-users':
         await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
         this.#node().usersDigest = null
-        return
+        return this.#reread()
+      case 'sign-in':
+        // Written down first: a link that is renewed after that was made with it, whatever becomes of us.
+        this.#node().signInGivenAt = this.#options.clock.now()
+        this.#memory.save(this.deployment, true)
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+        return this.#reread()
+      case 'renew-link':
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+        this.#node().linkRenewedAt = this.#options.clock.now()
+        return this.#memory.save(this.deployment, true)
+      case 'close-sessions':
+        return this.#closeSessions(action, gate)
       case 'save':
       case 'begin-log':
         this.#node().saveAskedAt = this.#options.clock.now()
@@ -306,6 +323,22 @@ class LocalEngine {
       default:
         return changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
     }
+  }
+
+  /** What was read of its users is old: the next look at them comes at once. */
+  #reread(): void {
+    this.#access.forget()
+    this.#usersDigestNow = null
+    this.#configAt = Number.NEGATIVE_INFINITY
+  }
+
+  async #closeSessions(action: Extract<Action, { kind: 'close-sessions' }>, gate: () => void): Promise<void> {
+    gate()
+    // Our own session is as old as the others.
+    this.#link.close()
+    const memory = this.#node()
+    memory.closing = await closeSessions(this.#link, action, memory.closing, () => this.#options.clock.now())
+    this.#memory.save(this.deployment, false)
   }
 
   /** What was read back is old as soon as something is set, also where only a part of it was. */
@@ -372,6 +405,7 @@ class LocalEngine {
     this.#config = null
     this.#configAt = Number.NEGATIVE_INFINITY
     this.#usersDigestNow = null
+    this.#access.forget()
   }
 
   #keep(facts: ReturnType<typeof parseReplication> & { readonly logs: boolean }, at: number): void {
@@ -403,8 +437,11 @@ class LocalEngine {
     const names = this.#options.ownedDirectives(this.deployment)
     // Nobody has said yet what to read: nothing read is not the same as nothing different.
     if (names.length === 0) return
-    const replies = await this.#link.pipeline([...names.map((name) => ['CONFIG', 'GET', name]), ['ACL', 'LIST']])
+    const questions = [...names, 'masterauth'].map((name) => ['CONFIG', 'GET', name])
+    const replies = await this.#link.pipeline([...questions, ['ACL', 'LIST']])
     const users = replies.pop()
+    const [, signsInWith] = pairOf(replies.pop())
+    this.#access.note(users, signsInWith)
     this.#config = Object.fromEntries(replies.flatMap((reply) => [pairOf(reply)]).filter(([name]) => name !== ''))
     this.#usersDigestNow = createHash('sha256').update(JSON.stringify(users)).digest('hex')
     this.#node().usersDigest ??= this.#usersDigestNow

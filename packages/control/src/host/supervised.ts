@@ -62,6 +62,9 @@ export class Supervised {
     memory.process = process
     memory.usersDigest = null
     memory.failoverAsked = null
+    memory.signInGivenAt = null
+    memory.linkRenewedAt = null
+    memory.closing = null
     this.#options.onBegin(memory)
   }
 

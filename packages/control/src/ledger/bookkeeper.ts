@@ -32,6 +32,8 @@ interface Books {
   status: Status
   /** Undefined: nobody looks. A promise, since opening a client takes a moment and is begun once. */
   probe: Promise<Probe> | undefined
+  /** What the probe signed in with. */
+  password: string
 }
 
 export class Bookkeeper {
@@ -108,7 +110,11 @@ export class Bookkeeper {
     books.account.see(status)
     if (books.account.steps !== stepsBefore) this.#saveSoon()
     if (status.wanted === 'down' || !books.account.wasReady) return this.#stopProbe(books)
-    books.probe ??= this.#openProbe(books)
+    const access = this.#options.credentials(name) ?? { user: '', password: '' }
+    // Its next connection would be turned away with the old one.
+    if (books.password !== access.password) this.#stopProbe(books)
+    books.password = access.password
+    books.probe ??= this.#openProbe(books, access)
     void books.probe.then((probe) => probe.see(status), ignore)
   }
 
@@ -121,17 +127,16 @@ export class Bookkeeper {
     const { name } = status
     const actor = `controller ${controllerId}`
     const account = new Account({ name, store, history, clock, actor, spec: () => spec(name) })
-    const books = { account, status, probe: undefined }
+    const books = { account, status, probe: undefined, password: '' }
     this.#books.set(name, books)
     return books
   }
 
-  #openProbe(books: Books): Promise<Probe> {
-    const { clock, log, credentials, openClient } = this.#options
+  #openProbe(books: Books, access: { readonly user: string; readonly password: string }): Promise<Probe> {
+    const { clock, log, openClient } = this.#options
     const { status } = books
     const { name } = status
     const open = async (): Promise<Probe> => {
-      const access = credentials(name) ?? { user: '', password: '' }
       const client = await openClient(accessTo(status, access))
       return new Probe(client, clock, (look, reason) => this.#guard(name, () => books.account.look(look, reason)))
     }

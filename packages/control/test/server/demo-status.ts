@@ -93,6 +93,7 @@ export function aStatus(parts: Partial<Status> = {}): Status {
     sentinels: [],
     nodes: [...primaries, ...replicas],
     operations: [],
+    users: ['app', 'replication', 'probe', 'admin'],
     paused: null,
     ...parts,
   }

@@ -1,5 +1,5 @@
 /**
- * Directives that Holdfast owns, and users, are put back when they were changed by hand or in the spec. A directive of
+ * Directives that Holdfast owns are put back when they were changed by hand or in the spec. A directive of
  * the spec's own `config` is set when the node's file does not have it as it is rendered now: the spec was edited. One
  * that somebody changes by hand later is left.
  *
@@ -21,7 +21,7 @@ export function planConfigure(input: PlanInput): Step {
   for (const node of input.picture.nodes) {
     const rendered = input.files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
-    const { config, usersMatch } = node.agent
+    const { config } = node.agent
     const wanted = ownedBy(node.id, input.owned)
     const isReady = config !== null && node.facts !== null && !changesPersistence(node, input)
     const drift = isReady ? driftOf(config, wanted) : {}
@@ -37,11 +37,6 @@ export function planConfigure(input: PlanInput): Step {
       }
       if (told.length === 0) told.push('its file is not the one of this spec')
       notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: ${told.join(', ')}` })
-    }
-    // Also where our own reading user was taken away, and the engine turns us away.
-    if (usersMatch === false && node.life !== 'silent') {
-      actions.push({ kind: 'load-users', node: node.id, files: rendered })
-      notes.push({ kind: 'drift', subject: node.id, because: `${node.id}: its users are not those of the deployment` })
     }
   }
   if (actions.length > 0 && notes.length === 0) {

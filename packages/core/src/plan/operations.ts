@@ -2,18 +2,23 @@
  * What people asked for once, one thing at a time and in the order in which it was asked. It comes after every rule that
  * heals: an operation is a risk that somebody chose, and while something is wrong by itself there is none to spare.
  */
+import type { Document } from '../document.ts'
 import type { Operation } from '../operation.ts'
 import { ended, isUnfinished } from '../operation.ts'
+import { dropNextExcept } from '../passwords.ts'
 import { planBackup } from './backup.ts'
 import { planReplacement } from './replacement.ts'
 import { planRestart } from './restart.ts'
 import { planRestore } from './restore.ts'
+import { describeRotation, planRotate } from './rotate.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, record } from './step.ts'
 import { planSwitchover } from './switchover.ts'
 
 export function planOperations(input: PlanInput): Step {
   const open = input.document.operations.filter(isUnfinished)
+  const tidied = forgetPasswords(open, input.document)
+  if (tidied !== null) return tidied
   const running = open.find(({ state }) => state === 'running')
   const due = open.filter(({ notBefore }) => (notBefore ?? 0) <= input.wallNow)
   const next = running ?? due[0]
@@ -38,6 +43,8 @@ export function describeOperation(operation: Operation): string {
       return `backup of ${operation.subject}`
     case 'restore':
       return `restore of ${operation.subject} from ${operation.from}`
+    case 'rotate':
+      return describeRotation(operation)
     default:
       return operation satisfies never
   }
@@ -56,9 +63,19 @@ function planOne(operation: Operation, input: PlanInput): Step {
       return planBackup(operation, input)
     case 'restore':
       return planRestore(operation, input)
+    case 'rotate':
+      return planRotate(operation, input)
     default:
       return operation satisfies never
   }
+}
+
+/** A rotation that ended before its new passwords were used leaves them behind: valid, and known to nobody. */
+function forgetPasswords(open: readonly Operation[], { secrets }: Document): Step | null {
+  const wanted = open.flatMap((one) => (one.kind === 'rotate' ? one.users : []))
+  const kept = dropNextExcept(secrets, wanted)
+  if (Object.keys(kept).length === Object.keys(secrets).length) return null
+  return { ...idle, because: 'a rotation is over: its new passwords go again', lookAgainMs: 0, secrets: kept }
 }
 
 function waitForTheNext(open: readonly Operation[], now: number): Step {

@@ -3,6 +3,7 @@ import type { Pause } from '../document.ts'
 import { pauseAt } from '../document.ts'
 import { judgeReadiness } from '../readiness.ts'
 import type { Spec } from '../spec.ts'
+import { planAccess } from './access.ts'
 import { planAttach } from './attach.ts'
 import { planBirth } from './birth.ts'
 import { planConfigure } from './configure.ts'
@@ -42,6 +43,7 @@ const clusterRules: readonly Rule[] = [
   planRetire,
   planSlots,
   planPersistence,
+  planAccess,
   planConfigure,
   planRemind,
   planDrain,
@@ -64,13 +66,14 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planRetire,
     planTidy,
     planPersistence,
+    planAccess,
     planConfigure,
     (input) => throughSentinels(planDrain(input), input),
     planLeftovers,
     planSurplus,
     (input) => throughSentinels(planOperations(input), input),
   ],
-  standalone: [planFence, planStart, planPersistence, planConfigure, planLeftovers, planOperations],
+  standalone: [planFence, planStart, planPersistence, planAccess, planConfigure, planLeftovers, planOperations],
 }
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */
@@ -124,9 +127,14 @@ function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number |
   }
 }
 
-const savedWith = ({ operations = [], places = [] }: Step): Pick<Plan, 'operations' | 'places'> => ({
+const savedWith = ({
+  operations = [],
+  places = [],
+  secrets,
+}: Step): Pick<Plan, 'operations' | 'places' | 'secrets'> => ({
   ...(operations.length === 0 ? {} : { operations }),
   ...(places.length === 0 ? {} : { places }),
+  ...(secrets === undefined ? {} : { secrets }),
 })
 
 const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

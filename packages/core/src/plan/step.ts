@@ -1,6 +1,7 @@
 import type { Action, NodeFiles, PlanNote } from '../action.ts'
 import type { Document, PlaceChange } from '../document.ts'
 import type { Operation } from '../operation.ts'
+import type { Secrets } from '../passwords.ts'
 import type { Picture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 
@@ -30,6 +31,8 @@ export interface Step {
   readonly operations?: readonly Operation[]
   /** Places as they are from now on, saved with them. */
   readonly places?: readonly PlaceChange[]
+  /** The passwords as they are from now on: saved together with the operations. */
+  readonly secrets?: Secrets
 }
 
 export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
@@ -67,6 +70,7 @@ export const replan = (because: string, places: readonly PlaceChange[]): Step =>
 /** Several steps of one kind as one: their actions together, their sentences in a row. */
 export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
+  const secrets = steps.find((step) => step.secrets !== undefined)?.secrets
   const told = (acting.length > 0 ? acting : steps).flatMap((step) => (step.because === null ? [] : [step.because]))
   return {
     actions: acting.flatMap((step) => step.actions),
@@ -75,6 +79,7 @@ export function join(steps: readonly Step[]): Step {
     lookAgainMs: soonest(steps.map((step) => step.lookAgainMs)),
     operations: steps.flatMap((step) => step.operations ?? []),
     places: steps.flatMap((step) => step.places ?? []),
+    ...(secrets === undefined ? {} : { secrets }),
   }
 }
 

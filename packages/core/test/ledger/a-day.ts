@@ -143,6 +143,7 @@ export class Day {
       sentinels: [],
       nodes: this.nodes.map((node) => this.#nodeStatus(node)),
       operations: [],
+      users: ['app', 'replication', 'probe', 'admin'],
       paused: null,
     }
   }

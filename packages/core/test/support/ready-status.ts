@@ -70,6 +70,7 @@ export function aReadyStatus(parts: Partial<Status> = {}, { shardCount = 3, copi
     sentinels: [],
     nodes,
     operations: [],
+    users: ['app', 'replication', 'probe', 'admin'],
     paused: null,
     ...parts,
   }

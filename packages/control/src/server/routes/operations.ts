@@ -1,4 +1,5 @@
 import type { OperationWish } from '@holdfast/core'
+import { graceMsDefault } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
 import { flag, isObject, oneOf, parseFields, text, usage } from '../body.ts'
@@ -16,6 +17,8 @@ interface ByNode {
 
 const nameMax = 80
 const sentenceMax = 500
+const usersMax = 50
+const graceMsMax = 30 * 86_400_000
 
 /** What is asked for once, a pause, and drained nodes: what people do beside editing the spec. */
 export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
@@ -78,11 +81,24 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 }
 
 function wishOf(body: unknown): OperationWish {
-  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore'])
-  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace'])
+  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore', 'users', 'graceMs', 'closes'])
+  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate'])
   const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
-  return { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }
+  const asked = { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }
+  return kind === 'rotate' ? { ...asked, ...rotationOf(fields) } : asked
+}
+
+function rotationOf(fields: Fields): Pick<OperationWish, 'users' | 'graceMs' | 'closes'> {
+  const { users, graceMs = graceMsDefault } = fields
+  if (!Array.isArray(users) || users.length > usersMax || users.some((one) => typeof one !== 'string')) {
+    throw usage(`users: a list of at most ${usersMax} names`)
+  }
+  if (typeof graceMs !== 'number' || !Number.isSafeInteger(graceMs) || graceMs < 0 || graceMs > graceMsMax) {
+    throw usage('graceMs: how long the old password stays valid, 0 to 30 days in ms')
+  }
+  const closes = fields['closes'] === undefined ? 'older' : oneOf(fields, 'closes', ['older', 'all'])
+  return { users: [...new Set(users as string[])], graceMs, closes }
 }
 
 function idOf(fields: Fields): string {

@@ -94,6 +94,10 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
       node.users = action.files.users
       node.readBack.usersLoaded = null
       return
+    case 'sign-in':
+    case 'renew-link':
+    case 'close-sessions':
+      throw new Error(`the memory cluster knows no passwords for "${action.kind}"`)
     case 'replicate':
     case 'set-priority':
     case 'ask-sentinel':
