@@ -45,7 +45,11 @@ async function makeRealWorld(): Promise<ContractWorld> {
     admin: () => admin,
     ownedDirectives: () => Object.keys(ownedDirectives(spec, { engine: binary })),
   })
-  const engine = new ValkeyEngines(systemClock, { username: engineUsers.probe, password: () => 'secret', clustered: true })
+  const engine = new ValkeyEngines(systemClock, {
+    username: engineUsers.probe,
+    password: () => 'secret',
+    clustered: true,
+  })
   const links = new Map(nodes.map((node) => [node.id, new EngineLink({ ...node, ...admin, name: 'somebody' })]))
   const signal = async (node: NodePlace, name: NodeJS.Signals): Promise<void> => {
     for (const { pid } of processesIn(dataDir(node))) process.kill(pid, name)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Operation, OperationWish, Status } from '@holdfast/core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
@@ -15,11 +15,15 @@ afterAll(async () => {
   await it?.close()
 })
 
-function rotate(wish: Pick<OperationWish, 'users' | 'graceMs' | 'closes'>): Operation {
-  return it.controller.askOperation(it.name, { kind: 'rotate', id: randomUUID(), subject: it.name, ...wish }, 'ann')
+function rotate(
+  { controller, name }: TestDeployment,
+  wish: Pick<OperationWish, 'users' | 'graceMs' | 'closes'>,
+): Operation {
+  return controller.askOperation(name, { kind: 'rotate', id: randomUUID(), subject: name, ...wish }, 'ann')
 }
 
-const operationIn = (status: Status, id: string): Operation | undefined => status.operations.find((one) => one.id === id)
+const operationIn = (status: Status, id: string): Operation | undefined =>
+  status.operations.find((one) => one.id === id)
 
 async function over({ id }: Operation): Promise<Operation> {
   return eventually(
@@ -77,7 +81,7 @@ test('all passwords become others, and a client that switches while both are val
   old.begin('{06S}old')
   await eventually(() => old.written > 5)
   await new Promise((resolve) => setTimeout(resolve, 1100))
-  const asked = rotate({ users: ['app', 'replication', 'probe', 'admin'], graceMs: 4000 })
+  const asked = rotate(it, { users: ['app', 'replication', 'probe', 'admin'], graceMs: 4000 })
   await eventually(() => it.password !== before['app'])
   const fresh = new Session(primary, it.password)
   fresh.begin('{06S}fresh')
@@ -98,3 +102,52 @@ test('all passwords become others, and a client that switches while both are val
   expect(it.status()).toMatchObject({ ready: 'yes' })
   expect(it.status().nodes.map(({ pid }) => pid)).toEqual(pids)
 }, 60_000)
+
+describe('with Sentinels', () => {
+  let watched: TestDeployment
+
+  beforeAll(async () => {
+    watched = await TestDeployment.up({ topology: 'sentinel', replicasPerShard: 1, sentinel: { downAfter: '2s' } })
+  })
+
+  afterAll(async () => {
+    await watched?.close()
+  })
+
+  test('whatever is killed at whichever step comes back right, and so does a controller', async () => {
+    const before = secretsOf(watched.place.home, watched.name)
+    const { users } = watched.status()
+    const victims = ['sentinel-1', 'node-2', 'node-1', 'sentinel-2', 'node-2', 'sentinel-3', 'node-1', 'node-2']
+    const asked = rotate(watched, { users, graceMs: 3000 })
+    const told = new Set<string>()
+    const done = await eventually(
+      async () => {
+        const status = watched.status()
+        const found = operationIn(status, asked.id)
+        if (found?.endedAt != null) return found
+        const step = found?.because.replace(/^.* links/, 'links') ?? ''
+        if (!told.has(step)) {
+          told.add(step)
+          const victim = victims[told.size % victims.length] as string
+          if (watched.place.pidOf(watched.name, victim) !== undefined) watched.kill(victim)
+          if (told.size === 4) {
+            await watched.stopController()
+            await watched.startController()
+          }
+        }
+        throw new Error(`${found?.state}: ${status.because}`)
+      },
+      { withinMs: 90_000, what: 'the rotation to end' },
+    )
+    console.log([...told], done.because, watched.told('turn').slice(-60))
+    expect(done.state).toBe('done')
+    const after = secretsOf(watched.place.home, watched.name)
+    expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort())
+    for (const user of users) expect(after[user]).not.toBe(before[user])
+    // What a process was not told, or its file does not say, shows when it is started again.
+    watched.kill('node-1', 'node-2', 'sentinel-1', 'sentinel-2', 'sentinel-3')
+    await eventually(() => watched.status().ready !== 'yes')
+    await watched.ready()
+    expect(watched.status().copiesInSync).toBe(2)
+  }, 120_000)
+})

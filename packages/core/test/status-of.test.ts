@@ -54,6 +54,7 @@ describe('the status of a deployment', () => {
     const { nodes, shards, ...rest } = statusAfter()
     expect(rest).toEqual({
       apiVersion: 1,
+      users: ['app', 'replication', 'probe', 'admin'],
       name: 'shop',
       displayName: 'shop',
       topology: 'cluster',

@@ -96,8 +96,9 @@ export function accessPending({ picture, files }: PlanInput): string[] {
     const { access } = agent ?? {}
     if (rendered === undefined || access === undefined) return [`nobody can say what users ${id} has`]
     if (life !== 'alive') return [`${id} is ${life}`]
-    if (access.passwords === null || access.signsInWith === null) return [`${id} has not said yet what users it has`]
+    if (access.passwords === null) return [`${id} has not said yet what users it has`]
     if (lacksUsers(access, rendered)) return [`${id} does not have the users yet`]
+    if (rendered.signsInWith === undefined) return []
     const isSigned = [access.signsInWith, access.signInFile].every((hash) => hash === rendered.signsInWith)
     return isSigned ? [] : [`${id} still signs in with another password`]
   })

@@ -1,17 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Break } from '../support/deployment.ts'
-import { aDeployment, agentOf, filesOf, silentFor, starting, withoutAgent } from '../support/deployment.ts'
+import { aDeployment, agentOf, filesOf, silentFor, withoutAgent } from '../support/deployment.ts'
 
 const withConfig =
   (id: string, config: Record<string, string> | null): Break =>
   (world) => {
     agentOf(world, id).config = config
-  }
-
-const withUsers =
-  (id: string, usersMatch: boolean | null): Break =>
-  (world) => {
-    agentOf(world, id).usersMatch = usersMatch
   }
 
 describe('directives that Holdfast owns are put back', () => {
@@ -67,25 +61,5 @@ describe('directives that Holdfast owns are put back', () => {
       })
       .plan()
     expect(new Set(plan.actions.map(({ kind }) => kind))).toEqual(new Set(['meet']))
-  })
-})
-
-describe('users that were changed by hand are put back', () => {
-  test('where they are not those of the file', () => {
-    const because = 'node-4: its users are not those of the deployment'
-    expect(aDeployment().with(withUsers('node-4', false)).plan()).toMatchObject({
-      actions: [{ kind: 'load-users', node: 'node-4', files: filesOf('node-4') }],
-      because: `not as specified: ${because}`,
-      notes: [{ kind: 'drift', subject: 'node-4', because }],
-    })
-  })
-
-  test('what was not read yet matches', () => {
-    expect(aDeployment().with(withUsers('node-4', null)).plan().actions).toEqual([])
-  })
-
-  test('also where our own reading user was taken away, so that the engine turns us away', () => {
-    const plan = aDeployment().with(withUsers('node-4', false), starting('node-4')).plan()
-    expect(plan.actions).toEqual([{ kind: 'load-users', node: 'node-4', files: filesOf('node-4') }])
   })
 })
