@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { AccessSeen, Operation, Rotation, Secrets } from '../../src/index.ts'
+import type { AccessSeen, Rotation, Secrets } from '../../src/index.ts'
 import { admitNext, ended, useNext, validPasswords } from '../../src/index.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
 import { aDeployment, agentOf, dead, filesOf, now, syncing, wallNow } from '../support/deployment.ts'
@@ -35,7 +35,7 @@ const rotating = (secrets: Secrets, change: Partial<Rotation> = {}): Deployment 
   const operation = asked({ kind: 'rotate', subject: 'shop', users, graceMs }) as Rotation
   return aDeployment({ document: { secrets } }).with(
     withAccess(),
-    withOperation({ ...operation, state: 'running', steppedAt: wallNow - 100, ...change } as Operation),
+    withOperation({ ...operation, state: 'running', steppedAt: wallNow - 100, ...change }),
   )
 }
 
