@@ -127,7 +127,8 @@ function close(operation: Rotation, { picture, wallNow }: PlanInput): Step {
   const told = `closing sessions that are older than the new password${left > 0 ? `: ${left} are left` : ''}`
   if (due.length === 0) return wait(told, closeEveryMs / 4)
   const cutoff = operation.closes === 'older' ? (operation.changedAt ?? operation.steppedAt) : operation.steppedAt
-  const olderThanSeconds = Math.floor((wallNow - cutoff) / 1000)
+  // An engine counts ages in whole seconds and from whole seconds, so they may be told as one more than they are.
+  const olderThanSeconds = Math.floor((wallNow - cutoff) / 1000) + 1
   return act(
     told,
     due.map(

@@ -103,7 +103,7 @@ describe('a rotation', () => {
     const one = rotating(after, { changedAt: wallNow - 61_500 })
     const { actions } = one.plan()
     expect(actions).toHaveLength(6)
-    expect(actions[0]).toMatchObject({ kind: 'close-sessions', users, olderThanSeconds: 61, rotation: 'op-1' })
+    expect(actions[0]).toMatchObject({ kind: 'close-sessions', users, olderThanSeconds: 62, rotation: 'op-1' })
     const left = withAccess({ closing: { rotation: 'op-1', at: now - 400, closed: 5, left: 3 } })
     expect(one.with(left).plan().actions).toEqual([])
   })
