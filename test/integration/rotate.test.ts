@@ -82,7 +82,7 @@ test('all passwords become others, and a client that switches while both are val
   old.begin('{06S}old')
   await eventually(() => old.written > 5)
   await eventually(() => Date.now() - openedAt > 2200)
-  const asked = rotate(it, { users: ['app', 'replication', 'probe', 'admin'], graceMs: 4000 })
+  const asked = rotate(it, { users: ['app', 'replication', 'probe', 'admin'], graceMs: 2500 })
   await eventually(() => it.password !== before['app'])
   const fresh = new Session(primary, it.password)
   fresh.begin('{06S}fresh')
@@ -118,7 +118,7 @@ describe('with Sentinels', () => {
     const before = secretsOf(watched.place.home, watched.name)
     const { users } = watched.status()
     const victims = ['sentinel-1', 'node-2', 'node-1', 'sentinel-2', 'node-2', 'sentinel-3', 'node-1', 'node-2']
-    const asked = rotate(watched, { users, graceMs: 3000 })
+    const asked = rotate(watched, { users, graceMs: 1500 })
     const told = new Set<string>()
     const done = await eventually(
       async () => {
