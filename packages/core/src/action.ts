@@ -37,6 +37,8 @@ export type Action =
       readonly loadRdb?: boolean
       readonly loadAof?: boolean
       readonly unclustered?: boolean
+      /** Directives that it is started with in place of those of its file, which keep whoever else starts it. */
+      readonly instead?: Readonly<Record<string, string>>
       /** Outside a Cluster: it follows this one from its first moment on. */
       readonly follow?: Endpoint
     }

@@ -11,6 +11,7 @@
 
 import { engineUsers } from './acl.ts'
 import type { NodePlace } from './document.ts'
+import { hasNativeFallback, heldInFile, isDurable } from './durability.ts'
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
 import { ownedBy, persistenceDirectives } from './persistence-config.ts'
@@ -64,12 +65,12 @@ interface Line {
 
 /** The node's engine configuration. It holds one secret in clear, the replication password: write it 0600. */
 export function renderConfig(input: ConfigInput): string {
-  const { spec, node, engine } = input
-  const owned = ownedBy(node.id, ownedDirectives(spec, input))
+  const { spec, node } = input
+  const owned = { ...ownedBy(node.id, ownedDirectives(spec, input)), ...heldInFile(spec) }
   const chapters: [title: string, lines: Line[]][] = [
     ['Where this node is', placeLines(input)],
     ['Who may connect', accessLines(input)],
-    ['What Holdfast owns: changed by hand, it is set back', ownedLines(owned, engine)],
+    ['What Holdfast owns: changed by hand, it is set back', ownedLines(owned, input)],
     ['Defaults that the spec may override', defaultLines(spec)],
     ["The spec's own `config`", Object.entries(spec.config).map(([name, value]) => specLine(name, value))],
   ]
@@ -100,7 +101,7 @@ export function ownedDirectives(
     'rdb-del-sync-files': 'yes',
     'repl-backlog-size': String(backlog),
     'client-output-buffer-limit': outputLimits(backlog),
-    'min-replicas-to-write': '0',
+    'min-replicas-to-write': isDurable(spec) ? '1' : '0',
     'min-replicas-max-lag': '2',
     'replica-serve-stale-data': word(spec.staleReads),
     masteruser: engineUsers.replication,
@@ -110,7 +111,9 @@ export function ownedDirectives(
     maxclients: String(Math.min(maxclientsWanted, (terms.openFilesMax ?? openFilesNeeded) - openFilesBeside)),
     ...persistenceDirectives(spec.persistence),
   }
-  if (terms.engine !== undefined && engineHas(terms.engine, sigtermFailover)) owned['shutdown-on-sigterm'] = 'failover'
+  // A durable shard is handed over by nobody but Holdfast.
+  const handsOver = !isDurable(spec) && terms.engine !== undefined && engineHas(terms.engine, sigtermFailover)
+  if (handsOver) owned['shutdown-on-sigterm'] = 'failover'
   for (const directive of Object.keys(spec.config)) delete owned[directive]
   return owned
 }
@@ -119,6 +122,7 @@ const clusterDirectives = (spec: Spec): Record<string, string> => ({
   'cluster-node-timeout': String(spec.timeouts.node),
   'cluster-allow-replica-migration': 'no',
   'cluster-require-full-coverage': word(spec.fullCoverage),
+  'cluster-replica-no-failover': word(isDurable(spec) && !hasNativeFallback(spec)),
 })
 
 /** A line that holds a secret in clear. */
@@ -221,9 +225,18 @@ const reasons: Readonly<Record<string, string>> = {
   'shutdown-on-sigterm': 'Only the net: Holdfast hands over before it stops a primary.',
 }
 
-function ownedLines(owned: Readonly<Record<string, string>>, engine: EngineBuild): Line[] {
+const durableReasons: Readonly<Record<string, string>> = {
+  'cluster-replica-no-failover': 'Only Holdfast promotes, once it has read every copy.',
+  'repl-diskless-sync': 'Held: started by this file alone it gives its data to no copy. Holdfast starts it with "no".',
+  'repl-diskless-sync-delay': 'As above: the snapshot never begins. Holdfast starts it with "0".',
+  'min-replicas-to-write':
+    'A primary that no copy acknowledges refuses writes. Only a person lowers it: "holdfast degrade".',
+}
+
+function ownedLines(owned: Readonly<Record<string, string>>, { spec, engine }: ConfigInput): Line[] {
+  const whys = isDurable(spec) ? { ...reasons, ...durableReasons } : reasons
   return Object.entries(owned).flatMap(([directive, value]): Line[] => {
-    const why = reasons[directive]
+    const why = whys[directive]
     const reason = why === undefined ? {} : { why }
     if (directive === 'client-output-buffer-limit') {
       return eachGroup(value, 4).map((values, index) => ({ directive, values, ...(index === 0 ? reason : {}) }))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { durableReplicasMin, isDurable } from './durability.ts'
 import { HoldfastError } from './error.ts'
 import { parseMaintenanceWindow } from './maintenance-window.ts'
 import type { EvictionPolicy } from './memory-fit.ts'
@@ -213,10 +214,12 @@ export function parseSpec(input: unknown): Spec {
   return spec
 }
 
-/** The default of one field hangs on another: only a cache evicts without being asked to. */
+/** The default of one field hangs on others: only a cache that may lose writes evicts without being asked to. */
 function withPolicy(spec: Spec, input: SpecText): Spec {
   const written = input['memory'] as { policy?: EvictionPolicy } | undefined
-  return written?.policy === undefined ? { ...spec, memory: { ...spec.memory, policy: policyFor(spec.use) } } : spec
+  if (written?.policy !== undefined) return spec
+  const policy = isDurable(spec) ? 'noeviction' : policyFor(spec.use)
+  return { ...spec, memory: { ...spec.memory, policy } }
 }
 
 /** What a topology has only one of need not be written down. */
@@ -289,6 +292,7 @@ function checkSpec(spec: Spec): Problem[] {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
+  if (isDurable(spec)) problems.push(...durableProblems(spec))
   const policy = judgePolicy(spec.use, spec.memory.policy)
   if (policy !== null && spec.memory.despite === null) say('memory.policy', policy)
   if (spec.timeouts.node < 500) say('timeouts.node', 'at least 500ms: below that, pauses look like deaths')
@@ -303,10 +307,53 @@ function checkSpec(spec: Spec): Problem[] {
   return problems
 }
 
+/** What class `durable` cannot do without. */
+function durableProblems(spec: Spec): Problem[] {
+  const problems: Problem[] = []
+  const say = (path: string, message: string) => problems.push({ path, message })
+  if (spec.topology !== 'cluster') {
+    say(
+      'durability',
+      `durable needs topology cluster, not ${spec.topology}: ${notDurable[spec.topology]}. Use topology cluster, or durability cache`,
+    )
+    return problems
+  }
+  for (let shard = 1; shard <= spec.shards; shard++) {
+    const replicas = copiesOfShard(spec, shard) - 1
+    if (replicas >= durableReplicasMin) continue
+    const path = spec.shardOverrides[String(shard)] === undefined ? 'replicasPerShard' : `shardOverrides.${shard}`
+    if (problems.some((problem) => problem.path === path)) continue
+    say(
+      path,
+      `durability durable needs ${durableReplicasMin} replicas a shard, not ${replicas}: with one, the loss of either copy stops all writes`,
+    )
+  }
+  if (spec.persistence === 'none') {
+    say('persistence', 'durability durable needs files to start from: use hybrid, and not none')
+  }
+  if (spec.config['repl-diskless-sync'] !== undefined) {
+    say(
+      'config.repl-diskless-sync',
+      'with durability durable decided by Holdfast: it keeps an engine that a stranger starts',
+    )
+  }
+  if (spec.memory.policy.startsWith('allkeys-')) {
+    say(
+      'memory.policy',
+      `${spec.memory.policy} evicts what was acknowledged: with durability durable use noeviction, or volatile-… for keys that may go`,
+    )
+  }
+  return problems
+}
+
+const notDurable = {
+  sentinel: 'Sentinels promote by what they heard seconds ago, and nobody can keep them from it',
+  standalone: 'one engine has no copy that could have a write',
+} as const
+
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
-    ['durability: durable', spec.durability !== 'cache'],
     ['hosts', spec.hosts.length > 0],
     ['spares', spec.spares > 0],
     [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],

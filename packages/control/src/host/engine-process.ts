@@ -86,8 +86,9 @@ export async function startEngine({
 
 const sentinelArguments = (nodeDir: string): string[] => [nodePaths(nodeDir).sentinel, '--sentinel']
 
-const engineArguments = (nodeDir: string, { follow }: StartRequest['action']): string[] => [
+const engineArguments = (nodeDir: string, { follow, instead = {} }: StartRequest['action']): string[] => [
   nodePaths(nodeDir).config,
+  ...Object.entries(instead).flatMap(([name, value]) => [`--${name}`, value]),
   ...(follow === undefined ? [] : ['--replicaof', follow.address, String(follow.port)]),
 ]
 
