@@ -28,7 +28,13 @@ export type EngineSeen = Seen<EngineFacts>
 
 /** What came back from the process itself. LOADING and BUSY are answers: it lives. */
 export type Seen<Facts> =
-  | { readonly kind: 'answered'; readonly at: number; readonly facts: Facts }
+  | {
+      readonly kind: 'answered'
+      readonly at: number
+      /** When it was asked: the facts are no older than this. Absent: as `at`. */
+      readonly askedAt?: number
+      readonly facts: Facts
+    }
   | { readonly kind: 'loading'; readonly at: number }
   | { readonly kind: 'busy'; readonly at: number }
   /**

@@ -147,8 +147,9 @@ export class Reader<Facts> {
       this.#line = this.#dial()
     }
     await this.#ask(async (link) => {
+      const since = this.#clock.now()
       const facts = await this.#readFacts(link)
-      return { kind: 'answered', at: this.#clock.now(), facts }
+      return { kind: 'answered', at: this.#clock.now(), askedAt: since, facts }
     })
   }
 

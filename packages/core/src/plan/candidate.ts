@@ -80,7 +80,7 @@ export const restartedSince = (node: NodePicture, primary: NodePicture): boolean
   startedAfter(node, primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY)
 
 /** By the engine's own uptime, which is in whole seconds. */
-function startedAfter({ facts, seen }: NodePicture, time: number): boolean {
+export function startedAfter({ facts, seen }: NodePicture, time: number): boolean {
   if (facts === null || seen.engine.kind !== 'answered') return false
   return seen.engine.at - (facts.uptimeSeconds + 1) * 1000 > time
 }

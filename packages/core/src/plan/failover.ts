@@ -7,10 +7,13 @@
  * therefore right only while the old primary is proven dead and we hold the current epoch. Where two of three
  * primaries died together nobody is left to vote, and TAKEOVER is the only way back. A primary that somebody started
  * again without its data is as dead as one that is gone (`emptied.ts`).
+ *
+ * With durability `durable` nobody is promoted but by a view change (`view-change.ts`), however long that takes.
  */
 import type { PlanNote } from '../action.ts'
 import type { FailoverMode } from '../observed.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { Asked } from './candidate.ts'
@@ -27,14 +30,17 @@ import { canRestartInPlace, hasCopy, keepsFailing } from './copy.ts'
 import { heirOfEmptied } from './emptied.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
+import { changeView, isStrict, isUsurped } from './view-change.ts'
 
 /** How long a vote may take before it counts as refused: the engine looks ten times a second. */
 const voteMs = 500
 /** How soon to look again while an election runs. */
 const pollMs = 10
 
-export function planFailover({ picture, spec }: PlanInput): Step {
+export function planFailover({ picture, spec, document }: PlanInput): Step {
+  const strict = isStrict(spec, document)
   const steps = picture.shards.flatMap((shard): Promotion[] => {
+    if (strict) return promoteProven(shard, picture, spec)
     if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture, spec)]
     if (shard.primary?.gone === true) return [promote(shard, shard.primary, picture, spec)]
     const heir = heirOfEmptied(shard, picture)
@@ -51,6 +57,59 @@ interface Promotion {
   readonly kind: 'running' | 'other'
   readonly step: Step
 }
+
+/** Of a shard of class `durable`: whoever has every acknowledged write, or nobody. */
+function promoteProven(shard: ShardPicture, picture: Picture, spec: Spec): Promotion[] {
+  const lost = lostPrimary(shard, picture)
+  if (lost === null) return []
+  const { former, engineId, lastSeen, ground } = lost
+  const asked = lastAsked(shard, engineId, lastSeen, picture.at)
+  if (asked !== undefined) return [{ kind: 'running', step: continueElection(shard, ground, asked, picture) }]
+  const view = changeView(shard, former, picture)
+  if (view.kind === 'asked too early')
+    return [{ kind: 'running', step: wait(`${ground}: reading every copy of ${shard.id}`, 0) }]
+  if (view.kind === 'proven') {
+    const has = `${view.node.id} has most of its ${view.copies} copies, all read since`
+    return [{ kind: 'other', step: ask(view.node, `${ground} (primary of ${shard.id}), ${has}`, picture) }]
+  }
+  if (canRestartInPlace(former, spec) && !keepsFailing(former)) return []
+  return [{ kind: 'other', step: wait(unproven(`${ground} (primary of ${shard.id})`, view.objections, spec.name)) }]
+}
+
+interface LostPrimary {
+  readonly former: NodePicture
+  /** By which its copies know it. */
+  readonly engineId: string | null
+  readonly lastSeen: number
+  /** Why it is none any more, in words. */
+  readonly ground: string
+}
+
+function lostPrimary(shard: ShardPicture, picture: Picture): LostPrimary | null {
+  const { primary, ghost } = shard
+  if (ghost !== null) {
+    const [former] = shard.nodes.filter((node) => primaryIdOf(node) !== ghost)
+    const ground = `the former primary ${ghost.slice(0, 8)} of ${shard.id} was replaced`
+    return former === undefined ? null : { former, engineId: ghost, lastSeen: Number.NEGATIVE_INFINITY, ground }
+  }
+  if (primary === null) return null
+  const { id, engineId } = primary
+  if (primary.gone) {
+    return {
+      former: primary,
+      engineId,
+      lastSeen: primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY,
+      ground: `${id} is dead`,
+    }
+  }
+  if (!isUsurped(shard, picture)) return null
+  const ground = `${id} was started again by somebody else, and without what its copies have`
+  return { former: primary, engineId, lastSeen: Number.NEGATIVE_INFINITY, ground }
+}
+
+/** Nothing happens until somebody decides: which is said, with the way to do it. */
+export const unproven = (ground: string, objections: readonly string[], name: string): string =>
+  `${ground}, and a write that was acknowledged may be on a copy that cannot be read (${objections.join(', ')}): waiting for it. To go on without: "holdfast up ${name} --accept-data-loss"`
 
 function promote(shard: ShardPicture, dead: NodePicture, picture: Picture, spec: Spec): Promotion {
   const asked = lastAsked(shard, dead.engineId, dead.agent?.record?.at ?? Number.NEGATIVE_INFINITY, picture.at)

@@ -7,16 +7,19 @@
  * down until it answers, because replication ids and offsets prove nothing after a restart from files.
  */
 import type { Action, PlanNote } from '../action.ts'
+import { isDurable, letGo } from '../durability.ts'
 import type { ProcessSeen, StartHistory } from '../observed.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { names } from '../sentinel-picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
 import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
+import { unproven } from './failover.ts'
 import { isUnderWay } from './promotion.ts'
 import { wasSettled } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
+import { changeView, isStrict } from './view-change.ts'
 
 const backoffFirstMs = 500
 const backoffMaxMs = 30_000
@@ -59,7 +62,7 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
   if (primary === node) {
     const lastSeen = node.agent?.record?.at ?? Number.NEGATIVE_INFINITY
     if (lastAsked(shard, node.engineId, lastSeen, input.picture.at) !== undefined) return idle
-    if (failoverCandidate(shard, node, input.spec) !== undefined) return idle
+    if (hasHeir(shard, node, input)) return idle
     if (!canRestartInPlace(node, input.spec)) return idle
     return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
   }
@@ -69,6 +72,12 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
   return wait(`${node.id} stays down while ${reason}`)
 }
 
+/** Somebody takes over, or is about to. */
+const hasHeir = (shard: ShardPicture, dead: NodePicture, { spec, document, picture }: PlanInput): boolean =>
+  isStrict(spec, document)
+    ? changeView(shard, dead, picture).kind !== 'unproven'
+    : failoverCandidate(shard, dead, spec) !== undefined
+
 /** All copies of a shard are down. What still runs of it, if anything, answers and holds none. */
 function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes
@@ -77,10 +86,17 @@ function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   const freshest = gone.find((node) => hasCopy(node, input.spec))
   if (freshest !== undefined) {
     if (shard.nodes.length === 1) return startOnly(freshest, input)
+    // What its copies acknowledged, the primary had too; of a copy alone, and by a record, nobody knows what it lacks.
+    if (isStrict(input.spec, input.document) && !wasPrimary(freshest)) {
+      return wait(unproven(`all copies of ${shard.id} are down`, lostPrimaryFiles(gone, freshest), input.spec.name))
+    }
     return startNode(freshest, `all copies of ${shard.id} are down and it is the freshest`, input)
   }
   return startEmpty(gone[0] as NodePicture, shard, input)
 }
+
+const lostPrimaryFiles = (gone: readonly NodePicture[], freshest: NodePicture): string[] =>
+  gone.filter(wasPrimary).map(({ id }) => `${id} was primary and has no data any more, ${freshest.id} was a replica`)
 
 /** There is no other copy, so what its files lack is lost. */
 function startOnly(node: NodePicture, input: PlanInput): Step {
@@ -117,13 +133,13 @@ const isBlank = (node: NodePicture, { spec }: PlanInput): boolean =>
 /** The last resort, for a cache alone or by a person's word: the loss is said as such. */
 function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
   const { spec, document } = input
-  if ((spec.durability === 'cache' && spec.use === 'cache') || document.acceptDataLoss) {
+  if ((!isDurable(spec) && spec.use === 'cache') || document.acceptDataLoss) {
     const because = `${shard.id} has no copy left: it starts empty`
     const note = { kind: 'loss', subject: shard.id, because: `data lost: ${because}` } as const
     return startNode(node, because, input, [note])
   }
   return wait(
-    `${shard.id} has no copy left and use is ${spec.use}: restore its files, or accept the loss with --accept-data-loss`,
+    `${shard.id} has no copy left and ${isDurable(spec) ? 'durability is durable' : `use is ${spec.use}`}: restore its files, or accept the loss with --accept-data-loss`,
   )
 }
 
@@ -144,6 +160,7 @@ function startNode(
     files,
     ...loadFrom(node, input),
     ...(input.spec.topology === 'cluster' ? {} : { unclustered: true }),
+    ...(isDurable(input.spec) ? { instead: letGo } : {}),
     ...(follow === undefined ? {} : { follow: { address: follow.place.address, port: follow.place.port } }),
   }
   return act(`starting ${node.id}: ${because}`, [action], notes)

@@ -87,7 +87,7 @@ export class MemoryEngine implements EnginePort {
     const slow = node.weather.slowMs
     if (slow > this.#deadlineMs && now - (this.#askedAt.get(place.id) ?? now) < slow) return silent()
     this.#askedAt.delete(place.id)
-    return { kind: 'answered', at: now, facts: factsOf(this.#cluster, node, process) }
+    return { kind: 'answered', at: now, askedAt: now, facts: factsOf(this.#cluster, node, process) }
   }
 }
 
