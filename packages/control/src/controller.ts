@@ -241,6 +241,10 @@ export class Controller implements Platform {
     this.#operations.drain(name, node, drained, actor)
   }
 
+  setDegraded(name: string, shard: string, because: string | null, actor: string): void {
+    this.#operations.degrade(name, shard, because, actor)
+  }
+
   onStatus(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -16,6 +16,7 @@ import {
   describeOperation,
   ended,
   HoldfastError,
+  isDurable,
   isUnfinished,
   noWayBack,
   obstacleToFollowing,
@@ -200,6 +201,29 @@ export class OperationDesk {
       drained ? `${node} is drained: it shall hold no primary` : `${node} may hold a primary again`,
       actor,
     )
+  }
+
+  degrade(name: string, shard: string, because: string | null, actor: string): void {
+    const { nodes, spec } = this.#load(name)
+    const shards = [...new Set(nodes.map((place) => place.shard))]
+    if (!shards.includes(shard)) {
+      const known = `there is no ${shard.slice(0, 80)} in ${name}: its shards are ${shards.join(', ')}`
+      throw new HoldfastError('NOT_FOUND', known, { name })
+    }
+    if (!isDurable(parseSpec(spec))) {
+      const why = `${name} is of durability cache: its primaries take writes without a copy anyway`
+      throw new HoldfastError('REFUSED_UNSAFE', why, { name, shard })
+    }
+    this.#edit(name, (document) => {
+      const { [shard]: _, ...others } = document.degraded ?? {}
+      const degraded = because === null ? others : { ...others, [shard]: { by: actor, at: this.#now(), because } }
+      return { ...document, degraded }
+    })
+    const told =
+      because === null
+        ? `${shard} takes no write without a copy again, once two are in sync`
+        : `${shard} may take writes that no copy has: ${because}`
+    this.#record(name, shard, told, actor)
   }
 
   #find(name: string, id: string): Operation {

@@ -50,6 +50,14 @@ export interface Pause {
   readonly because: string
 }
 
+/** Somebody has accepted that a shard takes writes which no copy has. */
+export interface Degradation {
+  readonly by: string
+  /** Wall clock, ms since 1970. */
+  readonly at: number
+  readonly because: string
+}
+
 /**
  * All that is kept of one deployment, saved as a whole by compare-and-set on `revision`. What is wanted, never what
  * was seen, with one exception: `settledRevision` remembers that it once was as wanted.
@@ -80,6 +88,8 @@ export interface Document {
   readonly purge: boolean
   /** Absent or null: the controller acts. */
   readonly paused?: Pause | null
+  /** With durability `durable`: shards that take writes without a copy, by their ids. Absent: none. */
+  readonly degraded?: Readonly<Record<string, Degradation>>
 }
 
 /** The pause in force at a time; null where none is. */

@@ -2,12 +2,14 @@ import { usersOf } from './acl.ts'
 import type { Plan } from './action.ts'
 import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
+import { durableLimit, durablePromise, isDurable } from './durability.ts'
 import type { EventKind } from './event.ts'
 import { diskLoss } from './loss-window.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
 import { addressOf } from './picture.ts'
 import { pendingRestart } from './plan/configure.ts'
 import type { PlanInput } from './plan/step.ts'
+import { writeGuardOf } from './plan/write-guard.ts'
 import { copiesInSync, judgeReadiness } from './readiness.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { names } from './sentinel-picture.ts'
@@ -45,10 +47,10 @@ export function statusOf(input: StatusInput): Status {
     ready: document.wanted === 'down' ? 'no' : readiness.ready,
     because: plan.because,
     copiesInSync: copiesInSync(picture),
-    lossWindow: lossWindowOf(picture, spec),
+    lossWindow: lossWindowOf(picture, spec, document),
     controller,
     engine,
-    shards: picture.shards.map(shardStatus),
+    shards: picture.shards.map((shard) => shardStatus(shard, input)),
     sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
     nodes: picture.nodes.map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
@@ -103,13 +105,16 @@ export function describeChanges(
 const isPassing = (was: NodeState, is: NodeState): boolean =>
   (was === 'starting' && is === 'syncing') || (was === 'ok' && is === 'silent') || (was === 'silent' && is === 'ok')
 
-function shardStatus(shard: ShardPicture): ShardStatus {
+function shardStatus(shard: ShardPicture, { spec, document: { degraded } }: StatusInput): ShardStatus {
   const primary = shard.primary !== null && !shard.primary.gone ? shard.primary.id : null
   return {
     id: shard.id,
     slots: shard.slots,
     primary,
     replicas: shard.nodes.filter((node) => node.id !== primary).map(({ id }) => id),
+    ...(isDurable(spec)
+      ? { guard: { minReplicas: writeGuardOf(shard.primary), degraded: degraded?.[shard.id] ?? null } }
+      : {}),
   }
 }
 
@@ -227,13 +232,27 @@ function ackAgeOf(node: NodePicture, picture: Picture): number | null {
   return primary?.facts?.replicas.find(({ port }) => port === node.place.port)?.ackAgeSeconds ?? null
 }
 
-function lossWindowOf(picture: Picture, spec: Spec): string {
+function lossWindowOf(picture: Picture, spec: Spec, document: Document): string {
   if (spec.topology === 'standalone') return `no second copy: ${lossOfOnlyCopy(picture, spec)}`
   // The fullest copy of a shard would take over; the shard whose fullest copy lacks most decides.
   const lags = picture.shards.map(({ nodes }) => Math.min(...nodes.map((node) => lagOf(node, picture) ?? Infinity)))
   const worst = Math.max(...lags)
   const behind = Number.isFinite(worst) ? formatBytes(worst) : 'an unknown amount'
+  if (isDurable(spec)) return durableLoss(picture, spec, document, behind)
   return `death of a primary: what its replica does not have yet (${behind} now); ${diskLoss(picture, spec)}`
+}
+
+/** What no single fault takes, and what that does not cover. */
+function durableLoss(picture: Picture, spec: Spec, { degraded = {} }: Document, behind: string): string {
+  const alone = Object.keys(degraded)
+  return [
+    `${durablePromise(spec)} (${behind} now)`,
+    ...(alone.length === 0 ? [] : [`${alone.join(', ')}: degraded, writes that no copy has`]),
+    durableLimit(spec) ?? [],
+    diskLoss(picture, spec),
+  ]
+    .flat()
+    .join('; ')
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Pause } from './document.ts'
+import type { Degradation, Pause } from './document.ts'
 import type { Operation } from './operation.ts'
 import type { SlotRange } from './slots.ts'
 
@@ -40,6 +40,13 @@ export interface ShardStatus {
   /** The id of the node that owns the slots, null where nobody living does. */
   readonly primary: string | null
   readonly replicas: readonly string[]
+  /** With durability `durable`. */
+  readonly guard?: {
+    /** With 1 its primary refuses writes while no copy acknowledges them. Null: not read yet. */
+    readonly minReplicas: 0 | 1 | null
+    /** Somebody has accepted that it takes writes which no copy has. */
+    readonly degraded: Degradation | null
+  }
 }
 
 export interface SentinelStatus {

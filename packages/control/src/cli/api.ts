@@ -160,6 +160,12 @@ export class Api {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/resume`)
   }
 
+  /** `because` null: it takes no write without a copy again. */
+  setDegraded(name: string, shard: string, because: string | null): Promise<void> {
+    const path = `/deployments/${encodeURIComponent(name)}/shards/${encodeURIComponent(shard)}/degrade`
+    return this.#ask('POST', path, { because })
+  }
+
   setDrained(name: string, node: string, drained: boolean): Promise<void> {
     const path = `/deployments/${encodeURIComponent(name)}/nodes/${encodeURIComponent(node)}/drain`
     return this.#ask('POST', path, { drained })

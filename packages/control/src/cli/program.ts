@@ -273,6 +273,17 @@ function buildProgram(rest: readonly string[], run: Run): Command {
       run(async (context) => (await import('./pause.ts')).drain(context, name, node, options)),
     )
   program
+    .command('degrade')
+    .argument('<name>', 'the deployment')
+    .argument('<shard>', 'the shard that shall take writes which no copy has')
+    .option('--because <sentence>', 'why that is right now: it is written down')
+    .option('--undo', 'it takes none again, once two copies are in sync')
+    .option('-y, --yes', 'do not ask')
+    .description('let a durable shard take writes without a copy')
+    .action((name, shard, options) =>
+      run(async (context) => (await import('./degrade.ts')).degrade(context, name, shard, options)),
+    )
+  program
     .command('drill')
     .argument('[name]', 'the deployment')
     .argument('[fault]', 'what shall happen to it; --list explains each')

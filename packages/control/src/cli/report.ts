@@ -1,5 +1,5 @@
-import type { Status } from '@holdfast/core'
-import { accessTo, formatDuration, urlFor } from '@holdfast/core'
+import type { Spec, Status } from '@holdfast/core'
+import { accessTo, durableLimit, formatDuration, urlFor } from '@holdfast/core'
 import { adminName } from '../wire.ts'
 import type { Api } from './api.ts'
 import type { Errand } from './bring.ts'
@@ -28,7 +28,7 @@ export async function report(
       `  connect  ${url}`,
       `           ${program} url ${name} --as ioredis --show-secret`,
       '',
-      ...warnings(status),
+      ...warnings(status, wish.spec),
       '',
       'Try next:',
       `  ${program} status ${name}`,
@@ -39,7 +39,9 @@ export async function report(
 }
 
 /** What it does not protect from, so that nobody learns it from a loss. */
-function warnings({ topology, lossWindow }: Status): string[] {
+function warnings({ topology, lossWindow }: Status, spec: Spec): string[] {
+  const limit = durableLimit(spec)
+  if (limit !== null) return [`Durability durable ${limit}.`, `What a fault may cost: ${lossWindow}.`]
   if (topology !== 'standalone') {
     return ['One machine protects from the death of a process, not from the death of the machine.']
   }

@@ -45,6 +45,11 @@ function renderStatus(now: Status): string {
       : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
     `a fault may cost: ${now.lossWindow}`,
   ]
+  for (const { id, guard } of now.shards) {
+    const degraded = guard?.degraded ?? null
+    if (degraded !== null)
+      head.push(`${id} takes writes that no copy has: ${degraded.by} accepts it (${degraded.because})`)
+  }
   const waiting = now.nodes.filter(({ pendingRestart }) => pendingRestart.length > 0)
   if (waiting.length > 0) {
     const named = waiting.map(({ id, pendingRestart }) => `${id} (${pendingRestart.join(', ')})`)

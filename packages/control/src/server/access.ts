@@ -43,6 +43,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'POST /api/v1/deployments/:name/pause': 'either',
   'POST /api/v1/deployments/:name/resume': 'either',
   'POST /api/v1/deployments/:name/nodes/:node/drain': 'either',
+  'POST /api/v1/deployments/:name/shards/:shard/degrade': 'either',
   'GET /api/v1/deployments/:name/backups': 'either',
   'POST /api/v1/deployments/:name/backups': 'either',
   'POST /api/v1/deployments/:name/restore': 'either',

@@ -46,6 +46,11 @@ export interface Platform {
   resume(name: string, actor: string): void
   /** A drained node holds no primary, as far as another copy can. Throws NOT_FOUND. */
   setDrained(name: string, node: string, drained: boolean, actor: string): void
+  /**
+   * A durable shard may take writes that no copy has, and why; null: never again, once two copies are in sync. Throws
+   * NOT_FOUND, and REFUSED_UNSAFE where nothing is guarded.
+   */
+  setDegraded(name: string, shard: string, because: string | null, actor: string): void
   readonly backups: BackupPlatform
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */

@@ -165,6 +165,7 @@ export class MemoryPlatform implements Platform {
   readonly operations: Operation[] = []
   readonly pauses: { name: string; pause: Pick<Pause, 'because' | 'until'> | null; actor: string }[] = []
   readonly drains: { name: string; node: string; drained: boolean; actor: string }[] = []
+  readonly degraded: { name: string; shard: string; because: string | null; actor: string }[] = []
 
   previewOperation(_name: string, { subject }: OperationWish): OperationPreview {
     const objection = subject === 'shard-9' ? 'there is no shard-9' : null
@@ -210,6 +211,10 @@ export class MemoryPlatform implements Platform {
 
   resume(name: string, actor: string): void {
     this.pauses.push({ name, pause: null, actor })
+  }
+
+  setDegraded(name: string, shard: string, because: string | null, actor: string): void {
+    this.degraded.push({ name, shard, because, actor })
   }
 
   setDrained(name: string, node: string, drained: boolean, actor: string): void {

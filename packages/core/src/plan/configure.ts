@@ -8,6 +8,7 @@
  */
 import type { Action, PlanNote } from '../action.ts'
 import { readConfigText } from '../config-text.ts'
+import { isDurable, letGo, saysHeld } from '../durability.ts'
 import { ownedBy } from '../persistence-config.ts'
 import type { NodePicture } from '../picture.ts'
 import { changesPersistence } from './persistence.ts'
@@ -22,10 +23,10 @@ export function planConfigure(input: PlanInput): Step {
     const rendered = input.files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config } = node.agent
-    const wanted = ownedBy(node.id, input.owned)
+    const wanted = watched(node, input)
     const isReady = config !== null && node.facts !== null && !changesPersistence(node, input)
     const drift = isReady ? driftOf(config, wanted) : {}
-    const edits = isReady ? editsOf(node, rendered.config, wanted) : null
+    const edits = isReady ? editsOf(node, rendered.config, ownedBy(node.id, input.owned)) : null
     if (Object.keys(drift).length > 0 || edits !== null) {
       actions.push({ kind: 'configure', node: node.id, set: { ...edits, ...drift }, files: rendered })
       const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
@@ -56,6 +57,16 @@ export function planConfigure(input: PlanInput): Step {
 const isOpen = ({ agent }: NodePicture, config: string): boolean =>
   agent?.written?.['replicaof'] !== readConfigText(config)['replicaof']
 
+/** Those that are put back here. Others decide how a durable shard guards its writes, and when an engine is let go. */
+function watched(node: NodePicture, { spec, owned }: PlanInput): Readonly<Record<string, string>> {
+  const wanted = ownedBy(node.id, owned)
+  if (!isDurable(spec)) return wanted
+  const names = Object.keys(letGo).filter(() => saysHeld(node.agent?.config))
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([name]) => name !== 'min-replicas-to-write' && !names.includes(name)),
+  )
+}
+
 /** Directives that a node runs with another value than its file has for its next start. */
 export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInput, 'files' | 'owned'>): string[] {
   const rendered = files.get(node.id)
@@ -82,13 +93,13 @@ export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'own
 function editsOf(
   node: NodePicture,
   config: string,
-  wanted: Readonly<Record<string, string>>,
+  owned: Readonly<Record<string, string>>,
 ): Record<string, string> | null {
   const { written, given } = node.agent ?? {}
   if (written == null || given == null) return null
   const rendered = readConfigText(config)
   if (isSame(written, rendered)) return null
-  const names = namesThatDiffer(given, rendered, wanted).filter((name) => rendered[name] !== undefined)
+  const names = namesThatDiffer(given, rendered, owned).filter((name) => rendered[name] !== undefined)
   return Object.fromEntries(names.map((name) => [name, rendered[name] ?? '']))
 }
 

@@ -13,6 +13,7 @@ import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
 import { planLeftovers } from './leftovers.ts'
+import { planLetGo } from './let-go.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planOperations } from './operations.ts'
 import { throughSentinels } from './passage.ts'
@@ -27,6 +28,7 @@ import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
 import { planStray } from './stray.ts'
 import { planSurplus } from './surplus.ts'
+import { planWriteGuard } from './write-guard.ts'
 
 type Rule = (input: PlanInput) => Step
 
@@ -35,6 +37,7 @@ const clusterRules: readonly Rule[] = [
   planFence,
   planFailover,
   planStart,
+  planLetGo,
   planBirth,
   planHomecoming,
   planMeet,
@@ -45,6 +48,7 @@ const clusterRules: readonly Rule[] = [
   planPersistence,
   planAccess,
   planConfigure,
+  planWriteGuard,
   planRemind,
   planDrain,
   planLeftovers,

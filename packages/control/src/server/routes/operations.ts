@@ -14,6 +14,9 @@ interface ById {
 interface ByNode {
   Params: { name: string; node: string }
 }
+interface ByShard {
+  Params: { name: string; shard: string }
+}
 
 const nameMax = 80
 const sentenceMax = 500
@@ -77,6 +80,14 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
     const drained = flag(parseFields(body, ['drained']), 'drained')
     platform.setDrained(params.name, params.node, drained, actorOf(caller))
     return reply.code(202).send({ node: params.node, drained })
+  })
+
+  app.post<ByShard>('/deployments/:name/shards/:shard/degrade', async ({ params, body, caller }, reply) => {
+    refuseUnknown(platform, params.name)
+    const fields = parseFields(body, ['because'])
+    const because = (fields['because'] ?? null) === null ? null : text(fields, 'because', sentenceMax)
+    platform.setDegraded(params.name, params.shard, because, actorOf(caller))
+    return reply.code(202).send({ shard: params.shard, degraded: because !== null })
   })
 }
 

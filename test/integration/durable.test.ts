@@ -1,0 +1,91 @@
+/*
+ * Class `durable` on real engines: what a copy acknowledged is there after a death, and after a stranger started the
+ * primary again without its data while no controller was there.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tagsOf } from '../../packages/control/src/drill/writers.ts'
+import { TestDeployment } from '../support/deployment.ts'
+import { findTestEngine } from '../support/engines.ts'
+import { eventually } from '../support/eventually.ts'
+import { nothingWrong, Writing } from '../support/writing.ts'
+
+let it: TestDeployment
+
+beforeAll(async () => {
+  it = await TestDeployment.up({ durability: 'durable', replicasPerShard: 2 })
+}, 60_000)
+afterAll(() => it?.close())
+
+test('a dead primary is followed by the copy with most of the stream, and nothing acknowledged is lost', async () => {
+  expect(it.status().lossWindow).toContain('survives process loss only')
+  const { id } = it.primaryOf('shard-1')
+  const writing = new Writing(it, ['durable'])
+  await eventually(() => writing.hasAcked(60), { what: 'writes' })
+  const mark = it.mark
+  it.kill(id)
+  await eventually(() => it.primaryOf('shard-1').id !== id, { what: 'a promotion' })
+  await it.ready()
+  const since = performance.timeOrigin + performance.now()
+  await eventually(() => writing.hasAcked(60, since), { what: 'writes afterwards' })
+  expect(await writing.check()).toMatchObject(nothingWrong)
+  expect(it.told('turn', mark).some((because) => /has most of its 2 copies, all read since/.test(because))).toBe(true)
+}, 60_000)
+
+test('a primary that a stranger starts without its data is held, until a controller promotes a copy', async () => {
+  const { id } = it.primaryOf('shard-2')
+  const copies = it.status().shards.find((shard) => shard.id === 'shard-2')?.replicas ?? []
+  const key = tagsOf(it.status()).get('shard-2') ?? ''
+  const writing = new Writing(it, ['durable'])
+  await eventually(() => writing.hasAcked(60), { what: 'writes' })
+  await it.stopController()
+  const links = () => Promise.all(copies.map((copy) => it.command(copy, 'INFO', 'replication').then(String)))
+  it.kill(id)
+  await startEmpty(id)
+  await eventually(async () => expect(await it.command(id, 'DBSIZE')).toBe(0), { what: 'the empty engine' })
+  // The copies have found it, and wait for a snapshot that does not begin.
+  await eventually(
+    async () => expect(String(await it.command(id, 'INFO', 'replication'))).toMatch(/slave\d:.*state=wait_bgsave/),
+    { what: 'a copy that wants the emptiness' },
+  )
+  await eventually(() => expect(it.command(id, 'SET', key, 'lost')).rejects.toThrow(/NOREPLICAS/), {
+    what: 'a refusal',
+  })
+  for (const link of await links()) expect(link).toContain('master_link_status:down')
+  for (const copy of copies) expect(Number(await it.command(copy, 'DBSIZE'))).toBeGreaterThan(0)
+  await it.startController()
+  await eventually(() => it.primaryOf('shard-2').id !== id, { what: 'a promotion' })
+  await it.ready()
+  const since = performance.timeOrigin + performance.now()
+  await eventually(() => writing.hasAcked(60, since), { what: 'writes afterwards' })
+  expect(await writing.check()).toMatchObject(nothingWrong)
+}, 60_000)
+
+test('a person may let a shard take writes without a copy, and end that', async () => {
+  const nodes = it.status().nodes.filter(({ shard }) => shard === 'shard-3')
+  const values = () =>
+    Promise.all(nodes.map(({ id }) => it.command(id, 'CONFIG', 'GET', 'min-replicas-to-write').then(String)))
+  const all = (value: string) => nodes.map(() => `min-replicas-to-write,${value}`)
+  expect(await values()).toEqual(all('1'))
+  it.controller.setDegraded('it', 'shard-3', 'host-2 is gone until Monday', 'ada')
+  await eventually(async () => expect(await values()).toEqual(all('0')), { what: 'no guard' })
+  expect(it.status().lossWindow).toContain('shard-3: degraded')
+  expect(it.told('operation').at(-1)).toBe('shard-3 may take writes that no copy has: host-2 is gone until Monday')
+  it.controller.setDegraded('it', 'shard-3', null, 'ada')
+  await eventually(async () => expect(await values()).toEqual(all('1')), { what: 'the guard again' })
+}, 30_000)
+
+/** What a supervisor does on another disk: the same configuration, the same name in the cluster, and no data. */
+async function startEmpty(id: string): Promise<void> {
+  const data = it.place.dataDir('it', id)
+  const aside = join(data, '..', 'aside')
+  await eventually(() => it.place.pidOf('it', id) === undefined, { what: 'its end' })
+  mkdirSync(aside)
+  for (const entry of readdirSync(data)) if (entry !== 'nodes.conf') renameSync(join(data, entry), join(aside, entry))
+  const { server, env } = await findTestEngine()
+  const config = join(data, '..', 'engine.conf')
+  expect(existsSync(config)).toBe(true)
+  spawn(server, [config], { cwd: data, env: { ...process.env, ...env }, detached: true, stdio: 'ignore' }).unref()
+}
