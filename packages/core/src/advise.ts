@@ -77,7 +77,8 @@ export function advise(needs: Needs): Advice {
   const dataThen = Math.ceil(needs.dataBytes * (1 + needs.growthPerMonth) ** needs.months)
   const maxPerNode = Math.floor(needs.nodeMemoryBytes * shareForData)
   const one = roundUp(dataThen / fillAtMost)
-  const fitsOne = one <= maxPerNode && needs.opsPerSecond <= opsOfOnePrimary
+  // Class durable is a Cluster.
+  const fitsOne = needs.loss !== 'zero' && one <= maxPerNode && needs.opsPerSecond <= opsOfOnePrimary
   const reasons = [sizeReason(needs, dataThen)]
   const later: string[] = []
   const common = commonFields(needs, reasons, later)
@@ -146,6 +147,7 @@ function adviseCluster(size: Size, common: CommonFields, later: string[], reason
   const spec = {
     ...common,
     topology: 'cluster',
+    ...(needs.loss === 'zero' ? { durability: 'durable' } : {}),
     shards,
     replicasPerShard: replicas,
     memory: memoryOf(perNode, common.policy),
@@ -177,21 +179,21 @@ function stepUp({ needs, maxPerNode }: Size, shards: number): number {
 }
 
 function commonFields(needs: Needs, reasons: string[], later: string[]): CommonFields {
-  const policy = policyFor(needs.use)
+  const policy = needs.loss === 'zero' ? 'noeviction' : policyFor(needs.use)
   const writesPerSecond = needs.opsPerSecond * needs.writeShare
   const persistence = needs.use === 'cache' && writesPerSecond > opsOfOnePrimary ? 'rdb' : 'hybrid'
   reasons.push(
     policy === 'noeviction'
-      ? `noeviction: what a ${needs.use} holds is nowhere else. When memory is full, writes fail and say so, and nothing is deleted silently: so watch the alert at ${fillAtMost * 100} %.`
+      ? `noeviction: what ${needs.loss === 'zero' ? 'was acknowledged' : `a ${needs.use} holds`} is nowhere else. When memory is full, writes fail and say so, and nothing is deleted silently: so watch the alert at ${fillAtMost * 100} %.`
       : `${policy}: a cache that is full drops what was not read for longest, and goes on.`,
     persistence === 'rdb'
       ? `Snapshots and no AOF: ${number(writesPerSecond)} writes a second would all go to the disk, and this is a cache. Not "none": an engine that comes back without files is empty, and everything it held is loaded from your database at once.`
       : 'An AOF with snapshots (hybrid): a killed engine comes back with every acknowledged write, a power failure costs about a second. Not "none": an engine that comes back without files is empty, and if it comes back as primary, so are its replicas.',
   )
   if (needs.loss === 'zero') {
-    later.push('durability: durable   # with hosts: at least three')
+    later.push('hosts: [ … ]   # at least three, for class durable to survive the loss of one')
     reasons.push(
-      'No acknowledged write may be lost: that is class durable, with two replicas on three hosts, and a write is acknowledged only when a copy has it. This version does not build it yet. What is advised here replicates asynchronously: a kill lost nothing in our measurements on one machine, but the loss of a host costs what was not yet sent, usually some milliseconds of writes. Until then, send WAIT 1 after writes that matter.',
+      'No acknowledged write may be lost: that is class durable, a Cluster with two replicas a shard, and a write counts once a copy has it: @holdfast/cache with durable: true, or WAIT 1 on the connection of the write. Such a write takes longer, and while no controller runs nobody takes over from a dead primary. On one machine it survives the loss of a process, and not that of the machine.',
     )
   }
   if (needs.zones > 1) {

@@ -89,6 +89,12 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
         'another engine is a rolling upgrade, replicas first and one shard at a time',
         `Use "holdfast upgrade ${before.name}", which writes this field itself.`,
       )
+    case 'durability':
+      return live(
+        after.durability === 'cache'
+          ? 'from then on a fault may cost writes that were acknowledged'
+          : 'no acknowledged write is lost from then on; what was written before is as it was',
+      )
     case 'persistence':
       return live('one node after the other, and never without a file to start from')
     case 'memory':

@@ -49,10 +49,15 @@ describe('what fits', () => {
     expect(reasonsOf({ dataBytes: 40 * gb, multiKey: 'together' })).toContain('{user:7}:cart')
   })
 
-  test('what must not be lost: two replicas, noeviction, and that durable is not there yet', () => {
+  test('what must not be lost: class durable, with two replicas and noeviction, and that one machine is not enough', () => {
     const advice = advise(needs({ use: 'primary-store', loss: 'zero', dataBytes: 40 * gb }))
-    expect(parseSpec(advice.spec)).toMatchObject({ replicasPerShard: 2, memory: { policy: 'noeviction' } })
-    expect(advice.later.join()).toContain('durability: durable')
+    expect(parseSpec(advice.spec)).toMatchObject({
+      topology: 'cluster',
+      durability: 'durable',
+      replicasPerShard: 2,
+      memory: { policy: 'noeviction' },
+    })
+    expect(advice.later.join()).toContain('hosts: [ … ]')
   })
 
   test('a cache that is written faster than a disk likes: snapshots alone', () => {
@@ -136,9 +141,9 @@ describe('laws', () => {
     fc.assert(
       fc.property(anyNeeds, (some) => {
         const spec = parseSpec(advise(some).spec)
-        if (some.loss === 'zero' && spec.topology !== 'standalone') expect(copiesOfShard(spec, 1)).toBe(3)
+        if (some.loss === 'zero') expect([spec.durability, copiesOfShard(spec, 1)]).toEqual(['durable', 3])
         expect(spec.persistence).not.toBe('none')
-        expect(spec.memory.policy === 'noeviction').toBe(some.use !== 'cache')
+        expect(spec.memory.policy === 'noeviction').toBe(some.use !== 'cache' || some.loss === 'zero')
       }),
     )
   })

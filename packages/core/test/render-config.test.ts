@@ -211,3 +211,25 @@ describe('an engine outside a Cluster', () => {
     )
   })
 })
+
+describe('class durable', () => {
+  const fields = { durability: 'durable', replicasPerShard: 2 }
+
+  test('its file holds an engine that nobody but Holdfast starts, and what runs is let go', () => {
+    const config = readConfig(configOf(fields))
+    const owned = ownedDirectives(parseSpec({ name: 'shop', ...fields }))
+    expect(config.get('repl-diskless-sync')).toEqual(['yes'])
+    expect(Number(config.get('repl-diskless-sync-delay')?.[0])).toBeGreaterThan(86_400 * 365)
+    expect([owned['repl-diskless-sync'], owned['repl-diskless-sync-delay']]).toEqual(['no', '0'])
+    expect(config.get('min-replicas-to-write')).toEqual(['1'])
+    expect(config.get('min-replicas-max-lag')).toEqual(['2'])
+  })
+
+  test('keeps the engines from electing by themselves, unless the spec accepts that', () => {
+    const native = { ...fields, durability: { class: 'durable', fallback: 'native' } }
+    expect(readConfig(configOf(fields)).get('cluster-replica-no-failover')).toEqual(['yes'])
+    expect(readConfig(configOf(native)).get('cluster-replica-no-failover')).toEqual(['no'])
+    expect(readConfig(configOf({})).get('cluster-replica-no-failover')).toEqual(['no'])
+    expect(configOf(fields, { engine: valkey9 })).not.toContain('shutdown-on-sigterm')
+  })
+})

@@ -90,6 +90,42 @@ describe('a spec is refused, with the path and what to do', () => {
       'there is no shard 4',
     ],
     ['an override by name', withName({ shardOverrides: { first: { replicas: 1 } } }), 'shardOverrides.first', ''],
+    [
+      'durable, without a second replica',
+      withName({ durability: 'durable' }),
+      'replicasPerShard',
+      'needs 2 replicas a shard, not 1',
+    ],
+    [
+      'durable, with one shard short',
+      withName({ durability: 'durable', replicasPerShard: 2, shardOverrides: { 2: { replicas: 1 } } }),
+      'shardOverrides.2',
+      'needs 2 replicas a shard, not 1',
+    ],
+    [
+      'durable, watched by Sentinels',
+      withName({ durability: 'durable', topology: 'sentinel', replicasPerShard: 2 }),
+      'durability',
+      'durable needs topology cluster, not sentinel',
+    ],
+    [
+      'durable, alone',
+      withName({ durability: 'durable', topology: 'standalone' }),
+      'durability',
+      'one engine has no copy that could have a write. Use topology cluster, or durability cache',
+    ],
+    [
+      'durable, without files',
+      withName({ durability: 'durable', replicasPerShard: 2, persistence: 'none' }),
+      'persistence',
+      'needs files to start from',
+    ],
+    [
+      'durable, and evicting',
+      withName({ durability: 'durable', replicasPerShard: 2, memory: { policy: 'allkeys-lru' } }),
+      'memory.policy',
+      'evicts what was acknowledged',
+    ],
     ['a directive of ours', withName({ config: { port: 1 } }), 'config.port', 'decided by Holdfast'],
     [
       'a directive of the cluster',

@@ -55,6 +55,7 @@ describe('the access table', () => {
       'POST /api/v1/deployments/:name/pause',
       'POST /api/v1/deployments/:name/resume',
       'POST /api/v1/deployments/:name/nodes/:node/drain',
+      'POST /api/v1/deployments/:name/shards/:shard/degrade',
       'POST /api/v1/deployments/:name/backups',
       'POST /api/v1/deployments/:name/restore',
       'POST /api/v1/deployments/:name/restore/preview',

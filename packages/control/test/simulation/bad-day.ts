@@ -132,6 +132,17 @@ const bounce: Draw = (random, nodes) => {
   ]
 }
 
+/** The same, while no controller is there. */
+const unattendedBounce: Draw = (random, nodes) => {
+  const node = idOf(random, nodes)
+  return [
+    now({ kind: 'pause-controller', forMs: random.between(500, 8000) }),
+    now({ kind: 'kill', nodes: [node] }),
+    now({ kind: 'wipe', node, what: 'data' }),
+    after(random.between(1, 400), { kind: 'supervise', node }),
+  ]
+}
+
 const forgetNode: Draw = (random, nodes) => {
   const by = nodes.map(({ id }) => id).filter(() => random.chance(0.5))
   return [now({ kind: 'forget', by, node: idOf(random, nodes) })]
@@ -165,6 +176,35 @@ const silentAgent: Draw = (random) => [now({ kind: 'agent-silent', forMs: random
 const controllerKilled: Draw = () => [now({ kind: 'kill-controller' })]
 const controllerPaused: Draw = (random) => [now({ kind: 'pause-controller', forMs: random.between(1000, 60_000) })]
 const controllerAdded: Draw = () => [now({ kind: 'add-controller' })]
+
+/** One thing that happens to one node, or to whoever controls them. */
+const singleFaults: readonly Draw[] = [
+  kill,
+  kill,
+  freeze,
+  stall,
+  busy,
+  slow,
+  cutLink,
+  lag,
+  failingStarts,
+  takenPort,
+  wipe,
+  bounce,
+  unattendedBounce,
+  drift,
+  lostMessages,
+  silentAgent,
+  controllerKilled,
+  controllerPaused,
+  controllerAdded,
+]
+
+/** One of them, from its beginning to its end. */
+export const planFault = (random: Random, nodes: readonly NodePlace[]): Scheduled[] =>
+  random
+    .pick(singleFaults)(random, nodes)
+    .sort((a, b) => a.at - b.at)
 
 const draws: readonly Draw[] = [
   kill,

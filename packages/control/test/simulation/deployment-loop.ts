@@ -1,5 +1,5 @@
 import type { Document, SpecText } from '@holdfast/core'
-import { layOut, ownedBy, ownedDirectives, parseSpec } from '@holdfast/core'
+import { heldInFile, layOut, ownedBy, ownedDirectives, parseSpec } from '@holdfast/core'
 import { DeploymentLoop } from '../../src/reconcile.ts'
 import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
 import type { MakeTurner } from './controller.ts'
@@ -13,7 +13,7 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
   const spec = parseSpec(specText)
   const owned = ownedDirectives(spec)
   const configOf = (node: string): string =>
-    Object.entries(ownedBy(node, owned))
+    Object.entries({ ...ownedBy(node, owned), ...heldInFile(spec) })
       .map(([name, value]) => `${name} ${value === '' ? '""' : value}`)
       .join('\n')
   store.save(newDocument(specText))

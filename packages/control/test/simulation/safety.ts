@@ -7,6 +7,7 @@ import { countSlots, formatSlots, missingSlots, slotCountTotal, subtractSlots } 
 import type { Accepted, MemoryCluster } from './memory/memory-cluster.ts'
 import type { MemoryNode, Promotion } from './memory/node.ts'
 import { confOf, isServing, ownsSlots, viewOf } from './memory/node.ts'
+import { isHeld } from './memory/replication.ts'
 
 export interface SafetyLimits {
   readonly maxLagBytes: number
@@ -62,6 +63,8 @@ export function judgeAction(cluster: MemoryCluster, { action, epoch, from }: Acc
   const followed = node.conf?.follows ?? null
   const primary = followed === null ? undefined : cluster.nodes.find((other) => other.conf?.id === followed)
   if (primary?.process == null) return stale
+  // One that a stranger started takes no write, and gives none away.
+  if (isHeld(primary)) return stale
   // What a stranger started without its data is not the primary that the replica followed.
   if (primary.data.length === 0 && node.data.length > 0) return stale
   // The majority's verdict is the other ground on which the primary's consent may be skipped.
@@ -102,9 +105,22 @@ export function judgeLoss(cluster: MemoryCluster): string[] {
     if (owner === undefined) return []
     const has = new Set(owner.data.writes.slice(0, owner.data.length))
     const lost = cluster.acknowledged.flatMap((write, number) =>
-      write.shard === shard && !has.has(number) && !excused.has(number) ? [number] : [],
+      write.counts && write.shard === shard && !has.has(number) && !excused.has(number) ? [number] : [],
     )
     return lost.length === 0 ? [] : [`${lost.length} acknowledged writes of ${shard} are gone, the first is ${lost[0]}`]
+  })
+}
+
+/** With class `durable` nothing explains the loss of a write that a copy had acknowledged, as long as one of them lives. */
+export function judgeDurability(cluster: MemoryCluster): string[] {
+  return cluster.shards.flatMap((shard) => {
+    const owner = cluster.ownerOf(shard)
+    if (owner === undefined) return []
+    const has = new Set(owner.data.writes.slice(0, owner.data.length))
+    const lost = cluster.acknowledged.flatMap((write, number) =>
+      write.counts && write.shard === shard && !has.has(number) ? [number] : [],
+    )
+    return lost.length === 0 ? [] : [`${lost.length} durable writes of ${shard} are gone, the first is ${lost[0]}`]
   })
 }
 

@@ -4,7 +4,7 @@
  * whatever must never have been.
  */
 import type { NodePlace, Plan, Spec } from '@holdfast/core'
-import { layOut, parseSpec } from '@holdfast/core'
+import { isDurable, layOut, parseSpec } from '@holdfast/core'
 import type { Scheduled } from './bad-day.ts'
 import type { MakeTurner } from './controller.ts'
 import { SimulatedController } from './controller.ts'
@@ -13,7 +13,16 @@ import { inject } from './memory/faults.ts'
 import { MemoryCluster } from './memory/memory-cluster.ts'
 import { Random } from './memory/random.ts'
 import type { SafetyLimits } from './safety.ts'
-import { defaultLimits, judgeAction, judgeEpochs, judgeLoss, judgePlan, judgePromotion, unsettled } from './safety.ts'
+import {
+  defaultLimits,
+  judgeAction,
+  judgeDurability,
+  judgeEpochs,
+  judgeLoss,
+  judgePlan,
+  judgePromotion,
+  unsettled,
+} from './safety.ts'
 
 export interface SimulationOptions {
   readonly seed: number
@@ -70,6 +79,8 @@ export class Simulation {
       nodes: this.nodes,
       nodeTimeoutMs: this.spec.timeouts.node,
       writeBytes: options.writeBytes ?? 100_000,
+      nativeFailover: !isDurable(this.spec),
+      durableWrites: isDurable(this.spec),
       ...(options.ownedDirectives === undefined ? {} : { ownedDirectives: options.ownedDirectives }),
     })
     this.cluster.onAccepted = (accepted) => this.#note(judgeAction(this.cluster, accepted))
@@ -134,7 +145,7 @@ export class Simulation {
       if (problems.length === 0) {
         await this.advance(1000)
         if (unsettled(this.cluster).length === 0) {
-          this.#note(judgeLoss(this.cluster))
+          this.#note(isDurable(this.spec) ? judgeDurability(this.cluster) : judgeLoss(this.cluster))
           return { turns, ms }
         }
       }

@@ -2,6 +2,7 @@
  * What may be expected of a deployment under each fault, and why: the only place where a drill's verdict takes its
  * figures from. Where nothing can be promised, the reason is all there is.
  */
+import { hasNativeFallback, isDurable } from '../durability.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { FaultName } from './fault.ts'
@@ -86,6 +87,9 @@ export function timeBound(
   if (client === 'durable' && takesCopy(fault) && spec.replicasPerShard < 2) {
     return untold('with one replica a shard, a durable write waits until the other copy is back')
   }
+  if (waitsForController(fault, spec, fenceSpent)) {
+    return untold('nobody but a controller promotes (durability: durable), and none is there to do so, or it may not')
+  }
   const { node, frozenAfter } = spec.timeouts
   if (takesPrimary(fault) && fault !== 'busy' && spec.replicasPerShard === 0) {
     return untold('without a replica the shard waits for its primary to be started and to load its file')
@@ -99,6 +103,7 @@ export function timeBound(
       if (fenceSpent) return bound(2 * node + votedMs, notAgain)
       return bound(frozenAfter + promotedMs, 'a freeze is proven after timeouts.frozenAfter, then it is as a death')
     case 'busy':
+      if (promotesAlone(spec)) return bound(lastedMs + promotedMs, 'a busy primary is left alone until the script ends')
       return bound(
         Math.min(lastedMs, 2 * node + votedMs) + promotedMs,
         "a busy primary is left alone until the script ends, or the engines' own failover comes first",
@@ -128,6 +133,13 @@ export function timeBound(
       return fault satisfies never
   }
 }
+
+/** Whether nobody but Holdfast promotes. */
+const promotesAlone = (spec: PromisingSpec): boolean => isDurable(spec) && !hasNativeFallback(spec)
+
+/** A primary that nobody takes away, and nobody follows, until a controller comes, or it wakes up. */
+const waitsForController = (fault: FaultName, spec: PromisingSpec, fenceSpent: boolean): boolean =>
+  promotesAlone(spec) && (fault === 'unattended' || (fault === 'freeze' && fenceSpent))
 
 const notAgain =
   "a frozen engine of this shard was killed less than ten minutes ago and the next one is not: the engines' own failover is left"

@@ -176,3 +176,17 @@ describe('a bound', () => {
     expect(lossBound('kill-all', 'cache', { ...spec, persistence: 'none' }).may).toBe('any')
   })
 })
+
+describe('a deployment of class durable', () => {
+  const durable = parseSpec({ name: 'shop', durability: 'durable', replicasPerShard: 2 })
+  const native = { ...durable, durability: { class: 'durable', fallback: 'native' } as const }
+  const circumstances = { lastedMs: 10_000, fenceSpent: false }
+
+  test('is promised nothing about time where only a controller promotes, and none is there', () => {
+    expect(timeBound('unattended', 'durable', durable, circumstances).ms).toBeNull()
+    expect(timeBound('unattended', 'durable', native, circumstances).ms).toBe(13_000)
+    expect(timeBound('freeze', 'durable', durable, { ...circumstances, fenceSpent: true }).ms).toBeNull()
+    expect(timeBound('busy', 'durable', durable, circumstances).ms).toBe(11_000)
+    expect(timeBound('kill-primary', 'durable', durable, circumstances).ms).toBe(1000)
+  })
+})

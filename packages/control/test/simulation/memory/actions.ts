@@ -128,7 +128,7 @@ function start(world: World, node: MemoryNode, action: Extract<Action, { kind: '
     throw new HoldfastError('HOST_PORT_IN_USE', error, { node: node.place.id })
   }
   const load = action.loadRdb === true ? 'rdb' : action.loadAof === true ? 'aof' : null
-  startProcess(world, node, load)
+  startProcess(world, node, load, 'start', action.instead)
 }
 
 /** A frozen or busy engine hears it when it is awake again. */

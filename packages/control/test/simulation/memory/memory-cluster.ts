@@ -9,7 +9,7 @@ import type { CopyAhead, MemoryNode, Promotion, World } from './node.ts'
 import { confOf, isServing, newNode, ownsSlots, viewOf } from './node.ts'
 import { shutDown } from './process.ts'
 import { Random } from './random.ts'
-import { applyStream, replicasAttachedTo, tickReplication } from './replication.ts'
+import { applyStream, mayWrite, replicasAttachedTo, tickReplication } from './replication.ts'
 
 /*
  * Engines, their agents and their host as one small program: it stands behind the same ports as the real ones and
@@ -27,6 +27,8 @@ export interface MemoryClusterOptions {
   readonly writeBytes?: number
   /** Whether the engine fails over by itself underneath. */
   readonly nativeFailover?: boolean
+  /** Whether clients take a write for done only once a replica has it. */
+  readonly durableWrites?: boolean
   /** The directives that the agent reads back. Default: all that the config file names. */
   readonly ownedDirectives?: readonly string[]
 }
@@ -42,6 +44,8 @@ export interface Accepted {
 export interface AcknowledgedWrite {
   readonly shard: string
   readonly at: number
+  /** Whether its client was told that it is done. */
+  readonly counts: boolean
 }
 
 /** Ways in which a message between a controller and the agent can fail. */
@@ -67,6 +71,7 @@ export class MemoryCluster implements World {
   readonly nodeTimeoutMs: number
   readonly writeBytes: number
   readonly nativeFailover: boolean
+  readonly durableWrites: boolean
   readonly nodes: readonly MemoryNode[]
   readonly hostWeather: HostWeather = { requestLoss: 0, replyLoss: 0, exitLoss: 0, silentUntil: 0 }
   busLoss = 0
@@ -98,6 +103,7 @@ export class MemoryCluster implements World {
     this.nodeTimeoutMs = options.nodeTimeoutMs ?? 5000
     this.writeBytes = options.writeBytes ?? 100
     this.nativeFailover = options.nativeFailover ?? true
+    this.durableWrites = options.durableWrites ?? false
     this.nodes = options.nodes.map(newNode)
     this.#owned = options.ownedDirectives
     this.#byId = new Map(this.nodes.map((node) => [node.place.id, node]))
@@ -218,12 +224,15 @@ export class MemoryCluster implements World {
   /** One write of a client. Answers whether it was acknowledged. */
   write(shard: string): boolean {
     const primary = this.writablePrimaryOf(shard)
-    if (primary?.process == null) return false
+    if (primary?.process == null || !mayWrite(this, primary)) return false
     appendWrite(primary.data, this.acknowledged.length)
-    this.acknowledged.push({ shard, at: this.now() })
     primary.process.stream.offset += this.writeBytes
-    for (const replica of replicasAttachedTo(this, primary)) applyStream(this, replica, primary)
-    return true
+    const replicas = replicasAttachedTo(this, primary)
+    for (const replica of replicas) applyStream(this, replica, primary)
+    const isCopied = replicas.some(({ process }) => process?.stream.offset === primary.process?.stream.offset)
+    const counts = isCopied || !this.durableWrites
+    this.acknowledged.push({ shard, at: this.now(), counts })
+    return counts
   }
 
   #tickFrom(node: MemoryNode, at: number): void {
@@ -285,9 +294,14 @@ export class MemoryCluster implements World {
     return hasSlot(other.conf.slots, this.probeSlotOf(shard)) && other.conf.configEpoch > node.conf.configEpoch
   }
 
+  #counts(write: number, shard: string): boolean {
+    const { [write]: one } = this.acknowledged
+    return one !== undefined && one.counts && one.shard === shard
+  }
+
   #copyAhead(node: MemoryNode, other: MemoryNode, shard: string): CopyAhead[] {
     const missing = writesMissing(node.data, other.data).filter(
-      (write) => this.acknowledged[write]?.shard === shard && !this.#writtenOff.has(write),
+      (write) => this.#counts(write, shard) && !this.#writtenOff.has(write),
     )
     if (missing.length === 0) return []
     const now = this.now()

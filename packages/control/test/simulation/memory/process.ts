@@ -24,11 +24,13 @@ export function startProcess(
   /** Where the data is, if not where the config says. */
   load: 'rdb' | 'aof' | null,
   how: 'start' | 'started by a stranger' = 'start',
+  /** What its command line overrules in its file. */
+  instead: Readonly<Record<string, string>> = {},
 ): void {
   const now = world.now()
   const process = newProcess(world, now)
   node.process = process
-  node.config = parseDirectives(node.configFile)
+  node.config = { ...parseDirectives(node.configFile), ...instead }
   if (load !== null) {
     const word = load === 'aof' ? 'yes' : 'no'
     node.config['appendonly'] = word

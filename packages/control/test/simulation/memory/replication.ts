@@ -1,3 +1,4 @@
+import { saysHeld } from '@holdfast/core'
 import type { Copy } from './data.ts'
 import { cloneCopy, emptyCopy } from './data.ts'
 import type { Link, MemoryNode, Stream, World } from './node.ts'
@@ -123,10 +124,26 @@ function dial(world: World, node: MemoryNode, link: Link, primary: MemoryNode | 
     link.since = now
     return
   }
+  // It waits for a snapshot that does not begin, and keeps what it has.
+  if (isHeld(primary)) return
   link.state = 'syncing'
   link.since = now
   link.loadAt = now + fullSyncMs / 2
   link.syncedAt = now + fullSyncMs
+}
+
+/** It runs as its file alone says, with durability `durable`. */
+export const isHeld = ({ config }: MemoryNode): boolean => saysHeld(config)
+
+/** Whether enough copies acknowledge what this primary writes, by its own `min-replicas-to-write`. */
+export function mayWrite(world: World, primary: MemoryNode): boolean {
+  const wanted = Number(primary.config['min-replicas-to-write'] ?? 0)
+  const lagMs = 1000 * Number(primary.config['min-replicas-max-lag'] ?? 10)
+  const acking = replicasAttachedTo(world, primary).filter(({ process }) => {
+    const quietSince = process?.quietSince ?? 0
+    return process?.link?.state === 'up' && (quietSince === 0 || world.now() - quietSince <= lagMs)
+  })
+  return acking.length >= wanted
 }
 
 function canContinue(mine: Stream, theirs: Stream): boolean {
