@@ -6,11 +6,11 @@ import { Simulation } from './world.ts'
 
 const spec = { name: 'shop', durability: 'durable', replicasPerShard: 2 }
 const given = process.env['SEED']
-const seeds = given === undefined ? Array.from({ length: 12 }, (_, index) => index + 1) : [Number(given)]
+const seeds = given === undefined ? Array.from({ length: 6 }, (_, index) => index + 1) : [Number(given)]
 
 function aSimulation(seed: number): Simulation {
   const { makeTurner } = deploymentLoops(spec)
-  const simulation = new Simulation({ seed, makeTurner, spec, ownedDirectives: ownedNames(spec) })
+  const simulation = new Simulation({ seed, makeTurner, spec, ownedDirectives: ownedNames(spec), writeEveryMs: 200 })
   simulation.addController()
   return simulation
 }
@@ -20,7 +20,7 @@ test('no single fault takes a write that a copy had acknowledged, one fault afte
     const simulation = aSimulation(seed)
     await simulation.settle({ withinTurns: 300 })
     const { random, nodes } = simulation
-    for (let faults = 0; faults < 5; faults++) {
+    for (let faults = 0; faults < 6; faults++) {
       await simulation.live(planFault(random, nodes))
       await simulation.advance(random.between(0, 3000))
       for (const fault of endOfDay(nodes)) simulation.inject(fault)
