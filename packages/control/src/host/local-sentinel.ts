@@ -109,11 +109,10 @@ export class LocalSentinel {
 
   /** Keeps the connection open by which its death is noticed at once, and knows that it came up. */
   async record(): Promise<void> {
-    const { state } = this.#process.look()
-    if (state === 'absent') return
+    if (this.#process.memory.process === null) return
     try {
       await this.#link.command(['PING'])
-      if (this.#process.look().state === 'dead') this.#process.adopt()
+      this.#process.lookAnew()
       const now = this.#options.clock.now()
       this.#answeredAt = now
       this.#process.noteAnswer()

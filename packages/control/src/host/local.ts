@@ -354,16 +354,15 @@ class LocalEngine {
 
   /** Notes what the engine is now, so that it is known when it is no more. */
   async record(): Promise<void> {
-    if (this.#process.look().state === 'absent') return
+    if (this.#node().process === null) return
     try {
       const [text, disk] = await this.#link.pipeline([
         ['INFO', 'replication'],
         ['INFO', 'persistence'],
       ])
       // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
-      if (this.#process.look().state === 'dead') this.#process.adopt()
       // An answer may still be read after its engine has died: it is of before then, and not of now.
-      if (this.#process.look().state !== 'running') return
+      if (this.#process.lookAnew().state !== 'running') return
       const at = this.#options.clock.now()
       const facts = { ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }
       // What the one before it had is all that is known of what must not be lost.

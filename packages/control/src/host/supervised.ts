@@ -97,6 +97,14 @@ export class Supervised {
     }
   }
 
+  /** The same, where it answers: if the known process is gone, it is the one that works in its directory now. */
+  lookAnew(): ProcessSeen {
+    const seen = this.look()
+    if (seen.state !== 'dead') return seen
+    this.adopt()
+    return this.look()
+  }
+
   /** Whether it could be started now: nothing of it runs, and nothing of it lingers. */
   mayStart(): boolean {
     const { state } = this.look()
