@@ -275,7 +275,9 @@ describe('the command line', () => {
     const dataDirs = sixNodes.map((node) => it.home.node('shop', node))
     expect(dataDirs.every((directory) => existsSync(directory))).toBe(true)
     await it.killController()
-    expect((await it.ok(['down', '--purge', '--yes'])).stderr).toContain('shop and its data are gone')
+    // There is only one, so any other command may leave its name out.
+    expect(await it.refused('REFUSED_NOT_CONFIRMED', ['down', '--purge', '--yes'])).toContain('Say its name and --yes')
+    expect((await it.ok(['down', 'shop', '--purge', '--yes'])).stderr).toContain('shop and its data are gone')
     expect(it.processes()).toEqual([])
     expect(dataDirs.some((directory) => existsSync(directory))).toBe(false)
     expect(secretsOf(it.home, 'shop')).toEqual({})

@@ -1,6 +1,6 @@
 import { readController } from '../store/controller-file.ts'
 import { savedSpecs } from '../wire.ts'
-import { confirm } from './ask.ts'
+import { confirm, confirmByName } from './ask.ts'
 import { chooseAmong, runningApi, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { isDown, until } from './until.ts'
@@ -14,8 +14,11 @@ export async function down(
   const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api) => {
-    const what = purge ? `Stop ${chosen} and delete its data for good?` : `Stop ${chosen}? Its data is kept.`
-    await confirm(context, what, yes)
+    if (purge) {
+      await confirmByName(context, `Stop ${chosen} and delete its data for good?`, chosen, { said: name, yes })
+    } else {
+      await confirm(context, `Stop ${chosen}? Its data is kept.`, yes)
+    }
     await api.setWanted(chosen, 'down', { purge })
     // Without --purge the document stays; with it, being gone is what is waited for.
     await until(context, api, chosen, { isThere: (status) => !purge && isDown(status), withinMs: 60_000 })

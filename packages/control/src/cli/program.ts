@@ -77,7 +77,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
   program
     .command('down')
     .argument('[name]', nameHelp)
-    .option('--purge', 'delete its data too, and forget it')
+    .option('--purge', 'delete its data too, and forget it; asks for its name')
     .option('-y, --yes', 'do not ask')
     .description('stop a deployment; its data is kept')
     .action((name, options) => run(async (context) => (await import('./down.ts')).down(context, name, options)))
