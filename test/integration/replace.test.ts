@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { renameSync, writeFileSync } from 'node:fs'
 import type { Operation } from '@holdfast/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ControllerProcess } from '../support/controller-process.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
 import { nothingWrong, Writing } from '../support/writing.ts'
@@ -11,7 +10,7 @@ import { nothingWrong, Writing } from '../support/writing.ts'
 let it: TestDeployment
 
 beforeAll(async () => {
-  it = await TestDeployment.up()
+  it = await TestDeployment.up({ spares: 1 })
 })
 
 afterAll(async () => {
@@ -54,31 +53,52 @@ test('a primary under writes: another node in its place, nothing lost, no error 
     await writing.close()
   }
   expect(it.status().nodes.map(({ id }) => id)).not.toContain(old.id)
-  expect(it.status().aside).toMatchObject([{ id: old.id, role: 'leaving', state: 'stopped' }])
+  expect(it.status().aside?.find(({ id }) => id === old.id)).toMatchObject({ role: 'leaving', state: 'stopped' })
   expect(await knowing(old.engineId)).toEqual([])
 })
 
-test('a node that does not start again, its controller killed in the middle', async () => {
-  const old = it.replicaOf('shard-2')
+test('a spare takes the place of a node that does not start again', async () => {
+  const [old, spare] = [it.replicaOf('shard-2'), it.status().aside?.find(({ role }) => role === 'spare')]
+  expect(spare).toMatchObject({ state: 'ok', because: 'stands by' })
   const [data, pid] = [it.place.dataDir(it.name, old.id), it.pidOf(old.id)]
   // A file in the place of its directory: whoever wants to start there cannot.
   renameSync(data, `${data}-lost`)
   writeFileSync(data, '')
   process.kill(pid, 'SIGKILL')
-  await eventually(() => (it.node(old.id).startFailure?.times ?? 0) > 0)
-  const asked = await replace(old.id)
-  await it.stopController()
-  const controller = await ControllerProcess.start(it.place.home)
-  try {
-    await eventually(async () => (await controller.api.status(it.name)).nodes.length > 5)
-  } finally {
-    await controller.kill()
-  }
-  await it.startController()
-  expect(await over(asked)).toMatchObject({ state: 'done' })
+  await eventually(() => it.node(spare?.id ?? '').link === 'up', { withinMs: 20_000 })
+  await eventually(() => it.status().nodes.length === 6 && it.status().ready === 'yes', { withinMs: 10_000 })
+  expect(it.node(spare?.id ?? '')).toMatchObject({ shard: 'shard-2', pid: spare?.pid })
+  await eventually(async () => (await knowing(old.engineId)).length === 0)
+})
+
+test('one more copy of a shard, and one fewer, by an edit of the spec', async () => {
+  const edit = (fields: object) => it.controller.apply({ ...it.spec, ...fields }, null, 'ann')
+  await edit({ shardOverrides: { 3: { replicas: 2 } } })
+  const copies = () => it.status().shards.find(({ id }) => id === 'shard-3')?.replicas.length
+  await eventually(() => copies() === 2 && it.status().ready === 'yes', { withinMs: 15_000 })
+  expect(it.status().copiesInSync).toBe(2)
+  await edit({})
+  await eventually(() => copies() === 1 && it.status().ready === 'yes', { withinMs: 15_000 })
   await it.ready()
-  expect(it.status().nodes).toHaveLength(6)
-  expect(await knowing(old.engineId)).toEqual([])
+})
+
+test('a restart with a copy more: while a replica is away the shard still has two in sync', async () => {
+  const { id: replica, pid } = it.replicaOf('shard-3')
+  const wish = { kind: 'restart', id: randomUUID(), subject: 'shard-3', surge: true } as const
+  const asked = await it.controller.askForNodes(it.name, wish, 'ann')
+  await eventually(() => it.status().nodes.length === 7)
+  await it.stopController()
+  await it.startController()
+  const whileAway: number[] = []
+  const stop = it.controller.onStatus(({ nodes, copiesInSync }) => {
+    const node = nodes.find(({ id }) => id === replica)
+    if (node !== undefined && node.pid !== pid && node.link !== 'up' && node.role === 'replica')
+      whileAway.push(copiesInSync)
+  })
+  expect(await over(asked)).toMatchObject({ state: 'done' })
+  stop()
+  expect(whileAway[0]).toBe(2)
+  await eventually(() => it.status().nodes.length === 6 && it.status().ready === 'yes', { withinMs: 15_000 })
 })
 
 test('a replacement that is cancelled leaves what was there', async () => {

@@ -59,7 +59,8 @@ export class TestDeployment {
   static async up(fields: SpecText = {}, place = new TestHome()): Promise<TestDeployment> {
     const shards = Number(fields['shards'] ?? 3)
     const sentinels = fields['topology'] === 'sentinel' ? 9 : 0
-    const basePort = await freePorts(shards * (1 + Number(fields['replicasPerShard'] ?? 1)) + sentinels)
+    const engines = shards * (1 + Number(fields['replicasPerShard'] ?? 1)) + Number(fields['spares'] ?? 0)
+    const basePort = await freePorts(engines + sentinels)
     const spec = { name: 'it', memory: { maxPerNode: '64mb' }, ...fields, expose: { basePort } }
     const deployment = new TestDeployment(place, spec)
     try {
@@ -170,7 +171,8 @@ export class TestDeployment {
 
   #remember(status: Status): void {
     const known = new Set(this.#nodes.map(({ id }) => id))
-    for (const { id, shard, hostId, host, port } of status.nodes) {
+    const aside = (status.aside ?? []).map((node) => ({ ...node, shard: '' }))
+    for (const { id, shard, hostId, host, port } of [...status.nodes, ...aside]) {
       if (!known.has(id)) this.#nodes.push({ id, shard, host: hostId, address: host, port })
     }
   }

@@ -30,6 +30,7 @@ import {
   layOut,
   localHostId,
   maskSecrets,
+  missingCopies,
   newSecrets,
   nextOpening,
   operationFor,
@@ -42,6 +43,7 @@ import {
   renderSentinel,
   renderSentinelUsers,
   renderUsers,
+  replaced,
   withOperations,
 } from '@holdfast/core'
 import { BackupDesk } from './backup-desk.ts'
@@ -49,6 +51,7 @@ import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import { FaultDesk } from './fault-desk.ts'
+import { findPlaces } from './free-places.ts'
 import { claimPort } from './host/engine-process.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
@@ -270,7 +273,12 @@ export class Controller implements Platform {
     const changes = await this.#changes(before, spec, terms)
     refuseChanges(spec.name, changes)
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
-    const edited = { ...before, spec: text, specRevision: before.specRevision + 1 }
+    const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
+    const grown = replaced(
+      before,
+      places.map((place) => ({ id: place.id, place })),
+    )
+    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1 }
     const saved = this.#options.store.save(
       withRestart(edited, changes, {
         actor,

@@ -2,6 +2,7 @@ import type {
   BackupWish,
   Document,
   EngineBuild,
+  NodePlace,
   Operation,
   OperationPreview,
   OperationWish,
@@ -85,13 +86,21 @@ export class OperationDesk {
       if (document.operations.some(({ id }) => id === wish.id)) return this.ask(name, wish, actor)
       const { objection } = this.preview(name, wish)
       if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
-      const shard = document.nodes.find(({ id }) => id === wish.subject)?.shard ?? ''
-      const [by] = await findPlaces(document, parseSpec(document.spec), [shard], this.#options.store)
+      const places = await this.#placesFor(wish, document)
       // Somebody else may have been given the same number meanwhile.
       if (this.#load(name).revision === document.revision || tries >= triesMax) {
-        return this.ask(name, { ...wish, ...(by === undefined ? {} : { by }) }, actor)
+        return this.ask(name, { ...wish, places }, actor)
       }
     }
+  }
+
+  /** One in each shard that it is about, or where a node is replaced in that node's alone. */
+  async #placesFor({ subject, surge = false, kind }: OperationWish, document: Document): Promise<NodePlace[]> {
+    if (kind !== 'replace' && !surge) return []
+    const nodes = document.nodes.filter(({ leaving, spare }) => leaving === undefined && spare !== true)
+    const about = nodes.filter(({ id, shard }) => [id, shard, document.name].includes(subject))
+    const shards = [...new Set(about.map(({ shard }) => shard))]
+    return findPlaces(document, parseSpec(document.spec), shards, this.#options.store)
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
@@ -108,7 +117,7 @@ export class OperationDesk {
   }
 
   /** The spec and the operation are saved together: an engine that dies in between starts as what is wanted. */
-  async upgrade(name: string, { id, engine }: UpgradeWish, actor: string): Promise<Operation> {
+  async upgrade(name: string, { id, engine, surge = false }: UpgradeWish, actor: string): Promise<Operation> {
     const known = this.#load(name).operations.find((one) => one.id === id)
     if (known !== undefined) return known
     const { engine: target, objection } = await this.previewUpgrade(name, engine)
@@ -116,7 +125,8 @@ export class OperationDesk {
     const cameFrom = before === undefined ? null : { flavor: before.flavor, version: before.version }
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, engine: target })
     const reason = `${target.flavor} ${target.version}`
-    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, cameFrom, reason }
+    const places = await this.#placesFor({ kind: 'upgrade', id, subject: name, surge }, this.#load(name))
+    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, cameFrom, reason, places }
     const operation = operationFor(wish, actor, this.#now())
     this.#edit(name, (document) => ({
       ...document,
@@ -157,8 +167,8 @@ export class OperationDesk {
     }
     const old = this.#load(name).nodes.find(({ id: node }) => known.kind === 'replace' && node === known.subject)
     if (known.kind === 'replace' && old?.leaving !== undefined) {
-      const told = `${describeOperation(known)} cannot be cancelled: ${known.by.id} is in its place, and ${known.subject} leaves`
-      throw new HoldfastError('REFUSED_UNSAFE', `${told}. Replace ${known.by.id} if you want another node.`, {
+      const told = `${describeOperation(known)} cannot be cancelled: another node is in its place, and ${known.subject} leaves`
+      throw new HoldfastError('REFUSED_UNSAFE', `${told}. Replace that one if you want another.`, {
         name,
         id,
       })

@@ -5,6 +5,7 @@ import { copiesOfShard, nodeCountOf } from './spec.ts'
 /** One engine process that the deployment should have. Its id never changes; the engine's own id may. */
 export interface NodePlace {
   readonly id: string
+  /** Empty: of none, as a spare. */
   readonly shard: string
   readonly host: string
   readonly address: string
@@ -13,6 +14,8 @@ export interface NodePlace {
   readonly drained?: boolean
   /** It is here for this operation alone, by its id, and leaves once that is over. Absent: it stays. */
   readonly lentTo?: string
+  /** It stands by: it runs, empty and alone, until it takes the place of one that does not come back. Absent: it does not. */
+  readonly spare?: boolean
   /** It goes for good. Absent: it stays. */
   readonly leaving?: Leaving
 }
@@ -100,7 +103,7 @@ export function pauseAt({ paused }: Document, wallNow: number): Pause | null {
 /** The id of the one machine that a spec without hosts means. */
 export const localHostId = 'local'
 
-/** Where each node goes: the first copies of all shards first, so that ports read as people expect. */
+/** Where each node goes: the first copies of all shards first, so that ports read as people expect, and spares last. */
 export function layOut(spec: Spec): NodePlace[] {
   const places: NodePlace[] = []
   const copiesMax = Math.max(...Array.from({ length: spec.shards }, (_, i) => copiesOfShard(spec, i + 1)))
@@ -116,13 +119,24 @@ export function layOut(spec: Spec): NodePlace[] {
       })
     }
   }
-  return places
+  const spares = Array.from({ length: spec.spares }, (_, index) => placeSpare(places.length + index + 1, spec))
+  return [...places, ...spares]
 }
+
+/** The place of a spare; `number` is its own. */
+export const placeSpare = (number: number, { expose: { bind, basePort } }: Spec): NodePlace => ({
+  id: `node-${number}`,
+  shard: '',
+  host: localHostId,
+  address: bind,
+  port: basePort + number - 1,
+  spare: true,
+})
 
 /** Sentinels listen above the nodes' ports. */
 export function placeSentinels(spec: Spec): SentinelPlace[] {
   const { bind: address, basePort } = spec.expose
-  const first = basePort + nodeCountOf(spec)
+  const first = basePort + nodeCountOf(spec) + spec.spares
   return Array.from({ length: spec.topology === 'sentinel' ? spec.sentinel.count : 0 }, (_, index) => ({
     id: `sentinel-${index + 1}`,
     host: localHostId,
@@ -131,10 +145,10 @@ export function placeSentinels(spec: Spec): SentinelPlace[] {
   }))
 }
 
-/** The shards of a layout by their numbers, each with its nodes. */
+/** The shards of a layout by their numbers, each with its nodes; spares are of none. */
 export function shardsOf(nodes: readonly NodePlace[]): { id: string; nodes: NodePlace[] }[] {
   const shards = new Map<string, NodePlace[]>()
-  for (const node of nodes) shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
+  for (const node of nodes) if (node.shard !== '') shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
   return [...shards]
     .map(([id, members]) => ({ id, nodes: members }))
     .sort((one, other) => numberIn(one.id) - numberIn(other.id))

@@ -44,7 +44,7 @@ function previewSwitchover({ subject, to }: OperationWish, status: Status): Oper
   }
 }
 
-function previewRestart({ subject }: OperationWish, status: Status): OperationPreview {
+function previewRestart({ subject, surge = false }: OperationWish, status: Status): OperationPreview {
   const nodes = status.nodes.filter((node) => subject === status.name || node.shard === subject || node.id === subject)
   if (nodes.length === 0) {
     return refuse(`there is no ${subject}: say a node (${idsOf(status.nodes)}), a shard, or ${status.name}`)
@@ -58,12 +58,19 @@ function previewRestart({ subject }: OperationWish, status: Status): OperationPr
     ),
   )
   return {
-    lines: [`${nodes.length} engines are restarted, one at a time:`, ...lines, ...behindOthers(status)],
+    lines: [
+      ...(surge
+        ? [`${shards.join(', ')} ${shards.length === 1 ? 'gets' : 'get'} one more copy first, which goes afterwards`]
+        : []),
+      `${nodes.length} engines are restarted, one at a time:`,
+      ...lines,
+      ...behindOthers(status),
+    ],
     objection: null,
   }
 }
 
-function previewReplacement({ subject, by }: OperationWish, status: Status): OperationPreview {
+function previewReplacement({ subject, places }: OperationWish, status: Status): OperationPreview {
   const { nodes: members } = status
   const node = members.find(({ id }) => id === subject)
   if (node === undefined) return refuse(`there is no ${subject} to replace: say a node (${idsOf(members)})`)
@@ -75,6 +82,7 @@ function previewReplacement({ subject, by }: OperationWish, status: Status): Ope
     return refuse(`${node.shard} has no living primary to copy from: it has to come back first`)
   }
   const isPrimary = shard.primary === subject
+  const [by] = places ?? []
   const others = members.filter(({ shard: of, id, link }) => of === shard.id && id !== subject && link === 'up').length
   return {
     lines: [

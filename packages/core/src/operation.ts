@@ -68,6 +68,8 @@ export interface Restart extends Asked {
   readonly primaries: Readonly<Record<string, string>>
   /** What it did last. */
   readonly step: RestartStep | null
+  /** Where copies are that each shard has for as long as this lasts, beside its own. Absent: none. */
+  readonly places?: readonly NodePlace[]
 }
 
 export interface RestartStep {
@@ -104,8 +106,8 @@ export interface Restore extends Asked {
 /** Another node in the place of one: it comes, gets the data, and then the old one goes for good. */
 export interface Replace extends Asked {
   readonly kind: 'replace'
-  /** Where the new one is. */
-  readonly by: NodePlace
+  /** Where the new one is: one place. */
+  readonly places: readonly NodePlace[]
 }
 
 /** Another password for users of the engines, and the old one gone after a time in which both are valid. */
@@ -147,8 +149,10 @@ export interface OperationWish {
   readonly engine?: EngineBuild | null
   readonly cameFrom?: EngineBuild | null
   readonly notBefore?: number | null
-  /** With a replacement: the new node. Whoever asks does not say it; it is chosen where the free ports are known. */
-  readonly by?: NodePlace
+  /** With a restart or an upgrade: whether each shard gets one more copy first, for as long as it lasts. */
+  readonly surge?: boolean
+  /** Of the new nodes that it needs. Whoever asks does not say them; they are chosen where the free ports are known. */
+  readonly places?: readonly NodePlace[]
   /** With a rotation: whose passwords, how long the old ones stay valid, and which sessions are closed in the end. */
   readonly users?: readonly string[]
   readonly graceMs?: number
@@ -157,6 +161,9 @@ export interface OperationWish {
 
 /** How long the old password stays valid where nobody says otherwise. */
 export const graceMsDefault = 600_000
+
+/** Whether it needs nodes that are not there yet. */
+export const needsNodes = ({ kind, surge = false }: OperationWish): boolean => kind === 'replace' || surge
 
 /** How long an operation waits for the deployment to be ready before it is given up, once its time has come. */
 export const waitsForMs = 3_600_000
@@ -183,10 +190,10 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
         processes: null,
         primaries: {},
         step: null,
+        places: wish.places ?? [],
       }
     case 'replace':
-      if (wish.by === undefined) throw new TypeError('a replacement needs a place')
-      return { ...asked, kind: 'replace', by: wish.by }
+      return { ...asked, kind: 'replace', places: wish.places ?? [] }
     case 'rotate':
       return {
         ...asked,

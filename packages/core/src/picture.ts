@@ -18,6 +18,8 @@ export interface Picture {
   readonly nodes: readonly NodePicture[]
   /** Those that go for good: of no shard any more, and of no interest to any rule but `planRetire`. */
   readonly leaving: readonly NodePicture[]
+  /** Those that stand by. */
+  readonly spares: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
   /** With topology `sentinel`; else none. */
   readonly sentinels: readonly SentinelPicture[]
@@ -73,7 +75,8 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
   const leaving = all.filter(
     (node) => node.place.leaving !== undefined && !owners.some((claim) => claim.engineId === node.engineId),
   )
-  const nodes = all.filter((node) => !leaving.includes(node))
+  const spares = all.filter(isSpare)
+  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
   const views = viewsOf(nodes)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
@@ -92,22 +95,42 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
       born: held.length > 0 || members.some(hasOwnedSlots),
     }
   })
-  return { topology: spec.topology, at: observed.at, nodes, leaving, shards, sentinels: [], views, owners, unowned }
+  return {
+    topology: spec.topology,
+    at: observed.at,
+    nodes,
+    leaving,
+    spares,
+    shards,
+    sentinels: [],
+    views,
+    owners,
+    unowned,
+  }
 }
 
 /** Without a Cluster there is one shard, and it has every slot; nobody speaks of slots at all. */
 function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: Spec): Picture {
   const sentinels = (observed.sentinels ?? []).map((seen) => readSentinel(seen, spec, observed.at))
-  const primary = spec.topology === 'sentinel' ? primaryAmong(all, sentinels) : (all[0] ?? null)
+  const primary =
+    spec.topology === 'sentinel'
+      ? primaryAmong(
+          all.filter((node) => !isSpare(node)),
+          sentinels,
+        )
+      : (all[0] ?? null)
   const leaving = all.filter((node) => node.place.leaving !== undefined && node !== primary)
-  const nodes = all.filter((node) => !leaving.includes(node))
+  const spares = all.filter(isSpare)
+  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
   const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id }, index): ShardPicture => {
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
   })
   const { topology } = spec
-  return { topology, at: observed.at, nodes, leaving, shards, sentinels, views: [], owners: [], unowned: [] }
+  return { topology, at: observed.at, nodes, leaving, spares, shards, sentinels, views: [], owners: [], unowned: [] }
 }
+
+const isSpare = ({ place }: NodePicture): boolean => place.spare === true && place.leaving === undefined
 
 const viewsOf = (nodes: readonly NodePicture[]): ClusterView[] =>
   nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))

@@ -7,7 +7,7 @@ import type { ErrorCode } from './error.ts'
 import { HoldfastError } from './error.ts'
 import { ownedDirectives } from './render-config.ts'
 import type { Spec } from './spec.ts'
-import { copiesOfShard } from './spec.ts'
+import { copiesOfShard, nodeCountOf } from './spec.ts'
 import { formatBytes, formatDuration } from './units.ts'
 
 export interface SpecChange {
@@ -79,6 +79,8 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
     case 'replicasPerShard':
     case 'shardOverrides':
       return judgeCopies(before, after)
+    case 'spares':
+      return live('each stands by as soon as it runs')
     case 'expose':
       return refused(
         'clients and engines know the nodes by these addresses',
@@ -118,11 +120,12 @@ function judgeCopies(before: Spec, after: Spec): Verdict {
       `Keep ${needed} replicas, or choose durability: cache first and accept what a fault may then cost.`,
     )
   }
-  return refused(
-    'nodes are not added to a running deployment, or taken from it, yet',
-    'Create another deployment with as many copies and move the clients.',
-  )
+  const more = nodeCountOf(after) - nodeCountOf(before)
+  if (more > 0) return live(`${nodes(more)} more, each with a copy of its shard's data`)
+  return more === 0 ? live() : live(`${nodes(-more)} fewer, one after the other and while all others are in sync`)
 }
+
+const nodes = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`
 
 /** What is used must fit. A node nobody saw may be full. */
 function judgeMemory(before: Spec, after: Spec, { used, acceptEviction }: EditTerms): Verdict {

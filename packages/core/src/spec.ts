@@ -45,7 +45,9 @@ export const Spec = z.strictObject({
     .record(z.string().regex(/^[1-9][0-9]*$/, 'a shard by its number'), z.strictObject({ replicas: count(0, 5) }))
     .default({})
     .describe('More copies for a critical shard, by its number.'),
-  spares: count(0, 50).default(0).describe('Warm standbys.'),
+  spares: count(0, 50)
+    .default(0)
+    .describe('Engines that stand by, empty, to take the place of a node that does not come back.'),
   use: z
     .enum(['cache', 'session', 'queue', 'primary-store'])
     .default('cache')
@@ -268,6 +270,9 @@ function checkSpec(spec: Spec): Problem[] {
   if (spec.topology === 'standalone' && copiesOfShard(spec, 1) > 1) {
     say('replicasPerShard', 'a standalone engine has no replica: leave it out, or use topology sentinel')
   }
+  if (spec.topology === 'standalone' && spec.spares > 0) {
+    say('spares', 'a standalone engine has no copy that a spare could be made from: use topology sentinel or cluster')
+  }
   if (spec.topology === 'sentinel') {
     const { count: sentinels, quorum } = spec.sentinel
     if (copiesOfShard(spec, 1) < 2) say('replicasPerShard', 'Sentinels need at least one replica to promote, not 0')
@@ -302,7 +307,7 @@ function checkSpec(spec: Spec): Problem[] {
     say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
   if (spec.backup !== 'off' && spec.backup.every < 60_000) say('backup.every', 'at least 1m: each one forks an engine')
   const beyond = spec.topology === 'cluster' ? 10_000 : spec.topology === 'sentinel' ? spec.sentinel.count : 0
-  const portLast = spec.expose.basePort + nodeCountOf(spec) - 1 + beyond
+  const portLast = spec.expose.basePort + nodeCountOf(spec) + spec.spares - 1 + beyond
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return problems
 }
@@ -355,7 +360,6 @@ const notDurable = {
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
     ['hosts', spec.hosts.length > 0],
-    ['spares', spec.spares > 0],
     [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],
     ['autoscale', spec.autoscale !== 'off'],
     ['security.tls: on', spec.security.tls === 'on'],

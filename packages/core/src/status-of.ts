@@ -174,23 +174,28 @@ function sentinelStatus(
   }
 }
 
-function asideOf({ leaving }: Picture, document: Document): Pick<Status, 'aside'> {
-  if (leaving.length === 0) return {}
+function asideOf({ leaving, spares }: Picture, document: Document): Pick<Status, 'aside'> {
+  const aside = [...spares, ...leaving].map((node) => asideStatus(node, document))
+  return aside.length === 0 ? {} : { aside }
+}
+
+function asideStatus(node: NodePicture, document: Document): AsideStatus {
+  const { id, place, agent, life } = node
+  const isLeaving = place.leaving !== undefined
+  const { because = '', forgottenAt = null } = place.leaving ?? {}
+  const fails = startFailureOf(node)
+  const standsBy = fails === null ? 'stands by' : `does not start: ${fails.said}`
   return {
-    aside: leaving.map((node): AsideStatus => {
-      const { id, place, agent, life } = node
-      const { because = '', forgottenAt = null } = place.leaving ?? {}
-      return {
-        id,
-        hostId: place.host,
-        host: place.address,
-        port: place.port,
-        role: 'leaving',
-        state: node.gone ? 'stopped' : stateOf({ life, facts: null }, document),
-        pid: agent?.process.state === 'running' ? agent.process.pid : null,
-        because: `${because}: ${forgottenAt === null ? 'not forgotten by all yet' : 'forgotten by all, and watched'}`,
-      }
-    }),
+    id,
+    hostId: place.host,
+    host: place.address,
+    port: place.port,
+    role: isLeaving ? 'leaving' : 'spare',
+    state: isLeaving && node.gone ? 'stopped' : stateOf({ life, facts: null }, document),
+    pid: agent?.process.state === 'running' ? agent.process.pid : null,
+    because: isLeaving
+      ? `${because}: ${forgottenAt === null ? 'not forgotten by all yet' : 'forgotten by all, and watched'}`
+      : standsBy,
   }
 }
 

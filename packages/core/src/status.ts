@@ -66,13 +66,13 @@ export interface SentinelStatus {
   readonly pid: number | null
 }
 
-/** A node without a part in any shard: one that goes for good. */
+/** A node without a part in any shard: one that stands by, or goes for good. */
 export interface AsideStatus {
   readonly id: string
   readonly hostId: string
   readonly host: string
   readonly port: number
-  readonly role: 'leaving'
+  readonly role: 'spare' | 'leaving'
   readonly state: NodeState
   readonly pid: number | null
   /** Where it stands, in words. */

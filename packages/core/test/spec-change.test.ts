@@ -62,6 +62,13 @@ describe('an edit', () => {
       {},
       'config.slowlog-max-len: 9 → (none), with a rolling restart (only a start gives a directive its default back)',
     ],
+    [{}, { replicasPerShard: 2 }, "replicasPerShard: 1 → 2, live (3 nodes more, each with a copy of its shard's data)"],
+    [
+      { shardOverrides: { 1: { replicas: 2 } } },
+      {},
+      'shardOverrides.1.replicas: 2 → (none), live (1 node fewer, one after the other and while all others are in sync)',
+    ],
+    [{}, { spares: 2 }, 'spares: 0 → 2, live (each stands by as soon as it runs)'],
   ])('from %o to %o', (before, after, says) => {
     const changes = judged(before, after)
     expect(changes.map(describeSpecChange)).toEqual([says])
@@ -71,8 +78,6 @@ describe('an edit', () => {
   test.each<[after: object, path: string, instead: string]>([
     [{ topology: 'standalone', shards: 1, replicasPerShard: 0 }, 'topology', 'move the data with a backup'],
     [{ shards: 4 }, 'shards', 'another deployment with 4 shards'],
-    [{ replicasPerShard: 2 }, 'replicasPerShard', 'another deployment with as many copies'],
-    [{ shardOverrides: { 1: { replicas: 2 } } }, 'shardOverrides.1.replicas', 'another deployment'],
     [{ expose: { basePort: 7101 } }, 'expose.basePort', 'move the clients'],
     [{ engine: { flavor: 'valkey' } }, 'engine.flavor', 'holdfast upgrade shop'],
   ])('to %o is refused, with the way to do it', (after, path, instead) => {

@@ -41,9 +41,10 @@ export function restart(
   context: Context,
   name: string,
   subject: string | undefined,
-  options: OperationOptions,
+  options: OperationOptions & { readonly surge?: boolean },
 ): Promise<void> {
-  return operate(context, name, { kind: 'restart', subject: subject ?? name }, options)
+  const { surge = false } = options
+  return operate(context, name, { kind: 'restart', subject: subject ?? name, surge }, options)
 }
 
 /** `holdfast replace NAME NODE`: shows who comes and who goes, asks, and waits until the old one is forgotten. */
@@ -82,7 +83,13 @@ function graceOf(text: string): number {
 export function upgrade(
   context: Context,
   name: string,
-  { to, flavor, path, ...options }: OperationOptions & { to?: string; flavor?: string; path?: string },
+  {
+    to,
+    flavor,
+    path,
+    surge = false,
+    ...options
+  }: OperationOptions & { to?: string; flavor?: string; path?: string; surge?: boolean },
 ): Promise<void> {
   return withActing(context, name, options, async (api, chosen) => {
     const before = (await api.spec(chosen)).spec['engine'] as SpecText | undefined
@@ -90,7 +97,7 @@ export function upgrade(
       path === undefined ? { flavor: flavor ?? before?.['flavor'] ?? 'auto', version: to ?? null } : { path }
     const preview = await api.previewUpgrade(chosen, engine)
     await show(context, preview, questions.upgrade, options)
-    return api.upgrade(chosen, { id: randomUUID(), engine })
+    return api.upgrade(chosen, { id: randomUUID(), engine, surge })
   })
 }
 

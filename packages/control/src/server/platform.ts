@@ -74,6 +74,8 @@ export interface UpgradeWish {
   readonly id: string
   /** The spec's `engine` from then on. */
   readonly engine: SpecText
+  /** Each shard gets one more copy first, for as long as it lasts. */
+  readonly surge?: boolean
 }
 
 export interface UpgradePreview extends OperationPreview {

@@ -174,7 +174,7 @@ export class MemoryPlatform implements Platform {
 
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {
     const by = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
-    return Promise.resolve(this.askOperation(name, { ...wish, by }, actor))
+    return Promise.resolve(this.askOperation(name, { ...wish, places: [by] }, actor))
   }
 
   askOperation(name: string, wish: OperationWish, actor: string): Operation {

@@ -19,7 +19,7 @@ export function planConfigure(input: PlanInput): Step {
   const actions: Action[] = []
   const notes: PlanNote[] = []
   const closed: string[] = []
-  for (const node of input.picture.nodes) {
+  for (const node of [...input.picture.nodes, ...input.picture.spares]) {
     const rendered = input.files.get(node.id)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config } = node.agent

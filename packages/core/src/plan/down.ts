@@ -13,7 +13,8 @@ export function planDown({ picture, spec, document }: PlanInput): Step {
       watching.map(({ id }): Action => ({ kind: 'stop', node: id, save: false })),
     )
   }
-  const running = picture.nodes.filter((node) => !node.gone || isLingering(node))
+  const all = [...picture.nodes, ...picture.leaving, ...picture.spares]
+  const running = all.filter((node) => !node.gone || isLingering(node))
   if (running.length === 0)
     return document.purge ? purgeAll([...document.nodes, ...(document.sentinels ?? [])].map(({ id }) => id)) : idle
   // One that loads or starts can be asked to stop as well; one that does not answer is given its time.

@@ -38,7 +38,7 @@ export function describeOperation(operation: Operation): string {
     case 'upgrade':
       return `${operation.kind} of ${operation.subject}`
     case 'replace':
-      return `replacement of ${operation.subject} by ${operation.by.id}`
+      return `replacement of ${operation.subject} by ${operation.places[0]?.id ?? 'nobody'}`
     case 'backup':
       return `backup of ${operation.subject}`
     case 'restore':

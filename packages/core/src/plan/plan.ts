@@ -23,6 +23,7 @@ import { planReplace, replacing } from './restore.ts'
 import { planRetire } from './retire.ts'
 import { planSentinels, planTidy, planWatch } from './sentinels.ts'
 import { planSlots } from './slots.ts'
+import { planSpares } from './spares.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
@@ -44,6 +45,7 @@ const clusterRules: readonly Rule[] = [
   planFollow,
   planForget,
   planRetire,
+  planSpares,
   planSlots,
   planPersistence,
   planAccess,
@@ -69,6 +71,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planPriority,
     planRetire,
     planTidy,
+    planSpares,
     planPersistence,
     planAccess,
     planConfigure,

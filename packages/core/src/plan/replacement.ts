@@ -3,6 +3,7 @@
  * data; only then the old one leaves (`retire.ts`). Where the old one is the primary, it hands its shard over (`drain.ts`).
  * Until the old one leaves, nothing is lost by giving up: the new one, which was lent to this operation, goes again.
  */
+import type { NodePlace } from '../document.ts'
 import type { Replace } from '../operation.ts'
 import { ended } from '../operation.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
@@ -18,9 +19,11 @@ const pollMs = 50
 
 export function planReplacement(operation: Replace, input: PlanInput): Step {
   const { picture, document, wallNow } = input
-  const { subject, by } = operation
+  const { subject } = operation
   const over = (state: 'done' | 'failed', because: string): Step => record(ended(operation, state, because, wallNow))
-  if (operation.state === 'asked') return begin(operation, input)
+  const [by] = operation.places
+  if (by === undefined) return over('failed', `${subject} is not replaced: no place was found for another node`)
+  if (operation.state === 'asked') return begin(operation, by, input)
   const heir = picture.nodes.find(({ id }) => id === by.id)
   const shard = picture.shards.find(({ id }) => id === by.shard)
   if (heir === undefined || shard === undefined) {
@@ -46,8 +49,8 @@ export function planReplacement(operation: Replace, input: PlanInput): Step {
   }
 }
 
-function begin(operation: Replace, { picture, document, wallNow }: PlanInput): Step {
-  const { subject, by } = operation
+function begin(operation: Replace, by: NodePlace, { picture, document, wallNow }: PlanInput): Step {
+  const { subject } = operation
   const old = document.nodes.find(({ id }) => id === subject)
   if (old === undefined || old.leaving !== undefined) {
     return record(ended(operation, 'failed', `there is no ${subject} any more`, wallNow))

@@ -27,13 +27,17 @@ export function planRestart(operation: Restart, input: PlanInput): Step {
 
 /** The nodes that a restart of this subject is about: all, a shard's, or one. */
 function nodesOfSubject(subject: string, name: string, picture: Picture): readonly NodePicture[] {
-  return picture.nodes.filter((node) => subject === name || node.shard === subject || node.id === subject)
+  return everyEngine(picture).filter((node) => subject === name || node.shard === subject || node.id === subject)
 }
+
+/** Also those that stand by: one of them may be needed tomorrow. */
+const everyEngine = ({ nodes, spares }: Picture): readonly NodePicture[] => [...spares, ...nodes]
 
 function begin(operation: Restart, input: PlanInput): Step {
   const { picture, spec, document, wallNow } = input
   const told = toldOf(operation)
   const nodes = nodesOfSubject(operation.subject, document.name, picture)
+  const lent = (operation.places ?? []).map((place) => ({ id: place.id, place: { ...place, lentTo: operation.id } }))
   if (nodes.length === 0)
     return record(ended(operation, 'failed', `there is no ${operation.subject} any more`, wallNow))
   const alone = picture.shards.find(
@@ -49,15 +53,17 @@ function begin(operation: Restart, input: PlanInput): Step {
     const process = processOf(node)
     return process === null || isRight(node, operation) ? [] : [[node.id, process] as const]
   })
-  const because = `${told}: ${processes.length} engines, one at a time (${operation.reason})`
-  return record({
+  const after = lent.length === 0 ? '' : `, once ${lent.map(({ id }) => id).join(', ')} have copies of their shards`
+  const because = `${told}: ${processes.length} engines, one at a time (${operation.reason})${after}`
+  const begun: Restart = {
     ...operation,
     state: 'running',
     processes: Object.fromEntries(processes),
     primaries: primariesOf(picture),
     beganAt: wallNow,
     because,
-  })
+  }
+  return lent.length === 0 ? record(begun) : { ...record(begun), places: lent }
 }
 
 function goOn(operation: Restart, input: PlanInput): Step {
@@ -104,8 +110,13 @@ function goOn(operation: Restart, input: PlanInput): Step {
 /** Everything is ready: the next process goes, or the last one has gone. */
 function next(operation: Restart, input: PlanInput, stop: (why: string) => Step): Step {
   const { picture, spec, wallNow } = input
-  const old = picture.nodes.filter((node) => isOld(operation, node))
+  const old = everyEngine(picture).filter((node) => isOld(operation, node))
   const { done, all } = progressOf(operation, picture)
+  const idle = old.find((node) => picture.spares.includes(node))
+  if (idle !== undefined) {
+    const because = `restarting ${idle.id} (${done + 1} of ${all}), which stands by`
+    return act(because, [{ kind: 'stop', node: idle.id, save: false }])
+  }
   const shard = picture.shards.find(({ nodes }) => nodes.some((node) => old.includes(node)))
   if (shard === undefined) {
     const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
@@ -162,7 +173,7 @@ function settleHandOver(
 
 function progressOf({ processes }: Restart, picture: Picture): { done: number; all: number } {
   const all = Object.keys(processes ?? {}).length
-  const old = picture.nodes.filter(
+  const old = everyEngine(picture).filter(
     (node) => processes?.[node.id] !== undefined && processes[node.id] === processOf(node),
   )
   return { done: all - old.length, all }

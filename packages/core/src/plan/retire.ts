@@ -4,6 +4,7 @@
  * the node is watched for longer than that, and forgotten once more if somebody brings it back. Its files go last.
  */
 import type { Leaving } from '../document.ts'
+import { numberIn, placeSpare } from '../document.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { addressOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
@@ -40,7 +41,7 @@ function retire(node: NodePicture, input: PlanInput): Step {
   if (restMs > 0) {
     return wait(`${id} has left: watching ${formatDuration(restMs)} more that nobody brings it back`, restMs)
   }
-  return removeIt(node)
+  return removeIt(node, input)
 }
 
 function stopIt(node: NodePicture, { because }: Leaving, { picture }: PlanInput): Step {
@@ -72,13 +73,17 @@ const noted = ({ id, place }: NodePicture, forgottenAt: number | null, because: 
   return replan(because, [{ id, place: { ...place, leaving } }])
 }
 
-function removeIt({ id, life, agent, place }: NodePicture): Step {
+function removeIt({ id, life, agent, place }: NodePicture, { spec, picture }: PlanInput): Step {
   if (life === 'away' || agent === null) {
     return wait(`${id} has left, and its host ${place.host} does not answer: its files are removed when it does`)
   }
   const { aof, rdb, claim } = agent.files
   if (aof || rdb || claim !== null || agent.record !== null) {
     return act(`${id} has left for good: removing its files`, [{ kind: 'purge', node: id }])
+  }
+  // The engine was the matter, or its data, and not the place: what stood by is in use, so this stands by from now on.
+  if (picture.spares.length < spec.spares && place.spare !== true) {
+    return replan(`${id} begins anew, and stands by`, [{ id, place: placeSpare(numberIn(id), spec) }])
   }
   return replan(`${id} is gone for good`, [{ id, place: null }])
 }

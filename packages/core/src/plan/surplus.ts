@@ -1,29 +1,37 @@
 /**
- * Nodes that are more than the spec wants, or that were lent to an operation which is over. One goes at a time, while
- * everything is ready, and never a primary: such a one hands its shard over first (`drain.ts`).
+ * Nodes that are more than the spec wants, or that were lent to an operation which is over. One goes at a time, never a
+ * primary (such a one hands its shard over first, `drain.ts`), and none that may have data before all that stay have it.
  */
 import type { NodePlace, PlaceChange } from '../document.ts'
 import { numberIn } from '../document.ts'
-import { isUnfinished } from '../operation.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
-import { judgeReadiness } from '../readiness.ts'
 import { copiesOfShard } from '../spec.ts'
+import { hasCopy } from './copy.ts'
 import { isLentInVain } from './drain.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, replan, wait } from './step.ts'
+import { objectionToHeir } from './switchover.ts'
 
 export function planSurplus(input: PlanInput): Step {
   const { picture, document } = input
-  const open = document.operations.filter(isUnfinished)
-  if (open.some(({ state }) => state === 'running')) return idle
-  const next = picture.shards.flatMap((shard) => leaverOf(shard, input) ?? [])[0]
+  if (document.operations.some(({ state }) => state === 'running')) return idle
+  const [next] = picture.shards.flatMap((shard) => leaverOf(shard, input) ?? [])
+  const idler = picture.spares.length > input.spec.spares ? picture.spares.at(-1) : undefined
+  if (idler !== undefined) {
+    const because = `the spec wants ${input.spec.spares} to stand by`
+    return replan(`${idler.id} goes: ${because}`, [leave(idler.place, because)])
+  }
   if (next === undefined) return idle
-  const { node, because } = next
+  const { node, shard, because } = next
   const going = picture.leaving.find(({ place }) => place.leaving?.forgottenAt === null)
   if (going !== undefined) return wait(`${node.id} leaves after ${going.id}`)
-  const { ready, because: why } = judgeReadiness(picture)
-  if (ready !== 'yes') return wait(`${node.id} (${because}) leaves once all else is ready: ${why}`)
-  return replan(`${node.id} leaves ${node.shard}: ${because}`, [leave(node.place, because)])
+  const troubled = picture.shards.find(({ primary }) => primary?.facts == null)
+  if (troubled !== undefined) return wait(`${node.id} leaves once ${troubled.id} has a living primary`)
+  const lacking = shard.nodes.find((other) => other !== node && !isCopy(other, shard))
+  if (lacking !== undefined && mayHaveData(node, shard, input)) {
+    return wait(`${node.id} leaves (${because}) once ${lacking.id} has all the data of ${shard.id}`)
+  }
+  return replan(`${node.id} leaves ${shard.id}: ${because}`, [leave(node.place, because)])
 }
 
 /** From now on it goes. */
@@ -32,18 +40,38 @@ export const leave = (place: NodePlace, because: string): PlaceChange => ({
   place: { ...place, leaving: { because, forgottenAt: null } },
 })
 
-/** Who of a shard is to go next: what was lent in vain, then the last that came. */
-function leaverOf(
-  { id, nodes, primary }: ShardPicture,
-  { spec, document }: PlanInput,
-): { readonly node: NodePicture; readonly because: string } | undefined {
-  const others = nodes.filter((node) => node !== primary)
-  const lent = others.find((node) => isLentInVain(node.place, document))
-  if (lent !== undefined) return { node: lent, because: 'what it was needed for is over' }
-  const wanted = copiesOfShard(spec, numberIn(id))
-  const own = nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
-  if (own.length <= wanted) return undefined
-  const [last] = own.filter((node) => others.includes(node)).sort((one, other) => numberIn(other.id) - numberIn(one.id))
-  const because = `the spec wants ${wanted} ${wanted === 1 ? 'copy' : 'copies'} of ${id}`
-  return last && { node: last, because }
+interface Leaver {
+  readonly node: NodePicture
+  readonly shard: ShardPicture
+  readonly because: string
 }
+
+/** Who of a shard is to go next: what was lent in vain, then what is dead, has no data, is drained, or came last. */
+function leaverOf(shard: ShardPicture, { spec, document }: PlanInput): Leaver | undefined {
+  const others = shard.nodes.filter((node) => node !== shard.primary)
+  const lent = others.find((node) => isLentInVain(node.place, document))
+  if (lent !== undefined) return { node: lent, shard, because: 'what it was needed for is over' }
+  const wanted = copiesOfShard(spec, numberIn(shard.id))
+  const own = shard.nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
+  if (own.length <= wanted) return undefined
+  const [first] = own
+    .filter((node) => others.includes(node))
+    .sort(
+      (a, b) =>
+        Number(b.gone) - Number(a.gone) ||
+        Number(isCopy(a, shard)) - Number(isCopy(b, shard)) ||
+        Number(b.place.drained === true) - Number(a.place.drained === true) ||
+        numberIn(b.id) - numberIn(a.id),
+    )
+  const because = `the spec wants ${wanted} ${wanted === 1 ? 'copy' : 'copies'} of ${shard.id}`
+  return first && { node: first, shard, because }
+}
+
+/** In sync, or with files that may be all there is if the rest should die now. What was never linked has nothing. */
+function mayHaveData(node: NodePicture, shard: ShardPicture, { spec }: PlanInput): boolean {
+  const hadData = node.agent?.record != null && (node.agent.record.linkUpAt !== null || node.agent.record.ownedSlots)
+  return isCopy(node, shard) || (hadData && hasCopy(node, spec))
+}
+
+const isCopy = (node: NodePicture, shard: ShardPicture): boolean =>
+  node === shard.primary || objectionToHeir(node, shard) === null

@@ -18,7 +18,7 @@ import { placed, purged, replanned } from '../support/layout.ts'
 import { asked, operationOf, saved, withOperation } from '../support/operations.ts'
 
 const by: NodePlace = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
-const operation = (subject: string) => asked({ kind: 'replace', subject, by })
+const operation = (subject: string) => asked({ kind: 'replace', subject, places: [by] })
 const wanting = (subject: string, ...breaks: readonly Break[]): Deployment =>
   aDeployment().with(withOperation(operation(subject)), ...breaks)
 
@@ -206,8 +206,16 @@ describe('more copies than the spec wants', () => {
     expect(leavingOf(world, 'node-7')?.because).toBe('the spec wants 2 copies of shard-1')
   })
 
-  test('none goes while something is not in sync', () => {
-    expect(surplus(linkDown('node-5', 100)).plan().places).toBeUndefined()
+  test('of a shard, the one without the data goes before one that has it', () => {
+    expect(leavingOf(replanned(surplus(linkDown('node-4', 100))), 'node-4')).toBeDefined()
+  })
+
+  test('none that has the data goes while one that stays lacks it', () => {
+    const four = aDeployment({ spec: { shardOverrides: { 1: { replicas: 3 } } } }).with((world) => {
+      world.spec.shardOverrides = { 1: { replicas: 2 } }
+    })
+    const lost = [absent('node-4'), linkDown('node-7', 100)]
+    expect(four.with(...lost).plan().places).toBeUndefined()
   })
 
   test('one after the other', () => {

@@ -7,10 +7,12 @@ import {
   askedAgo,
   dead,
   failedStarts,
+  linkDown,
   syncing,
   wallNow,
   withFacts,
 } from '../support/deployment.ts'
+import { placed, replanned } from '../support/layout.ts'
 import { asked, operationOf, restarted, sameOperation, saved, withOperation } from '../support/operations.ts'
 
 const wanting = (subject: string, options: DeploymentOptions = {}): Deployment =>
@@ -141,6 +143,47 @@ describe('at the first surprise it stops and says how far it came', () => {
     expect(operationOf(saved(begun()).with(restarted('node-4'), late, syncing('node-4')))).toMatchObject({
       state: 'running',
     })
+  })
+})
+
+describe('with a copy more for as long as it lasts', () => {
+  const place = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
+  const wish = asked({ kind: 'restart', subject: 'shard-1', surge: true, places: [place] })
+  const three = (...breaks: readonly Break[]): Deployment =>
+    aDeployment({ spec: { shardOverrides: { 1: { replicas: 2 } } } }).with(
+      (world) => {
+        world.spec.shardOverrides = {}
+      },
+      placed('node-7', { lentTo: 'op-1' }),
+      ...breaks,
+    )
+
+  test('that copy comes first, with the list of those that are to go', () => {
+    const plan = aDeployment().with(withOperation(wish)).plan()
+    expect(plan.places).toEqual([{ id: 'node-7', place: { ...place, lentTo: 'op-1' } }])
+    expect(plan.operations).toMatchObject([{ processes: { 'node-1': '4001:77', 'node-4': '4004:77' } }])
+  })
+
+  const running = saved(aDeployment().with(withOperation(wish)))
+
+  test('nothing is stopped before it has the data, and it is not stopped itself', () => {
+    expect(three(sameOperation(running), syncing('node-7')).plan().actions).toEqual([])
+    expect(three(sameOperation(running)).plan().actions).toEqual([{ kind: 'stop', node: 'node-4', save: false }])
+  })
+
+  test('the shard is handed to its own copy, and to the other only where it has none', () => {
+    expect(three(sameOperation(running), restarted('node-4')).plan().actions).toMatchObject([{ node: 'node-4' }])
+    const alone = three(sameOperation(running), restarted('node-4'), linkDown('node-4', 100))
+    expect(alone.plan().actions).toEqual([])
+  })
+
+  test('it leaves when all are restarted', () => {
+    const done = saved(three(sameOperation(running), restarted('node-4'), restarted('node-1')))
+    expect(done.document.operations).toMatchObject([{ state: 'done' }])
+    const world = replanned(done)
+    expect(world.document.nodes.find(({ id }) => id === 'node-7')?.leaving?.because).toBe(
+      'what it was needed for is over',
+    )
   })
 })
 

@@ -1,5 +1,5 @@
 import type { OperationWish } from '@holdfast/core'
-import { graceMsDefault } from '@holdfast/core'
+import { graceMsDefault, needsNodes } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
 import { flag, isObject, oneOf, parseFields, text, usage } from '../body.ts'
@@ -34,10 +34,9 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
     refuseUnknown(platform, params.name)
     const wish = wishOf(body)
     const actor = actorOf(caller)
-    const operation =
-      wish.kind === 'replace'
-        ? await platform.askForNodes(params.name, wish, actor)
-        : platform.askOperation(params.name, wish, actor)
+    const operation = needsNodes(wish)
+      ? await platform.askForNodes(params.name, wish, actor)
+      : platform.askOperation(params.name, wish, actor)
     return reply.code(202).send(operation)
   })
 
@@ -48,8 +47,8 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
   app.post<ByName>('/deployments/:name/upgrade', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
-    const fields = parseFields(body, ['id', 'engine'])
-    const wish = { id: idOf(fields), engine: engineOf(fields) }
+    const fields = parseFields(body, ['id', 'engine', 'surge'])
+    const wish = { id: idOf(fields), engine: engineOf(fields), surge: flag(fields, 'surge') }
     return reply.code(202).send(await platform.upgrade(params.name, wish, actorOf(caller)))
   })
 
@@ -92,11 +91,14 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 }
 
 function wishOf(body: unknown): OperationWish {
-  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore', 'users', 'graceMs', 'closes'])
+  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore', 'users', 'graceMs', 'closes', 'surge'])
   const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate'])
   const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
-  const asked = { kind, id, subject: text(fields, 'subject', nameMax), to, notBefore: time(fields, 'notBefore') }
+  const surge = flag(fields, 'surge')
+  if (surge && kind !== 'restart') throw usage(`surge: a ${kind} has no use for one more copy`)
+  const subject = text(fields, 'subject', nameMax)
+  const asked = { kind, id, subject, to, notBefore: time(fields, 'notBefore'), surge }
   return kind === 'rotate' ? { ...asked, ...rotationOf(fields) } : asked
 }
 
