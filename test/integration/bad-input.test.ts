@@ -71,7 +71,6 @@ describe('beside a deployment that runs', () => {
 
   test('all that is not supported yet is refused at once, and none of it ignored', async () => {
     const later = {
-      spares: 1,
       persistOn: 'one',
       autoscale: {
         nodes: { min: 6, max: 12 },
@@ -84,7 +83,7 @@ describe('beside a deployment that runs', () => {
       notify: ['somebody'],
     }
     const sentence = await it.refused('SPEC_UNSUPPORTED', ['plan', it.file('later.yaml', { name: 'later', ...later })])
-    expect(sentence.split('\n')).toHaveLength(8)
+    expect(sentence.split('\n')).toHaveLength(7)
     for (const line of sentence.split('\n')) expect(line).toMatch(/^\S+later\.yaml: .+: not supported yet: remove it$/)
   })
 

@@ -178,8 +178,8 @@ describe('a spec is refused, with the path and what to do', () => {
   })
 
   test('what is right but not built yet is told apart from what is wrong', () => {
-    expect(refused(withName({ spares: 1 })).code).toBe('SPEC_UNSUPPORTED')
-    expect(refused(withName({ spares: 1 })).message).toBe('spares: not supported yet: remove it')
+    expect(refused(withName({ notify: ['x'] })).code).toBe('SPEC_UNSUPPORTED')
+    expect(refused(withName({ notify: ['x'] })).message).toBe('notify: not supported yet: remove it')
     expect(refused(withName({ alerts: {} })).code).toBe('SPEC_UNSUPPORTED')
   })
 

@@ -31,7 +31,6 @@ describe('docs/spec.md', () => {
     const asked = {
       name: 'shop',
       hosts: [{ name: 'a', address: 'a' }],
-      spares: 1,
       persistOn: 'one',
       security: { tls: 'on', users: ['x'] },
       notify: ['x'],
@@ -46,7 +45,7 @@ describe('docs/spec.md', () => {
     }
     const table = page.slice(page.indexOf('## Not supported yet'), page.indexOf('## Units'))
     const problems = refusal(asked)
-    expect(problems).toHaveLength(10)
+    expect(problems).toHaveLength(9)
     for (const path of problems) expect(table, path).toContain(`\`${path.replace(/^(expose\.bind).*/, '$1')}`)
   })
 })
