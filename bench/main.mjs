@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|operations|backup|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|backup|durable|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -12,6 +12,7 @@ import { benchBackup } from './backup.mjs'
 import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
 import { benchDemo } from './demo.mjs'
+import { benchDurable } from './durable.mjs'
 import { benchFailover } from './failover.mjs'
 import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
 import { benchIdle } from './idle.mjs'
@@ -39,12 +40,13 @@ const benches = {
   failover: benchFailover,
   operations: benchOperations,
   backup: benchBackup,
+  durable: benchDurable,
   idle: benchIdle,
   cache: benchCache,
   demo: benchDemo,
 }
 const usage =
-  'npm run bench -- create|failover|operations|backup|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+  'npm run bench -- create|failover|operations|backup|durable|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,4 +1,5 @@
 /* Class `durable` on days with one fault after the other. `SEED=… npm test` brings a failing day back. */
+import { operationFor } from '@holdfast/core'
 import { expect, test } from 'vitest'
 import { endOfDay, planFault } from './bad-day.ts'
 import { deploymentLoops, ownedNames } from './deployment-loop.ts'
@@ -31,3 +32,22 @@ test('no single fault takes a write that a copy had acknowledged, one fault afte
     simulation.close()
   }
 }, 120_000)
+
+test('a rolling restart replaces every process and loses nothing', async () => {
+  const { makeTurner, store } = deploymentLoops(spec)
+  const simulation = new Simulation({ seed: seeds[0] ?? 1, makeTurner, spec, ownedDirectives: ownedNames(spec) })
+  simulation.addController()
+  await simulation.settle({ withinTurns: 300 })
+  const pids = () => simulation.cluster.nodes.map(({ process }) => process?.pid)
+  const before = pids()
+  const document = store.load('shop')
+  if (document === undefined) throw new Error('there is no shop')
+  const wish = { kind: 'restart', id: 'op', subject: 'shop' } as const
+  store.save({ ...document, operations: [operationFor(wish, 'ann', simulation.cluster.clock.wall())] })
+  await simulation.advance(60_000)
+  await simulation.settle({ withinTurns: 500 })
+  expect(store.load('shop')?.operations[0], simulation.tellStory(100)).toMatchObject({ state: 'done' })
+  expect(pids().filter((pid) => before.includes(pid))).toEqual([])
+  expect(simulation.violations, simulation.tellStory(100)).toEqual([])
+  simulation.close()
+}, 60_000)
