@@ -135,11 +135,11 @@ export class Supervised {
   /** A child has ended; one that never answered, and soon, has failed to start. */
   noticeExit(pid: number, answeredAt: number): void {
     const { clock, nodeDir, onExit } = this.#options
-    // From now on it is dead: who is asked after this answers without it.
-    this.look()
     const ranMs = clock.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY)
     const answered = answeredAt >= (this.#startedAt ?? 0)
     if (ranMs < startedAfterMs && !answered && !this.stopping) this.noteFailure(tailOfLog(nodeDir))
+    // From now on it is dead: whoever is asked after this answers without it.
+    this.look()
     onExit(pid)
   }
 
