@@ -25,9 +25,15 @@ import { startedAfter } from './candidate.ts'
 export type ViewChange =
   /** It has every write that was acknowledged. */
   | { readonly kind: 'proven'; readonly node: NodePicture; readonly copies: number }
-  /** Somebody was asked too early: the next look proves it, or does not. */
+  /** Somebody was asked too early, or is about to answer: the next look proves it, or does not. */
   | { readonly kind: 'asked too early' }
   | { readonly kind: 'unproven'; readonly objections: readonly string[] }
+
+/**
+ * How long a copy may owe its answer before the primary is started with its own files instead: that takes two seconds,
+ * in which a primary that has just come up takes no write.
+ */
+const patienceMs = 1000
 
 /** After this long without an answer an engine that was told to end has acknowledged nothing. */
 const endedMs = 1000
@@ -39,14 +45,16 @@ export const isStrict = (spec: Spec, document: Document): boolean => isDurable(s
 export function changeView(shard: ShardPicture, former: NodePicture, picture: Picture): ViewChange {
   const replicas = shard.nodes.filter((node) => node !== former)
   const formerId = shard.ghost ?? former.engineId
-  const objections = replicas.flatMap((node) => objectionTo(node, former.id, formerId) ?? [])
-  const histories = new Set(replicas.map(({ facts }) => facts?.replid))
+  const isRecent = picture.at - endOf(former) < patienceMs
+  const late = replicas.filter((node) => isRecent && node.life === 'silent')
+  const heard = replicas.filter((node) => !late.includes(node))
+  const objections = heard.flatMap((node) => objectionTo(node, former.id, formerId) ?? [])
+  const histories = new Set(heard.map(({ facts }) => facts?.replid))
   if (objections.length === 0 && histories.size > 1) objections.push('its copies are of different histories')
-  if (objections.length === 0 && isForeign(replicas, picture))
-    objections.push('its copies have the data of another shard')
+  if (objections.length === 0 && isForeign(heard, picture)) objections.push('its copies have the data of another shard')
   if (replicas.length === 0 || objections.length > 0) return { kind: 'unproven', objections }
-  if (replicas.some((node) => isEarly(node, former))) return { kind: 'asked too early' }
-  return { kind: 'proven', node: fullest(replicas), copies: replicas.length }
+  if (late.length > 0 || heard.some((node) => isEarly(node, former))) return { kind: 'asked too early' }
+  return { kind: 'proven', node: fullest(heard), copies: heard.length }
 }
 
 /**
@@ -88,12 +96,17 @@ const isForeign = (replicas: readonly NodePicture[], picture: Picture): boolean 
     (other) => other.shard !== replicas[0]?.shard && other.facts?.replid === replicas[0]?.facts?.replid,
   )
 
-/** A killed process that hangs in its disk sends nothing any more, and leaves its connections open. */
+/** Before this much of a connection to a dead engine is over, its copy has not read all that came over it. */
+const drainedMs = 100
+
+/**
+ * Asked before the end, or so soon after it that what was sent last is not read yet. A connection may stay open for
+ * longer: a child that writes a file has it too, and so has a killed process that hangs in its disk.
+ */
 function isEarly({ facts, seen: { engine } }: NodePicture, former: NodePicture): boolean {
-  const process = former.agent?.process
-  const lingers = former.gone && process?.state === 'dead' && process.lingering
-  if (facts?.link?.state === 'up' && !lingers) return true
-  return engine.kind === 'answered' && (engine.askedAt ?? engine.at) < endOf(former)
+  if (engine.kind !== 'answered') return true
+  const afterMs = (engine.askedAt ?? engine.at) - endOf(former)
+  return afterMs < 0 || (facts?.link?.state === 'up' && afterMs < drainedMs)
 }
 
 /** From when on nothing more can have been acknowledged by it. */

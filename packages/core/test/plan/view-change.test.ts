@@ -37,6 +37,11 @@ const asked =
     const { engine } = nodeOf(world, id)
     if (engine.kind === 'answered') engine.askedAt = now - agoMs
   }
+const diedAgo =
+  (id: string, agoMs: number): Break =>
+  (world) => {
+    agentOf(world, id).process = { state: 'dead', since: now - agoMs, pid: 9, lingering: false }
+  }
 /** What a person's hand cannot do to a living process: it runs as its file says. */
 const held =
   (id: string): Break =>
@@ -77,7 +82,7 @@ describe('a dead primary of class durable is followed by the fullest of all its 
 describe('nobody is promoted', () => {
   test.each<[why: string, breaks: readonly Break[]]>([
     ['while one copy is dead', [dead('node-7')]],
-    ['while one copy does not answer', [silentFor('node-7', 100)]],
+    ['while one copy does not answer, for too long', [silentFor('node-7', 1900), diedAgo('node-1', 1100)]],
     ['while one copy loads its files', [loading('node-7')]],
     ['while one copy is of another history', [withFacts('node-7', { replid: 'c'.repeat(40) })]],
     [
@@ -87,7 +92,7 @@ describe('nobody is promoted', () => {
     ['while one copy was never seen linked', [withRecord('node-7', { linkUpAt: null })]],
   ])('%s: the primary is started again with its own files', (_why, breaks) => {
     const plan = durable()
-      .with(...breaks, dead('node-1'))
+      .with(dead('node-1'), ...breaks)
       .plan()
     expect(plan.actions.filter(({ kind }) => kind === 'failover')).toEqual([])
     expect(plan.actions).toContainEqual(expect.objectContaining({ kind: 'start', node: 'node-1' }))
@@ -103,12 +108,19 @@ describe('nobody is promoted', () => {
     expect(failovers(dead('node-1'), asked('node-7', 3))).toHaveLength(1)
   })
 
+  test('before a copy that owes its answer has had a second for it: a start takes longer', () => {
+    const plan = durable().with(dead('node-1'), silentFor('node-7', 100)).plan()
+    expect(plan).toMatchObject({ actions: [], lookAgainMs: 0 })
+  })
+
   test('before a copy has read its connection to the end', () => {
     const stillLinked: Break = (world) => {
       const facts = factsOf(world, 'node-7')
       if (facts.link !== null) facts.link = { ...facts.link, state: 'up' }
     }
     expect(durable().with(dead('node-1'), stillLinked).plan().actions).toEqual([])
+    // A child of the dead engine may hold the connection open for longer.
+    expect(failovers(dead('node-1'), diedAgo('node-1', 200), stillLinked)).toHaveLength(1)
   })
 
   test('where the primary has no files either: that is said, with the way out, for as long as it takes', () => {
