@@ -38,7 +38,8 @@ describe('beside a deployment that runs', () => {
     ])
   })
 
-  test.each<[what: string, fields: SpecText, code: ErrorCode, said: string]>([
+  // Each is a process of its own that ends at once: several at a time, or they take minutes.
+  test.concurrent.each<[what: string, fields: SpecText, code: ErrorCode, said: string]>([
     ['an unknown key', { colour: 'red' }, 'SPEC_INVALID', 'colour: unknown key; see docs/spec.md for all keys'],
     ['a misspelt key', { shard: 6 }, 'SPEC_INVALID', 'shard: unknown key; did you mean "shards"?'],
     ['a misspelt key inside', { memory: { maxPerNod: '1gb' } }, 'SPEC_INVALID', 'memory.maxPerNod: unknown key'],
@@ -63,8 +64,8 @@ describe('beside a deployment that runs', () => {
     ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'SPEC_UNSUPPORTED', 'hosts: not supported yet'],
     ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_UNSUPPORTED', 'expose.bind: 0.0.0.0: not supported yet'],
     ['what cannot be changed', { name: 'shop', shards: 4 }, 'SPEC_IMMUTABLE', 'shards of shop cannot be changed'],
-  ])('%s', async (_what, fields, code, said) => {
-    const file = it.file('wrong.yaml', { name: 'wrong', ...(fields['name'] === 'shop' ? shop : {}), ...fields })
+  ])('%s', async (what, fields, code, said) => {
+    const file = it.file(`${what}.yaml`, { name: 'wrong', ...(fields['name'] === 'shop' ? shop : {}), ...fields })
     const sentence = await it.refused(code, ['up', file])
     expect(sentence).toContain(code === 'SPEC_IMMUTABLE' ? said : `${file}: ${said}`)
   })
@@ -87,18 +88,18 @@ describe('beside a deployment that runs', () => {
     for (const line of sentence.split('\n')) expect(line).toMatch(/^\S+later\.yaml: .+: not supported yet: remove it$/)
   })
 
-  test.each<[what: string, text: string, said: string]>([
+  test.concurrent.each<[what: string, text: string, said: string]>([
     ['a YAML bomb', bomb(), 'an alias: write out what it stands for'],
     ['nesting without end', `name: ${'['.repeat(100_000)}`, 'nested more than 20 deep'],
     ['__proto__', 'name: wrong\n__proto__: { shards: 9 }\n', ':2:1: "__proto__" cannot be a key'],
     ['a constructor', 'name: wrong\nmemory:\n  constructor: 1\n', ':3:3: "constructor" cannot be a key'],
     ['a key twice', 'name: wrong\nshards: 3\nshards: 6\n', ':3:1: this key is there twice'],
     ['two documents', 'name: wrong\n---\nname: other\n', 'a second document begins here: one file, one spec'],
-    ['no YAML', 'name: [wrong\n}{', 'wrong.yaml:'],
+    ['no YAML', 'name: [wrong\n}{', 'no YAML.yaml:'],
     ['a text', 'bring up my cache, please\n', 'a spec is a list of "key: value" lines'],
     ['an empty file', '', 'a spec is a list of "key: value" lines'],
-  ])('%s', async (_what, text, said) => {
-    const file = it.file('wrong.yaml', text)
+  ])('%s', async (what, text, said) => {
+    const file = it.file(`${what}.yaml`, text)
     const sentence = await it.refused('SPEC_UNREADABLE', ['up', file])
     expect(sentence).toMatch(new RegExp(`^${file}:\\d+:\\d+: `))
     expect(sentence).toContain(said)
