@@ -29,12 +29,14 @@ function retire(node: NodePicture, input: PlanInput): Step {
   if (!hasStopped(node)) return stopIt(node, leaving, input)
   const knowing = whoKnows(node, input.picture)
   if (knowing.length > 0) {
-    if (leaving.forgottenAt === null) return wait(`${id} leaves: ${knowing.join(', ')} still know it`, 50)
+    const told = `${knowing.join(', ')} still ${knowing.length === 1 ? 'knows' : 'know'} it`
+    if (leaving.forgottenAt === null) return wait(`${id} leaves: ${told}`, 50)
     return noted(node, null, `${knowing.join(', ')} brought ${id} back: forgetting it again`)
   }
-  const unheard = input.picture.nodes.filter(({ facts }) => facts === null)
+  // Who was not heard may know it still, and bring it back to the others.
+  const unheard = [...input.picture.nodes, ...input.picture.sentinels].filter(({ facts }) => facts === null)
+  if (unheard.length > 0) return wait(`${id} leaves: ${unheard.map((one) => one.id).join(', ')} may still know it`)
   if (leaving.forgottenAt === null) {
-    if (unheard.length > 0) return wait(`${id} leaves: ${unheard.map((one) => one.id).join(', ')} may still know it`)
     return noted(node, input.wallNow, `all have forgotten ${id}`)
   }
   const restMs = leaving.forgottenAt + watchedForMs - input.wallNow

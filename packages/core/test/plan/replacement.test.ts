@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { NodePlace } from '../../src/index.ts'
-import { layOut, parseSpec, placeMore } from '../../src/index.ts'
+import { judgeReadiness, layOut, parseSpec, placeMore } from '../../src/index.ts'
 import type { Break, Deployment, DeploymentOptions } from '../support/deployment.ts'
 import {
   absent,
@@ -16,6 +16,7 @@ import {
 } from '../support/deployment.ts'
 import { placed, purged, replanned } from '../support/layout.ts'
 import { asked, operationOf, saved, withOperation } from '../support/operations.ts'
+import { deadSentinel, sees, watched } from '../support/watched.ts'
 
 const by: NodePlace = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
 const operation = (subject: string) => asked({ kind: 'replace', subject, places: [by] })
@@ -189,6 +190,36 @@ describe('a node that leaves', () => {
     )
     expect(elected.picture().leaving).toEqual([])
     expect(elected.plan().actions).toMatchObject([{ kind: 'failover', mode: 'switchover' }])
+  })
+})
+
+describe('where Sentinels watch', () => {
+  /** node-3 has left and is stopped; these Sentinels have forgotten it. */
+  const left = (forgetful: readonly string[], ...breaks: readonly Break[]): Deployment =>
+    watched().with(
+      absent('node-3'),
+      forgottenBy('node-3', 'node-1'),
+      forgottenBy('node-3', 'node-2'),
+      placed('node-3', { leaving: { because: 'lost', forgottenAt: null } }),
+      ...forgetful.map((id) =>
+        sees(id, (watch) => {
+          watch.replicas = watch.replicas.filter(({ port }) => port !== 7003)
+        }),
+      ),
+      ...breaks,
+    )
+  const all = ['sentinel-1', 'sentinel-2', 'sentinel-3']
+
+  test('one that left is forgotten when every Sentinel has forgotten it, and is missed by nobody meanwhile', () => {
+    const early = left(['sentinel-1'])
+    expect(early.plan().because).not.toContain('all have forgotten')
+    expect(judgeReadiness(early.picture())).toMatchObject({ ready: 'yes' })
+    expect(leavingOf(replanned(left(all)), 'node-3')?.forgottenAt).toBe(wallNow)
+  })
+
+  test('a Sentinel that was not heard may know it still', () => {
+    const unheard = left(all, deadSentinel('sentinel-3'))
+    expect(leavingOf(replanned(unheard), 'node-3')?.forgottenAt).toBeNull()
   })
 })
 
