@@ -171,7 +171,7 @@ export class DeploymentLoop {
     this.#tell(plan, failed)
     const document = isSettled(plan, picture, known) ? this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)
-    if (isPurge(plan) && failed.size === 0) this.#forget()
+    if (isPurge(plan, document) && failed.size === 0) this.#forget()
     this.#pace(plan)
     return plan
   }
@@ -387,7 +387,9 @@ export class DeploymentLoop {
   }
 }
 
-const isPurge = (plan: Plan): boolean => plan.actions.length > 0 && plan.actions.every(({ kind }) => kind === 'purge')
+/** The data of all of it goes. Of a single node that leaves it goes too, and the deployment stays. */
+const isPurge = (plan: Plan, { wanted, purge }: Document): boolean =>
+  wanted === 'down' && purge && plan.actions.length > 0 && plan.actions.every(({ kind }) => kind === 'purge')
 
 /** As specified, with every engine's settings read back: what was not seen cannot be as specified. */
 const isSettled = (plan: Plan, picture: Picture, rendered: Rendered): boolean =>
