@@ -44,6 +44,8 @@ import {
   renderSentinelUsers,
   renderUsers,
   replaced,
+  secretsFor,
+  usersOf,
   withOperations,
 } from '@holdfast/core'
 import { BackupDesk } from './backup-desk.ts'
@@ -182,9 +184,17 @@ export class Controller implements Platform {
     return document === undefined ? undefined : { spec: document.spec, revision: document.specRevision }
   }
 
-  credentials(name: string): { user: string; password: string } | undefined {
-    const password = this.#options.store.load(name)?.secrets[engineUsers.app]
-    return password === undefined ? undefined : { user: engineUsers.app, password }
+  credentials(
+    name: string,
+    user: string = engineUsers.app,
+  ): { readonly user: string; readonly password: string } | undefined {
+    const document = this.#options.store.load(name)
+    if (document === undefined) return undefined
+    const theirs = usersOf(parseSpec(document.spec)).filter((one) => one === engineUsers.app || !isOurs(one))
+    const password = theirs.includes(user) ? document.secrets[user] : undefined
+    if (password !== undefined) return { user, password }
+    const known = theirs.join(', ')
+    throw new HoldfastError('NOT_FOUND', `${name} knows no password of a user ${user.slice(0, 80)}, only of ${known}`)
   }
 
   previewFault(name: string, wish: FaultWish): FaultPreview {
@@ -278,7 +288,8 @@ export class Controller implements Platform {
       before,
       places.map((place) => ({ id: place.id, place })),
     )
-    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1 }
+    const secrets = secretsFor(spec, before.secrets, newPassword)
+    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1, secrets }
     const saved = this.#options.store.save(
       withRestart(edited, changes, {
         actor,
@@ -385,7 +396,7 @@ export class Controller implements Platform {
       sentinels: placeSentinels(spec),
       operations: [],
       scale: { shards: spec.shards, setBy: 'spec' },
-      secrets: newSecrets(newPassword),
+      secrets: secretsFor(spec, newSecrets(newPassword), newPassword),
       acceptDataLoss: false,
       purge: false,
     }
@@ -509,6 +520,8 @@ export class Controller implements Platform {
     })
   }
 }
+
+const isOurs = (user: string): boolean => Object.values(engineUsers).some((one) => one === user)
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 

@@ -4,6 +4,7 @@
  */
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
+import type { Secrets } from './passwords.ts'
 import { validPasswords } from './passwords.ts'
 import type { Spec } from './spec.ts'
 
@@ -27,9 +28,22 @@ export function newSecrets(random: () => string): Record<EngineUser, string> {
   return { app: random(), replication: random(), probe: random(), admin: random(), sentinel: random() }
 }
 
-/** The users of a deployment's engines by name. */
-export const usersOf = ({ topology }: Spec): EngineUser[] =>
+const ownUsers = ({ topology }: Spec): EngineUser[] =>
   Object.values(engineUsers).filter((user) => user !== 'sentinel' || topology === 'sentinel')
+
+/** The users of a deployment's engines whose passwords are made here, by name. */
+export const usersOf = (spec: Spec): string[] => [
+  ...ownUsers(spec),
+  ...spec.security.users.filter(({ passwordHash }) => passwordHash === null).map(({ name }) => name),
+]
+
+/** The passwords with one for each user of the spec that needs one, and without those of users that are no more. */
+export function secretsFor(spec: Spec, before: Secrets, random: () => string): Secrets {
+  const kept = new Set([...Object.values(engineUsers), ...usersOf(spec)])
+  const own = Object.entries(before).filter(([key]) => kept.has(key.split('.')[0] ?? ''))
+  const fresh = usersOf(spec).filter((user) => before[user] === undefined)
+  return { ...Object.fromEntries(own), ...Object.fromEntries(fresh.map((user) => [user, random()])) }
+}
 
 export interface UsersInput {
   readonly spec: Spec
@@ -43,7 +57,6 @@ export interface UsersInput {
 export function renderUsers(input: UsersInput): string {
   const { spec, engine } = input
   const hashOf = hasher(input)
-  const users = usersOf(spec)
   const appRights = rightsOf('app', engine)
   // Off and without a password, so nobody can be it; but with every right: up to Redis 8.4 and Valkey 9.1 the engine
   // replays the transactions of its append-only file as this user, and drops, with a line in its log, what this user
@@ -51,7 +64,11 @@ export function renderUsers(input: UsersInput): string {
   const nobody = 'user default off resetpass ~* &* +@all'
   return [
     spec.security.legacyAuth ? `user default on resetpass ${hashOf('app')} ${appRights}` : nobody,
-    ...users.map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
+    ...ownUsers(spec).map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
+    ...spec.security.users.map((user) => {
+      const hash = user.passwordHash === null ? hashOf(user.name) : `#${user.passwordHash}`
+      return `user ${user.name} on ${hash} ${rightsGivenTo(user, engine)}`
+    }),
     '',
   ].join('\n')
 }
@@ -78,6 +95,10 @@ export function renderSentinelUsers(input: UsersInput): string {
   return [
     'user default off resetpass ~* &* +@all',
     ...rights.map(([user, words]) => `user ${user} on ${hashOf(user)} ${words}`),
+    ...input.spec.security.users.map(({ name, passwordHash }) => {
+      const hash = passwordHash === null ? hashOf(name) : `#${passwordHash}`
+      return `user ${name} on ${hash} resetkeys &* ${common} ${listen} ${ask}`
+    }),
     '',
   ].join('\n')
 }
@@ -123,6 +144,32 @@ export function rightsOf(user: EngineUser, engine: EngineBuild): string {
   }
 }
 
+/**
+ * What a user of the spec may do. Categories come before what nobody but the agent may, and single commands after it, so
+ * `+@all` gives nothing away and `+keys` gives KEYS.
+ */
+function rightsGivenTo({ keys, channels, commands }: Spec['security']['users'][number], engine: EngineBuild): string {
+  const where = ['resetkeys', ...keys.map((one) => `~${one}`), 'resetchannels', ...channels.map((one) => `&${one}`)]
+  if (commands === null) return `${where.join(' ')} ${appCommands(engine)}`
+  const categories = commands.filter((word) => word.includes('@'))
+  const single = commands.filter((word) => !word.includes('@'))
+  const needed = `+ping +info +role ${clusterQuestions(engine)} ${greetings(engine)}`
+  return [...where, '-@all', ...categories, '-@admin -@dangerous', needed, ...single].join(' ')
+}
+
+const greetings = (engine: EngineBuild): string =>
+  `+hello +auth +select +client|setname +client|id +client|getname${introductionTo(engine)}`
+
+/** What every client of a Cluster asks. */
+const clusterQuestions = (engine: EngineBuild): string =>
+  [
+    '+cluster|slots',
+    engineHas(engine, commandsOf7) ? '+cluster|shards' : '',
+    '+cluster|nodes +cluster|myid +cluster|info +cluster|keyslot',
+  ]
+    .filter((words) => words !== '')
+    .join(' ')
+
 const commandsOf7 = { redis: '7.0', valkey: '7.2' }
 
 /**
@@ -134,9 +181,7 @@ function appCommands(engine: EngineBuild): string {
   return [
     '+@all -@admin -@dangerous +info +role +sort',
     modern ? '+sort_ro' : '',
-    '+cluster|slots',
-    modern ? '+cluster|shards' : '',
-    '+cluster|nodes +cluster|myid +cluster|info +cluster|keyslot +client|tracking',
+    `${clusterQuestions(engine)} +client|tracking`,
     modern ? '' : clientCommandsOf6,
   ]
     .filter((words) => words !== '')

@@ -10,6 +10,7 @@ import type { BackupFile } from './backup/manifest.ts'
 import type { NodePlace } from './document.ts'
 import type { EngineBuild } from './engine-version.ts'
 import type { SlotRange } from './slots.ts'
+import { formatInstant } from './units.ts'
 
 interface Asked {
   readonly id: string
@@ -237,7 +238,7 @@ function askedFor(
     notBefore,
     expiresAt: Math.max(now, notBefore ?? 0) + waitsForMs,
     state: 'asked',
-    because: notBefore === null ? 'asked for' : 'asked for, and waits for its time',
+    because: notBefore === null ? 'asked for' : `asked for, not before ${formatInstant(notBefore)}`,
     beganAt: null,
     endedAt: null,
   }

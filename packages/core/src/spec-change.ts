@@ -213,8 +213,13 @@ const sizes = /^(memory\.maxPerNode|failover\.maxLag\.bytes)$/
 const durations =
   /^(timeouts\.\w+|failover\.maxLag\.time|failover\.lossAfter|sentinel\.(downAfter|failoverTimeout)|backup\.every)$/
 
+/** By name: what else there is of a user may be the hash of a password. */
+const namesOf = (users: Spec['security']['users']): string =>
+  users.length === 0 ? '(none)' : users.map(({ name }) => name).join(', ')
+
 function inWords(path: string, value: unknown): string {
   if (value === undefined || value === null || value === '') return '(none)'
+  if (path === 'security.users' && Array.isArray(value)) return namesOf(value as Spec['security']['users'])
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (typeof value === 'number' && sizes.test(path)) return formatBytes(value)
   if (typeof value === 'number' && durations.test(path)) return formatDuration(value)

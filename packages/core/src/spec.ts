@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { durableReplicasMin, isDurable } from './durability.ts'
+import { objectionToWord } from './engine-words.ts'
 import { HoldfastError } from './error.ts'
 import { parseMaintenanceWindow } from './maintenance-window.ts'
 import type { EvictionPolicy } from './memory-fit.ts'
@@ -23,6 +24,23 @@ const host = z.strictObject({
   announce: z
     .strictObject({ ip: z.string().optional(), hostname: z.string().optional(), ports: z.array(z.int()).optional() })
     .optional(),
+})
+
+/** A pattern of keys or channels, one word of an ACL file. */
+const pattern = z.string().regex(/^[!-~]{1,200}$/, 'one pattern without spaces, such as orders:*')
+
+const user = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'use 1 to 40 of a-z, 0-9, _ and -, starting with a letter'),
+  /** SHA-256 of its password in lower-case hex. Null: one is made, and shown by `holdfast url --user`. */
+  passwordHash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'the SHA-256 of the password, 64 of 0-9 and a-f')
+    .nullable()
+    .default(null),
+  keys: z.array(pattern).max(50).default([]),
+  channels: z.array(pattern).max(50).default([]),
+  /** Words such as `+@read` or `-flushall`, in their order. Null: all that `app` may. */
+  commands: z.array(z.string()).max(100).nullable().default(null),
 })
 
 /**
@@ -150,11 +168,13 @@ export const Spec = z.strictObject({
   security: z
     .strictObject({
       tls: z.enum(['auto', 'on', 'off']).default('auto'),
-      users: z.array(z.unknown()).default([]),
+      users: z.array(user).max(50).default([]),
       legacyAuth: yesNo.prefault('no'),
     })
     .prefault({})
-    .describe('`legacyAuth: yes` lets `AUTH password` without a user name work.'),
+    .describe(
+      '`users`: beside `app`, each with what it may do. `legacyAuth: yes` lets `AUTH password` without a user name work.',
+    ),
   backup: z
     .union([
       z.literal('off'),
@@ -296,6 +316,7 @@ function checkSpec(spec: Spec): Problem[] {
   for (const [directive, value] of Object.entries(spec.config)) {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
+  problems.push(...checkUsers(spec))
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
   if (isDurable(spec)) problems.push(...durableProblems(spec))
   const policy = judgePolicy(spec.use, spec.memory.policy)
@@ -356,6 +377,21 @@ const notDurable = {
   standalone: 'one engine has no copy that could have a write',
 } as const
 
+const reservedUsers = new Set(['default', 'app', 'replication', 'probe', 'admin', 'sentinel'])
+
+function checkUsers({ security: { users } }: Spec): Problem[] {
+  return users.flatMap(({ name, commands }, index): Problem[] => {
+    const path = `security.users.${index}`
+    const wrong = (commands ?? []).flatMap((word) => objectionToWord(word) ?? [])
+    const isTwice = users.findIndex((other) => other.name === name) < index
+    return [
+      ...(reservedUsers.has(name) ? [{ path: `${path}.name`, message: `${name} is a user that Holdfast makes` }] : []),
+      ...(isTwice ? [{ path: `${path}.name`, message: `there is a user ${name} above` }] : []),
+      ...wrong.map((message) => ({ path: `${path}.commands`, message })),
+    ]
+  })
+}
+
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
@@ -363,7 +399,6 @@ function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
     [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],
     ['autoscale', spec.autoscale !== 'off'],
     ['security.tls: on', spec.security.tls === 'on'],
-    ['security.users', spec.security.users.length > 0],
     ['notify', spec.notify.length > 0],
     ['sentinel', 'sentinel' in input && spec.topology !== 'sentinel'],
     ['alerts', 'alerts' in input],

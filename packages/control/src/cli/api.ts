@@ -73,8 +73,8 @@ export class Api {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/wanted`, { wanted, purge, acceptDataLoss })
   }
 
-  credentials(name: string): Promise<{ user: string; password: string }> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/credentials`)
+  credentials(name: string, user = 'app'): Promise<{ user: string; password: string }> {
+    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/credentials?user=${encodeURIComponent(user)}`)
   }
 
   events(name: string, limit: number): Promise<HoldfastEvent[]> {

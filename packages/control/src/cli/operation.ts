@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation, OperationPreview, OperationWish, SpecText } from '@holdfast/core'
-import { duration, HoldfastError, isUnfinished } from '@holdfast/core'
+import {
+  duration,
+  formatDuration,
+  formatInstant,
+  HoldfastError,
+  isUnfinished,
+  parseSpec,
+  parseWhen,
+} from '@holdfast/core'
 import { savedSpecs } from '../wire.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
@@ -63,7 +71,7 @@ export function rotate(
     const users = user ?? (await api.status(chosen)).users
     const closes = closeAll ? 'all' : 'older'
     const wish = { kind: 'rotate', id: randomUUID(), subject: chosen, users, graceMs, closes } as const
-    return askFor(context, api, chosen, { ...wish, notBefore: timeOf(options.at) }, options)
+    return askFor(context, api, chosen, wish, options)
   })
 }
 
@@ -107,8 +115,9 @@ function operate(
   wanted: Omit<OperationWish, 'id' | 'notBefore'>,
   options: OperationOptions,
 ): Promise<void> {
-  const wish: OperationWish = { ...wanted, id: randomUUID(), notBefore: timeOf(options.at) }
-  return withActing(context, name, options, (api, chosen) => askFor(context, api, chosen, wish, options))
+  return withActing(context, name, options, (api, chosen) =>
+    askFor(context, api, chosen, { ...wanted, id: randomUUID() }, options),
+  )
 }
 
 async function askFor(
@@ -118,8 +127,18 @@ async function askFor(
   wish: OperationWish,
   options: OperationOptions,
 ): Promise<Operation> {
-  await show(context, await api.previewOperation(name, wish), questions[wish.kind], options)
-  return api.askOperation(name, wish)
+  const notBefore = await timeOf(options.at, api, name)
+  const preview = await api.previewOperation(name, wish)
+  if (notBefore !== null)
+    context.say(`not before ${formatInstant(notBefore)}, in ${formatDuration(notBefore - Date.now())}:`)
+  await show(context, preview, questions[wish.kind], options)
+  return api.askOperation(name, { ...wish, notBefore })
+}
+
+async function timeOf(at: string | undefined, api: Api, name: string): Promise<number | null> {
+  if (at === undefined) return null
+  const { maintenanceWindow } = parseSpec((await api.spec(name)).spec)
+  return parseWhen(at, Date.now(), maintenanceWindow)
 }
 
 async function show(context: Context, preview: OperationPreview, question: string, { yes = false }: OperationOptions) {
@@ -166,11 +185,4 @@ export async function follow(context: Context, api: Api, name: string, asked: Op
     told = shapeOf(because)
     await delay(askEveryMs)
   }
-}
-
-function timeOf(at: string | undefined): number | null {
-  if (at === undefined) return null
-  const time = Date.parse(at)
-  if (Number.isFinite(time)) return time
-  throw new HoldfastError('USAGE', `--at ${at}: a time such as 2027-01-31T02:00Z`)
 }

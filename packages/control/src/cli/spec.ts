@@ -93,12 +93,12 @@ export const linesOf = ({ because, changes }: PlanPreview): string[] => [
 export async function url(
   context: Context,
   name: string | undefined,
-  { as, showSecret }: { as: string; showSecret?: boolean },
+  { as, user, showSecret }: { as: string; user?: string; showSecret?: boolean },
 ): Promise<void> {
   const client = clientNamed(as)
   await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, credentials] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen)])
+    const [status, credentials] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen, user)])
     context.out(urlFor(client, accessTo(status, credentials), { showSecret: showSecret === true }))
   })
 }

@@ -1,6 +1,6 @@
 import { HoldfastError, type Status } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
-import { flag, oneOf, parseFields } from '../body.ts'
+import { flag, oneOf, parseFields, text } from '../body.ts'
 import { actorOf } from '../caller.ts'
 import type { Platform } from '../platform.ts'
 
@@ -30,8 +30,10 @@ export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = asyn
     return reply.code(202).send({ name, wanted })
   })
 
-  app.get<ByName>('/deployments/:name/credentials', async ({ params }) => {
-    const credentials = platform.credentials(params.name)
+  app.get<ByName>('/deployments/:name/credentials', async ({ params, query }) => {
+    const fields = parseFields(query, ['user'])
+    const user = fields['user'] === undefined ? undefined : text(fields, 'user', 80)
+    const credentials = platform.credentials(params.name, user)
     if (credentials === undefined) throw notFound(params.name)
     return { user: credentials.user, password: credentials.password }
   })
