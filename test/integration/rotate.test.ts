@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import type { Operation, OperationWish, Status } from '@holdfast/core'
+import { createHash, randomUUID } from 'node:crypto'
+import type { Operation, OperationWish, SpecText, Status } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
@@ -44,8 +44,8 @@ class Session {
   #done: Promise<void> = Promise.resolve()
   written = 0
 
-  constructor(node: { readonly host: string; readonly port: number }, password: string) {
-    this.#link = new EngineLink({ address: node.host, port: node.port, username: 'app', password, name: 'shop' })
+  constructor(node: { readonly host: string; readonly port: number }, password: string, username = 'app') {
+    this.#link = new EngineLink({ address: node.host, port: node.port, username, password, name: 'shop' })
   }
 
   command(...args: string[]): Promise<unknown> {
@@ -102,6 +102,40 @@ test('all passwords become others, and a client that switches while both are val
   expect(it.status()).toMatchObject({ ready: 'yes' })
   expect(it.status().nodes.map(({ pid }) => pid)).toEqual(pids)
 }, 60_000)
+
+test('a user of the spec may what it says, and changing that fails nobody', async () => {
+  const primary = it.primaryOf('shard-1')
+  const withUsers = (...users: SpecText[]): SpecText => ({ ...it.spec, security: { users } })
+  const settle = async (spec: SpecText): Promise<void> => {
+    const { revision } = await it.controller.apply(spec, null, 'test')
+    await eventually(() => it.status().settledRevision === revision && it.status().ready === 'yes')
+  }
+  await settle(withUsers({ name: 'reports', keys: ['{06S}*'], commands: ['+@read'] }))
+  const reports = new Session(primary, it.controller.credentials(it.name, 'reports')?.password ?? '', 'reports')
+  const app = new Session(primary, it.password)
+  app.begin('{06S}mine')
+  await eventually(() => app.written > 5)
+  expect(await reports.command('GET', '{06S}mine')).toBe('value')
+  await expect(reports.command('SET', '{06S}mine', 'other')).rejects.toThrow('NOPERM')
+  await expect(reports.command('GET', 'elsewhere')).rejects.toThrow('NOPERM')
+  await expect(reports.command('CONFIG', 'GET', 'masterauth')).rejects.toThrow('NOPERM')
+  const id = await reports.command('CLIENT', 'ID')
+  const hash = createHash('sha256').update('long and random').digest('hex')
+  const changed = { name: 'reports', keys: ['{06S}*'], commands: ['+@read', '+@write', '-flushall'] }
+  await settle(withUsers(changed, { name: 'batch', passwordHash: hash, keys: ['*'] }))
+  expect(await reports.command('SET', '{06S}mine', 'other')).toBe('OK')
+  expect(await reports.command('CLIENT', 'ID')).toBe(id)
+  const batch = new Session(primary, 'long and random', 'batch')
+  expect(await batch.command('GET', '{06S}mine')).toMatch(/value|other/)
+  expect(() => it.controller.credentials(it.name, 'batch')).toThrow('knows no password of a user batch')
+  await settle(it.spec)
+  await expect(reports.command('PING')).rejects.toThrow()
+  await app.end()
+  expect(app.failures).toEqual([])
+  await reports.end()
+  await batch.end()
+  expect(it.told('drift')).toEqual([])
+})
 
 describe('with Sentinels', () => {
   let watched: TestDeployment

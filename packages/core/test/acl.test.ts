@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EngineBuild } from '../src/index.ts'
-import { engineUsers, newSecrets, parseSpec, renderUsers, rightsOf } from '../src/index.ts'
+import { engineUsers, newSecrets, parseSpec, renderUsers, rightsOf, secretsFor } from '../src/index.ts'
 
 const redis62: EngineBuild = { flavor: 'redis', version: '6.2.14' }
 const redis7: EngineBuild = { flavor: 'redis', version: '7.0.15' }
@@ -52,6 +52,50 @@ describe("the engine's users", () => {
 
   test('replicas may copy, and nothing else', () => {
     expect(rightsOf('replication', redis7)).toBe('resetkeys resetchannels -@all +psync +replconf +ping')
+  })
+
+  test('of the spec may do what it says, and nothing that changes an engine', () => {
+    const users = [
+      { name: 'reports', keys: ['orders:*'], commands: ['+@all', '-@write', '+keys'] },
+      { name: 'batch', passwordHash: 'a'.repeat(64), keys: ['*'], channels: ['news'] },
+    ]
+    const input = { spec: parseSpec({ name: 'shop', security: { users } }), engine: redis7 }
+    const secrets = secretsFor(
+      input.spec,
+      newSecrets(() => 'own'),
+      () => 'made',
+    )
+    expect(Object.keys(secrets)).toEqual(['app', 'replication', 'probe', 'admin', 'sentinel', 'reports'])
+    const lines = renderUsers({ ...input, secrets, sha256: (text) => `hash-of-${text}` }).split('\n')
+    const ofCluster = '+cluster|slots +cluster|shards +cluster|nodes +cluster|myid +cluster|info +cluster|keyslot'
+    expect(lines).toContain(
+      `user reports on #hash-of-made resetkeys ~orders:* resetchannels -@all +@all -@write -@admin -@dangerous +ping +info +role ${ofCluster} +hello +auth +select +client|setname +client|id +client|getname +keys`,
+    )
+    expect(lines.find((line) => line.startsWith('user batch'))).toMatch(
+      /^user batch on #a{64} resetkeys ~\* resetchannels &news \+@all -@admin -@dangerous /,
+    )
+  })
+
+  test('of the spec keep their passwords while they are there, and lose them after', () => {
+    const of = (...names: string[]) => parseSpec({ name: 'shop', security: { users: names.map((name) => ({ name })) } })
+    const before = { ...newSecrets(() => 'own'), reports: 'mine', 'reports.previous': 'older', batch: 'its' }
+    expect(secretsFor(of('reports'), before, () => 'made')).toMatchObject({
+      reports: 'mine',
+      'reports.previous': 'older',
+    })
+    expect(secretsFor(of('reports'), before, () => 'made')['batch']).toBeUndefined()
+  })
+
+  test.each([
+    [{ name: 'admin' }, 'security.users.0.name: admin is a user that Holdfast makes'],
+    [{ name: 'Reports' }, 'use 1 to 40 of a-z'],
+    [{ name: 'a', commands: ['+config'] }, '"+config" is no command on data'],
+    [{ name: 'a', commands: ['+@admin'] }, '"+@admin": categories are all, keyspace'],
+    [{ name: 'a', commands: ['get'] }, '"get" is no word: write +@read, +get or -flushall'],
+    [{ name: 'a', keys: ['a b'] }, 'one pattern without spaces'],
+    [{ name: 'a', passwordHash: 'secret' }, 'the SHA-256 of the password'],
+  ])('of the spec are refused where they make no sense: %j', (user, message) => {
+    expect(() => parseSpec({ name: 'shop', security: { users: [user] } })).toThrow(message)
   })
 
   test('the probe cannot read a value nor a setting', () => {

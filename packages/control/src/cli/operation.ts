@@ -151,16 +151,20 @@ async function show(context: Context, preview: OperationPreview, question: strin
 async function withActing(
   context: Context,
   name: string,
-  { wait = true, json = false }: OperationOptions,
+  { at, wait: wanted = true, json = false }: OperationOptions,
   ask: (api: Api, chosen: string) => Promise<Operation>,
 ): Promise<void> {
+  // Nobody sits there until two in the morning.
+  const wait = wanted && at === undefined
   const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api, isBorrowed) => {
     if (isBorrowed && !wait) {
       throw new HoldfastError(
         'UNREACHABLE_CONTROLLER',
-        'no controller runs, so nobody would do it: leave out --no-wait',
+        at === undefined
+          ? 'no controller runs, so nobody would do it: leave out --no-wait'
+          : 'no controller runs, so nobody would do it at that time: "holdfast serve" starts one',
       )
     }
     await statusOnceSeen(api, chosen)
