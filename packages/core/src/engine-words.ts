@@ -3,14 +3,14 @@
  * unknown word in its ACL file keeps an engine from starting. What changes an engine, or shows its passwords, is not in
  * it: only the agent does that.
  */
-export const commandCategories: ReadonlySet<string> = new Set(
+const commandCategories: ReadonlySet<string> = new Set(
   'all keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub blocking connection transaction scripting fast slow'.split(
     ' ',
   ),
 )
 
 /** Commands on data, and the few that look at an engine; none that came after Redis 6.2. */
-export const dataCommands: ReadonlySet<string> = new Set(
+const dataCommands: ReadonlySet<string> = new Set(
   `append bitcount bitfield bitfield_ro bitop bitpos blmove blpop brpop brpoplpush bzpopmax bzpopmin copy dbsize decr
   decrby del discard dump echo eval evalsha exec exists expire expireat flushall flushdb geoadd geodist geohash geopos
   georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch geosearchstore get getbit getdel getex getrange
