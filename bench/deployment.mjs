@@ -104,7 +104,8 @@ export class Deployment {
 
   /** From the request until it is ready, in ms: by the controller's word, and by the engines' own. @param {Record<string, unknown>} fields */
   async create(fields = {}) {
-    const basePort = await freePorts(6)
+    const perShard = 1 + Number(fields['replicasPerShard'] ?? 1)
+    const basePort = await freePorts(3 * perShard)
     const startedAt = now()
     await this.api.apply(name, { name, ...fields, expose: { basePort } }, null)
     await this.ready()
@@ -112,7 +113,8 @@ export class Deployment {
     const { nodes } = await this.api.status(name)
     const { user, password } = await this.api.credentials(name)
     const places = nodes.map(({ id, port }) => ({ id, port }))
-    if ('topology' in fields) return readyMs
+    // What is counted by hand has one replica a shard.
+    if ('topology' in fields || perShard !== 2) return readyMs
     this.#cluster = new Cluster(places, { username: user, password })
     const missing = await this.#cluster.missing()
     if (missing !== undefined) throw new Error(`it is called ready, but ${missing}`)
