@@ -40,6 +40,7 @@ async function makeRealWorld(): Promise<ContractWorld> {
     id: 'local',
     clock: systemClock,
     binary: () => Promise.resolve(binary),
+    proxyProgram: () => Promise.reject(new Error('there is none here')),
     memoryDir: join(directory, 'agent'),
     nodeDir,
     admin: () => admin,

@@ -61,6 +61,7 @@ class Stepped {
       id: 'local',
       clock: systemClock,
       binary: () => Promise.resolve(binary),
+      proxyProgram: () => Promise.reject(new Error('there is none here')),
       memoryDir: join(this.#directory, 'agent'),
       nodeDir: () => this.nodeDir,
       admin: () => admin,

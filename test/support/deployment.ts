@@ -61,7 +61,12 @@ export class TestDeployment {
     const sentinels = fields['topology'] === 'sentinel' ? 9 : 0
     const engines = shards * (1 + Number(fields['replicasPerShard'] ?? 1)) + Number(fields['spares'] ?? 0)
     const basePort = await freePorts(engines + sentinels)
-    const spec = { name: 'it', memory: { maxPerNode: '64mb' }, ...fields, expose: { basePort } }
+    const spec = {
+      name: 'it',
+      memory: { maxPerNode: '64mb' },
+      ...fields,
+      expose: { ...(fields['expose'] as SpecText), basePort },
+    }
     const deployment = new TestDeployment(place, spec)
     try {
       await deployment.startController()
@@ -165,8 +170,8 @@ export class TestDeployment {
   async close(): Promise<void> {
     for (const link of this.#links.values()) link.close()
     await this.stopController().catch(() => {})
-    const sentinels = Array.from({ length: 9 }, (_, index) => ({ id: `sentinel-${index + 1}` }))
-    this.place.remove(this.name, [...(this.#nodes.length > 0 ? this.#nodes : this.#layout()), ...sentinels])
+    const others = ['proxy', ...Array.from({ length: 9 }, (_, index) => `sentinel-${index + 1}`)].map((id) => ({ id }))
+    this.place.remove(this.name, [...(this.#nodes.length > 0 ? this.#nodes : this.#layout()), ...others])
   }
 
   #remember(status: Status): void {

@@ -37,9 +37,12 @@ import {
   ownedDirectives,
   parseMaintenanceWindow,
   parseSpec,
+  placeProxy,
   placeSentinels,
+  proxyId,
   refuseChanges,
   renderConfig,
+  renderProxy,
   renderSentinel,
   renderSentinelUsers,
   renderUsers,
@@ -50,6 +53,7 @@ import {
 } from '@holdfast/core'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
+import type { ProxyProgram } from './binary/proxy.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import { FaultDesk } from './fault-desk.ts'
@@ -92,6 +96,7 @@ export interface ControllerOptions {
   readonly enginesFor: (terms: { username: string; password: () => string; clustered: boolean }) => EnginePort
   readonly sentinelsFor: (terms: { username: string; password: () => string; masterName: string }) => SentinelPort
   readonly findBinary: (spec: Spec) => Promise<EngineBinary>
+  readonly findProxy: () => Promise<ProxyProgram>
   readonly openFilesMax: number
 }
 
@@ -112,6 +117,7 @@ export class Controller implements Platform {
   readonly #listeners = new Set<(status: Status) => void>()
   readonly #faults: FaultDesk
   readonly #operations: OperationDesk
+  #proxyProgram: Promise<ProxyProgram> | undefined
   #running = false
 
   constructor(options: ControllerOptions) {
@@ -283,6 +289,7 @@ export class Controller implements Platform {
     const changes = await this.#changes(before, spec, terms)
     refuseChanges(spec.name, changes)
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
+    await this.#prepareProxy(spec, parseSpec(before.spec))
     const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
     const grown = replaced(
       before,
@@ -377,6 +384,7 @@ export class Controller implements Platform {
     }
     // Found before anything is promised: without an engine there is nothing to create.
     await this.#binaryFor(spec)
+    await this.#prepareProxy(spec)
     this.#options.store.save(document)
     this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
     this.#wake(spec.name)
@@ -402,16 +410,45 @@ export class Controller implements Platform {
     }
   }
 
+  /** The program is found, and its ports are free, before anything is promised. */
+  async #prepareProxy(spec: Spec, before?: Spec): Promise<void> {
+    const ports = proxyPortsOf(spec)
+    if (ports.length === 0) return
+    const had = before === undefined ? [] : proxyPortsOf(before)
+    const fresh = ports.filter((port) => !had.includes(port))
+    this.#refuseTaken(spec.name, fresh)
+    for (const port of fresh) await claimPort(spec.expose.bind, port, proxyId)
+    await this.proxyProgram()
+  }
+
+  /** The program that runs the proxies of this home. One that could not be found is looked for again. */
+  proxyProgram(): Promise<ProxyProgram> {
+    this.#proxyProgram ??= this.#options.findProxy().catch((error: unknown) => {
+      this.#proxyProgram = undefined
+      throw error
+    })
+    return this.#proxyProgram
+  }
+
   #refuseTakenPorts(document: Document): void {
-    for (const name of this.names()) {
-      const { nodes = [], sentinels = [] } = this.#options.store.load(name) ?? {}
-      const theirs = new Set([...nodes, ...sentinels].map(({ port }) => port))
-      const taken = [...document.nodes, ...(document.sentinels ?? [])].find(({ port }) => theirs.has(port))
+    this.#refuseTaken(
+      document.name,
+      [...document.nodes, ...(document.sentinels ?? [])].map(({ port }) => port),
+    )
+  }
+
+  #refuseTaken(mine: string, ports: readonly number[]): void {
+    for (const name of this.names().filter((other) => other !== mine)) {
+      const other = this.#options.store.load(name)
+      if (other === undefined) continue
+      const { nodes, sentinels = [] } = other
+      const theirs = [...[...nodes, ...sentinels].map(({ port }) => port), ...proxyPortsOf(parseSpec(other.spec))]
+      const taken = ports.find((port) => theirs.includes(port))
       if (taken === undefined) continue
       throw new HoldfastError(
         'HOST_PORT_IN_USE',
-        `port ${taken.port} belongs to ${name}: choose another expose.basePort for ${document.name}`,
-        { port: taken.port, deployment: name },
+        `port ${taken} belongs to ${name}: choose another expose.basePort for ${mine}`,
+        { port: taken, deployment: name },
       )
     }
   }
@@ -503,6 +540,8 @@ export class Controller implements Platform {
       const config = renderSentinel({ spec, place, secrets, dir })
       files.push([place.id, { config, users: sentinelUsers, signsInWith: signsInAs(engineUsers.sentinel) }])
     }
+    const proxy = placeProxy(spec)
+    if (proxy !== null) files.push([proxy.id, { config: renderProxy({ spec, document, place: proxy }), users: '' }])
     return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
   }
 
@@ -522,6 +561,11 @@ export class Controller implements Platform {
 }
 
 const isOurs = (user: string): boolean => Object.values(engineUsers).some((one) => one === user)
+
+const proxyPortsOf = (spec: Spec): number[] => {
+  const { port, replicaPort } = placeProxy(spec) ?? {}
+  return [port, replicaPort].filter((one) => one != null)
+}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 

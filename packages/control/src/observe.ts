@@ -1,4 +1,11 @@
-import type { AgentNodeSeen, AgentSentinelSeen, NodePlace, Observed, SentinelPlace } from '@holdfast/core'
+import type {
+  AgentNodeSeen,
+  AgentProxySeen,
+  AgentSentinelSeen,
+  NodePlace,
+  Observed,
+  SentinelPlace,
+} from '@holdfast/core'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import type { HostPort } from './host/host.ts'
@@ -21,6 +28,7 @@ export async function observe(
   { clock, engines, sentinels, hosts }: Eyes,
   signal: AbortSignal,
   watchers: readonly SentinelPlace[] = [],
+  proxy: { readonly host: string; readonly wanted: boolean } | null = null,
 ): Promise<Observed> {
   const [answers, told] = await Promise.all([engines.look(places, signal), sentinels?.look(watchers, signal)])
   const guards = new Map<string, AgentSentinelSeen>()
@@ -36,8 +44,11 @@ export async function observe(
       for (const [id, facts] of found) guards.set(id, facts)
     }),
   )
+  const agentOfProxy = proxy === null ? null : await lookAtProxy(deployment, proxy, hosts)
+  const hasProxy = proxy !== null && (proxy.wanted || agentOfProxy !== null)
   return {
     at: clock.now(),
+    ...(hasProxy ? { proxy: { host: proxy.host, agent: agentOfProxy } } : {}),
     nodes: places.map((place) => ({
       id: place.id,
       shard: place.shard,
@@ -57,3 +68,13 @@ export async function observe(
     })),
   }
 }
+
+const lookAtProxy = (
+  deployment: string,
+  { host, wanted }: { readonly host: string; readonly wanted: boolean },
+  hosts: Eyes['hosts'],
+): Promise<AgentProxySeen | null> =>
+  hosts
+    .get(host)
+    ?.lookAtProxy(deployment, wanted)
+    .catch(() => null) ?? Promise.resolve(null)

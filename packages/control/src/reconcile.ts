@@ -13,8 +13,11 @@ import {
   formatDuration,
   HoldfastError,
   judgeReadiness,
+  localHostId,
   parseSpec,
+  placeProxy,
   planTurn,
+  proxyId,
   readPicture,
   replaced,
   runsAsRendered,
@@ -186,7 +189,15 @@ export class DeploymentLoop {
   }
 
   async #look({ document, spec }: Known): Promise<Picture> {
-    const observed = await observe(this.name, document.nodes, this.#options, this.#interrupt.signal, document.sentinels)
+    const proxy = { host: localHostId, wanted: placeProxy(spec) !== null }
+    const observed = await observe(
+      this.name,
+      document.nodes,
+      this.#options,
+      this.#interrupt.signal,
+      document.sentinels,
+      proxy,
+    )
     return readPicture(document.nodes, observed, spec)
   }
 
@@ -275,7 +286,7 @@ export class DeploymentLoop {
       plan.actions.map(async (action) => {
         try {
           const { nodes = [], sentinels = [] } = this.#known?.document ?? {}
-          const place = [...nodes, ...sentinels].find(({ id }) => id === action.node)
+          const place = [...nodes, ...sentinels, proxyHome].find(({ id }) => id === action.node)
           const host = this.#options.hosts.get(place?.host ?? '')
           if (host === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
           const notAfter = deadlines.get(host.id) ?? 0
@@ -386,6 +397,9 @@ export class DeploymentLoop {
     }
   }
 }
+
+/** One machine has room for one proxy. */
+const proxyHome = { id: proxyId, host: localHostId }
 
 /** The data of all of it goes. Of a single node that leaves it goes too, and the deployment stays. */
 const isPurge = (plan: Plan, { wanted, purge }: Document): boolean =>

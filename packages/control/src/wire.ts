@@ -8,6 +8,7 @@ import { engineUsers, HoldfastError, localHostId, parseSpec } from '@holdfast/co
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { engineWorld, findEngine } from './binary/find.ts'
+import { findProxy } from './binary/proxy.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
 import { Sentinels } from './engine/sentinels.ts'
@@ -70,6 +71,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     id: localHostId,
     clock: systemClock,
     binary: (deployment) => controller.binaryOf(deployment),
+    proxyProgram: () => controller.proxyProgram(),
     memoryDir: home.agent,
     nodeDir: (deployment, node) => home.node(deployment, node),
     admin: (deployment) => ({
@@ -113,6 +115,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
     sentinelsFor: (terms) => new Sentinels(systemClock, terms),
     findBinary: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
+    findProxy: () => findProxy(engineWorld(home.path, progress)),
     openFilesMax: openFilesMax(),
   })
   const { adminHash, newPassword } = await administrator(store, acts)

@@ -136,6 +136,10 @@ export type Action =
   | { readonly kind: 'unwatch'; readonly node: string; readonly name: string }
   /** A Sentinel forgets whom it knows, and learns anew who is there. */
   | { readonly kind: 'reset-sentinel'; readonly node: string; readonly name: string }
+  /** A running proxy takes another file, and keeps the connections that it has. */
+  | { readonly kind: 'reload'; readonly node: string; readonly files: NodeFiles }
+  /** The proxy hears who the primary is, for the seconds until the Sentinels say it as well. */
+  | { readonly kind: 'point'; readonly node: string; readonly to: string; readonly number: number }
   /** Begins long work, and does not wait for it. */
   | { readonly kind: 'work'; readonly node: string; readonly job: Job }
   /** Ends a job that nobody wants any more. */
@@ -237,6 +241,10 @@ export function describeAction(action: Action): string {
       return `set ${Object.keys(action.settings).join(', ')} on ${action.node}`
     case 'unwatch':
       return `let ${action.node} stop watching ${action.name}`
+    case 'reload':
+      return `let ${action.node} read its file again`
+    case 'point':
+      return `point ${action.node} at ${action.to}`
     case 'reset-sentinel':
       return `let ${action.node} forget whom it knows, and learn anew`
     default:

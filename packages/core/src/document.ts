@@ -1,6 +1,6 @@
 import type { Operation } from './operation.ts'
 import type { Spec, SpecText } from './spec.ts'
-import { copiesOfShard, nodeCountOf } from './spec.ts'
+import { copiesOfShard, nodeCountOf, proxyPorts } from './spec.ts'
 
 /** One engine process that the deployment should have. Its id never changes; the engine's own id may. */
 export interface NodePlace {
@@ -39,6 +39,16 @@ export interface SentinelPlace {
   readonly host: string
   readonly address: string
   readonly port: number
+}
+
+/** The one proxy that a deployment may have: where clients find the primary, and the replicas. */
+export interface ProxyPlace {
+  readonly id: string
+  readonly host: string
+  readonly address: string
+  readonly port: number
+  /** Null where there are no replicas. */
+  readonly replicaPort: number | null
 }
 
 export type Wanted = 'up' | 'down'
@@ -143,6 +153,22 @@ export function placeSentinels(spec: Spec): SentinelPlace[] {
     address,
     port: first + index,
   }))
+}
+
+export const proxyId = 'proxy'
+
+/** Null where the spec wants none. */
+export function placeProxy(spec: Spec): ProxyPlace | null {
+  if (spec.expose.proxy === false) return null
+  const { port, replicaPort } = proxyPorts(spec)
+  const hasReplicas = spec.topology === 'sentinel'
+  return {
+    id: proxyId,
+    host: localHostId,
+    address: spec.expose.bind,
+    port,
+    replicaPort: hasReplicas ? replicaPort : null,
+  }
 }
 
 /** The shards of a layout by their numbers, each with its nodes; spares are of none. */

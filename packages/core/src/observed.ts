@@ -11,6 +11,8 @@ export interface Observed {
   readonly nodes: readonly NodeSeen[]
   /** With topology `sentinel`. */
   readonly sentinels?: readonly SentinelSeen[]
+  /** Where one is wanted, or was. */
+  readonly proxy?: ProxySeen
 }
 
 export interface NodeSeen {
@@ -151,6 +153,29 @@ export interface AgentSentinelSeen {
   readonly failoverAsked: FailoverAsked | null
   /** When it was last told to forget whom it knows. */
   readonly resetAt: number | null
+}
+
+/** All that is seen of a proxy comes from the agent of its host: nobody else may ask it. */
+export interface ProxySeen {
+  readonly host: string
+  readonly agent: AgentProxySeen | null
+}
+
+export interface AgentProxySeen {
+  readonly process: ProcessSeen
+  readonly answer: Seen<ProxyFacts>
+  readonly starts: StartHistory
+  readonly fencedAt: number | null
+  /** The file that the running process has read; null: none. */
+  readonly loaded: string | null
+}
+
+/** To whom a proxy sends clients now, by the ids of the nodes. */
+export interface ProxyFacts {
+  readonly primary: string | null
+  readonly replicas: readonly string[]
+  /** Its controller's word on who the primary is, while that counts: the node's number in the proxy's file. */
+  readonly told: number | null
 }
 
 export interface ReplicaLink {

@@ -1,8 +1,17 @@
-import type { NodePlace } from './document.ts'
-import { shardsOf } from './document.ts'
+import type { NodePlace, ProxyPlace } from './document.ts'
+import { placeProxy, shardsOf } from './document.ts'
 import type { Life } from './life.ts'
 import { isGone, judgeLife } from './life.ts'
-import type { AgentNodeSeen, ClusterView, EngineFacts, NodeSeen, Observed, ReplicaLink } from './observed.ts'
+import type {
+  AgentNodeSeen,
+  AgentProxySeen,
+  ClusterView,
+  EngineFacts,
+  NodeSeen,
+  Observed,
+  ProxyFacts,
+  ReplicaLink,
+} from './observed.ts'
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
@@ -23,10 +32,22 @@ export interface Picture {
   readonly shards: readonly ShardPicture[]
   /** With topology `sentinel`; else none. */
   readonly sentinels: readonly SentinelPicture[]
+  /** Null where none is wanted, and none is left of earlier. */
+  readonly proxy: ProxyPicture | null
   readonly views: readonly ClusterView[]
   readonly owners: readonly Claim[]
   /** Slots that nobody owns. Known only where somebody answers. */
   readonly unowned: readonly SlotRange[]
+}
+
+export interface ProxyPicture {
+  /** Where it shall listen; null: it shall go. */
+  readonly place: ProxyPlace | null
+  readonly life: Life
+  readonly gone: boolean
+  /** Null unless it answers. */
+  readonly facts: ProxyFacts | null
+  readonly agent: AgentProxySeen | null
 }
 
 export interface NodePicture {
@@ -103,6 +124,7 @@ export function readPicture(layout: readonly NodePlace[], observed: Observed, sp
     spares,
     shards,
     sentinels: [],
+    proxy: null,
     views,
     owners,
     unowned,
@@ -126,8 +148,28 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
   })
-  const { topology } = spec
-  return { topology, at: observed.at, nodes, leaving, spares, shards, sentinels, views: [], owners: [], unowned: [] }
+  const proxy = readProxy(observed, spec)
+  return {
+    topology: spec.topology,
+    at: observed.at,
+    nodes,
+    leaving,
+    spares,
+    shards,
+    sentinels,
+    proxy,
+    views: [],
+    owners: [],
+    unowned: [],
+  }
+}
+
+function readProxy({ proxy, at }: Observed, spec: Spec): ProxyPicture | null {
+  if (proxy === undefined) return null
+  const { agent } = proxy
+  const life = judgeLife({ engine: agent?.answer ?? { kind: 'unknown' }, agent }, spec.timeouts.frozenAfter, at)
+  const facts = life === 'alive' && agent?.answer.kind === 'answered' ? agent.answer.facts : null
+  return { place: placeProxy(spec), life, gone: isGone(life), facts, agent }
 }
 
 const isSpare = ({ place }: NodePicture): boolean => place.spare === true && place.leaving === undefined

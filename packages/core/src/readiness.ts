@@ -16,10 +16,17 @@ export interface Readiness {
 }
 
 export function judgeReadiness(picture: Picture): Readiness {
-  const unseen = [...picture.nodes, ...picture.sentinels].filter(({ life }) => life === 'away')
+  const proxies = picture.proxy?.place == null ? [] : [{ id: picture.proxy.place.id, life: picture.proxy.life }]
+  const unseen = [...picture.nodes, ...picture.sentinels, ...proxies].filter(({ life }) => life === 'away')
   if (unseen.length > 0) return { ready: 'unknown', because: `cannot see ${idsOf(unseen)}` }
   const joined = picture.topology === 'cluster' ? [...slotGaps(picture), ...disagreements(picture)] : oddRoles(picture)
-  const missing = [...silentNodes(picture), ...joined, ...badLinks(picture), ...sentinelTrouble(picture)]
+  const missing = [
+    ...silentNodes(picture),
+    ...joined,
+    ...badLinks(picture),
+    ...sentinelTrouble(picture),
+    ...proxyTrouble(picture),
+  ]
   if (missing.length > 0) return { ready: 'no', because: missing.slice(0, 3).join('; ') }
   return { ready: 'yes', because: inWords(picture) }
 }
@@ -131,6 +138,15 @@ function sentinelTrouble({ sentinels, nodes, shards }: Picture): string[] {
     if (unwell !== undefined) return [`${id} says of replica ${addressOf(unwell)}: ${unwell.flags.join(', ')}`]
     return watch.quorumOk ? [] : [`${id} sees no quorum`]
   })
+}
+
+/** Whoever knows only the proxy's address has no primary while the proxy has none. */
+function proxyTrouble({ proxy, shards }: Picture): string[] {
+  if (proxy?.place == null) return []
+  if (proxy.facts === null) return [`the proxy is ${proxy.life === 'absent' ? 'not running' : proxy.life}`]
+  const primary = shards[0]?.primary?.id ?? null
+  if (proxy.facts.primary === primary) return []
+  return [`the proxy leads to ${proxy.facts.primary ?? 'nobody'}, and ${primary ?? 'nobody'} is the primary`]
 }
 
 /** A link counts once its agent has seen it too: the agent's record is what a failover is decided by. */

@@ -41,6 +41,9 @@ export function nodePaths(dir: string) {
     config: `${dir}/engine.conf`,
     /** Of a Sentinel. */
     sentinel: `${dir}/sentinel.conf`,
+    /** Of a proxy: what it shall read, and what it has read. */
+    proxy: `${dir}/haproxy.cfg`,
+    proxyLoaded: `${dir}/loaded.cfg`,
     users: `${dir}/users.acl`,
     data: `${dir}/data`,
   } as const
@@ -130,7 +133,10 @@ export const maskedDirective = /^(\s*(?:masterauth|primaryauth|requirepass|tls-(
 
 /** The text with every password and password hash replaced: for people, logs and bug reports. */
 export function maskSecrets(text: string): string {
-  return text.replace(new RegExp(maskedDirective, 'gim'), '$1****').replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
+  return text
+    .replace(new RegExp(maskedDirective, 'gim'), '$1****')
+    .replace(/(\bAUTH \S+ )[\w-]+/g, '$1****')
+    .replace(/(^|\s)([#>])\S{8,}/gm, '$1$2****')
 }
 
 const sigtermFailover = { redis: null, valkey: '9.0' }

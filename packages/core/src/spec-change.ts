@@ -82,6 +82,7 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
     case 'spares':
       return live('each stands by as soon as it runs')
     case 'expose':
+      if (path.startsWith('expose.proxy')) return live('connections that it has are kept')
       return refused(
         'clients and engines know the nodes by these addresses',
         'Create another deployment there and move the clients.',

@@ -43,6 +43,18 @@ const user = z.strictObject({
   commands: z.array(z.string()).max(100).nullable().default(null),
 })
 
+/** One address that always leads to the primary, and one that leads to its replicas. */
+const proxy = z
+  .union([
+    yesNo,
+    z.strictObject({
+      port: count(1024, 65_535).nullable().default(null),
+      replicaPort: count(1024, 65_535).nullable().default(null),
+      lastResort: yesNo.prefault('no'),
+    }),
+  ])
+  .transform((wish) => (wish === true ? { port: null, replicaPort: null, lastResort: false } : wish))
+
 /**
  * What is wanted of one deployment. One schema is the type, the check, the defaults and the documentation.
  * People write units (`5s`, `256mb`, `70%`); inside, durations are milliseconds, sizes bytes, shares ratios.
@@ -162,9 +174,12 @@ export const Spec = z.strictObject({
     .strictObject({
       bind: z.string().default('127.0.0.1'),
       basePort: count(1024, 55_000).default(7001),
+      proxy: proxy.prefault('no'),
     })
     .prefault({})
-    .describe('Node n listens on basePort + n - 1; its cluster bus 10000 above that.'),
+    .describe(
+      'Node n listens on basePort + n - 1; its cluster bus 10000 above that. `proxy`: one address that follows the primary.',
+    ),
   security: z
     .strictObject({
       tls: z.enum(['auto', 'on', 'off']).default('auto'),
@@ -330,7 +345,37 @@ function checkSpec(spec: Spec): Problem[] {
   const beyond = spec.topology === 'cluster' ? 10_000 : spec.topology === 'sentinel' ? spec.sentinel.count : 0
   const portLast = spec.expose.basePort + nodeCountOf(spec) + spec.spares - 1 + beyond
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
+  return [...problems, ...checkProxy(spec)]
+}
+
+function checkProxy(spec: Spec): Problem[] {
+  const { proxy: wish, basePort } = spec.expose
+  if (wish === false) return []
+  if (spec.topology === 'cluster') {
+    const because = 'a Cluster has a primary for each shard, and its clients find them by themselves'
+    return [{ path: 'expose.proxy', message: `${because}: leave it out, or use topology sentinel or standalone` }]
+  }
+  const problems: Problem[] = []
+  const { port, replicaPort } = proxyPorts(spec)
+  if (spec.topology === 'standalone' && wish.replicaPort !== null)
+    problems.push({ path: 'expose.proxy.replicaPort', message: 'a standalone engine has no replica: leave it out' })
+  if (port === replicaPort)
+    problems.push({ path: 'expose.proxy.replicaPort', message: `port ${port} is the primary's already` })
+  const beyond = basePort + nodeCountOf(spec) + (spec.topology === 'sentinel' ? spec.sentinel.count : 0)
+  for (const [key, one] of Object.entries({ port, replicaPort })) {
+    if (one >= basePort && one < beyond)
+      problems.push({ path: `expose.proxy.${key}`, message: `${one} is the port of a node: choose another` })
+  }
   return problems
+}
+
+/** Far enough above the nodes that no number of copies, Sentinels and spares comes near. */
+const proxyAbove = 100
+
+export function proxyPorts({ expose }: Spec): { readonly port: number; readonly replicaPort: number } {
+  const { proxy: wish, basePort } = expose
+  const { port = null, replicaPort = null } = wish === false ? {} : wish
+  return { port: port ?? basePort + proxyAbove, replicaPort: replicaPort ?? basePort + proxyAbove + 1 }
 }
 
 /** What class `durable` cannot do without. */

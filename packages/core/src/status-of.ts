@@ -14,7 +14,7 @@ import { copiesInSync, judgeReadiness } from './readiness.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { names } from './sentinel-picture.ts'
 import type { Spec } from './spec.ts'
-import type { AsideStatus, NodeState, NodeStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
+import type { AsideStatus, NodeState, NodeStatus, ProxyStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
 import { formatBytes } from './units.ts'
 
 export interface StatusInput {
@@ -52,6 +52,7 @@ export function statusOf(input: StatusInput): Status {
     engine,
     shards: picture.shards.map((shard) => shardStatus(shard, input)),
     sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
+    proxy: proxyStatus(picture, document),
     nodes: picture.nodes.map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
     operations: document.operations,
@@ -81,6 +82,7 @@ export function describeChanges(
       because: `${sentinel.id} is ${sentinel.state}, was ${was.state}`,
     })
   }
+  changes.push(...proxyChanges(before?.proxy ?? null, after.proxy))
   for (const shard of after.shards) {
     const was = before?.shards.find(({ id }) => id === shard.id)
     if (was === undefined || was.primary === shard.primary || shard.primary === null) continue
@@ -99,6 +101,16 @@ export function describeChanges(
     })
   }
   return changes
+}
+
+function proxyChanges(was: ProxyStatus | null, is: ProxyStatus | null): ReturnType<typeof describeChanges> {
+  if (was === null || is === null) return []
+  const news = (because: string) => ({ kind: 'node' as const, subject: is.id, because })
+  const told = was.state === is.state || isPassing(was.state, is.state) ? [] : [`is ${is.state}, was ${was.state}`]
+  // While it is away nobody knows whom it points at, and that is no news of its own.
+  if (is.primary !== null && was.primary !== is.primary)
+    told.push(`leads to ${is.primary}, ${was.primary === null ? 'before to nobody' : `before to ${was.primary}`}`)
+  return told.map((what) => news(`the ${is.id} ${what}`))
 }
 
 /** A start goes through these states within a second; only where it ends is news. */
@@ -196,6 +208,22 @@ function asideStatus(node: NodePicture, document: Document): AsideStatus {
     because: isLeaving
       ? `${because}: ${forgottenAt === null ? 'not forgotten by all yet' : 'forgotten by all, and watched'}`
       : standsBy,
+  }
+}
+
+function proxyStatus({ proxy }: Picture, document: Document): ProxyStatus | null {
+  if (proxy?.place == null) return null
+  const { place, life, facts, agent } = proxy
+  return {
+    id: place.id,
+    hostId: place.host,
+    host: place.address,
+    port: place.port,
+    replicaPort: place.replicaPort,
+    state: stateOf({ life, facts: null }, document),
+    primary: facts?.primary ?? null,
+    replicas: facts?.replicas ?? null,
+    pid: agent?.process.state === 'running' ? agent.process.pid : null,
   }
 }
 

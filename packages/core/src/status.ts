@@ -24,6 +24,8 @@ export interface Status {
   readonly shards: readonly ShardStatus[]
   /** With topology `sentinel`: who watches, as each of them sees it. */
   readonly sentinels: readonly SentinelStatus[]
+  /** The address that follows the primary; null where the spec wants none. */
+  readonly proxy: ProxyStatus | null
   readonly nodes: readonly NodeStatus[]
   /** Nodes of no shard. Absent: there are none. */
   readonly aside?: readonly AsideStatus[]
@@ -77,6 +79,22 @@ export interface AsideStatus {
   readonly pid: number | null
   /** Where it stands, in words. */
   readonly because: string
+}
+
+export interface ProxyStatus {
+  readonly id: string
+  readonly hostId: string
+  readonly host: string
+  /** Leads to the primary. */
+  readonly port: number
+  /** Leads to the replicas in turn; null where there are none. */
+  readonly replicaPort: number | null
+  readonly state: NodeState
+  /** The node that it sends writers to; null while it sends them nowhere, or nobody knows. */
+  readonly primary: string | null
+  /** The nodes that it sends readers to; null where nobody knows. */
+  readonly replicas: readonly string[] | null
+  readonly pid: number | null
 }
 
 export type NodeState =

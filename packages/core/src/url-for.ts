@@ -47,6 +47,21 @@ export function accessTo(
   return { topology, nodes: ordered.map(where), sentinels: sentinels.map(where), masterName: name, user, password }
 }
 
+/** The same by the proxy, which looks like one engine. */
+export function accessByProxy(
+  { name, proxy }: Status,
+  credentials: { readonly user: string; readonly password: string },
+): DeploymentFacts {
+  if (proxy == null) {
+    throw new HoldfastError('NOT_FOUND', `${name} has no proxy: write "expose: { proxy: yes }" into its spec first`, {
+      name,
+    })
+  }
+  const { user, password } = credentials
+  const nodes = [{ address: proxy.host, port: proxy.port }]
+  return { topology: 'standalone', nodes, sentinels: [], masterName: name, user, password }
+}
+
 export function clientNamed(name: string): Client {
   const client = clients.find((known) => known === name)
   if (client === undefined) throw new HoldfastError('USAGE', `--as is one of ${clients.join(', ')}`, { known: clients })

@@ -70,6 +70,7 @@ describe('the status of a deployment', () => {
       controller: { id: 'c1', epoch: 4, lease: 'held' },
       engine: { flavor: 'redis', version: '7.0.15', path: '/usr/bin/redis-server' },
       sentinels: [],
+      proxy: null,
       operations: [],
       paused: null,
     })

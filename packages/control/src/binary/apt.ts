@@ -8,6 +8,7 @@ import {
   type Candidate,
   type Download,
   downloadArgs,
+  type Parcel,
   parseCandidates,
   parseDownloads,
   policyArgs,
@@ -97,7 +98,7 @@ export async function readLists(tools: AptTools, place: AptPlace): Promise<strin
 }
 
 /** What to download, by the machine's own packages; or, where those contradict each other, by none. */
-export async function askDownloads(tools: AptTools, place: AptPlace, wanted: Candidate): Promise<Download[]> {
+export async function askDownloads(tools: AptTools, place: AptPlace, wanted: Parcel): Promise<Download[]> {
   const ask = (status: 'system' | 'empty'): Promise<Ran> =>
     runPackageTool(tools, tools.aptGet, resolveArgs(place, wanted, status), place.workDir, 60_000)
   const usual = await ask('system')

@@ -27,6 +27,12 @@ export interface Candidate extends EngineVersion {
   readonly debianVersion: string
 }
 
+/** What is asked for by its name: an engine of one version, or a program as apt would install it. */
+export type Parcel = Candidate | { readonly package: string; readonly debianVersion: null }
+
+const programsOf = (parcel: Parcel): readonly string[] =>
+  'flavor' in parcel ? [parcel.package, `${parcel.flavor}-tools`] : [parcel.package]
+
 export interface Download {
   readonly package: string
   /** `libjemalloc2:amd64=5.3.0-1`: exactly this one. */
@@ -126,7 +132,7 @@ export const updateArgs = (place: AptPlace, settingsFile: string): string[] => [
  * the server is a link to one of the tools. `status` is the system's, or an empty file: a machine in the middle of a
  * broken upgrade makes the resolver refuse everything, and then all libraries are fetched.
  */
-export const resolveArgs = (place: AptPlace, wanted: Candidate, status: 'system' | 'empty'): string[] => [
+export const resolveArgs = (place: AptPlace, wanted: Parcel, status: 'system' | 'empty'): string[] => [
   'install',
   '--reinstall',
   '--print-uris',
@@ -134,8 +140,7 @@ export const resolveArgs = (place: AptPlace, wanted: Candidate, status: 'system'
   '-qq',
   ...aptOptions(place),
   ...(status === 'system' ? [] : ['-o', 'Dir::State::status=/dev/null']),
-  `${wanted.package}=${wanted.debianVersion}`,
-  `${wanted.flavor}-tools=${wanted.debianVersion}`,
+  ...programsOf(wanted).map((name) => (wanted.debianVersion === null ? name : `${name}=${wanted.debianVersion}`)),
 ]
 
 export const downloadArgs = (place: AptPlace, downloads: readonly Download[]): string[] => [
@@ -174,13 +179,13 @@ export function chooseCandidate(candidates: readonly Candidate[], wanted: Wanted
  * What to download of the answer of `--print-uris`: the engine and libraries. Packages that prepare a system service
  * are left out, since there is none; so is the C library, because a private one would not match the system's loader.
  */
-export function parseDownloads(answer: string, wanted: Candidate): Download[] {
-  const engine: readonly string[] = [wanted.package, `${wanted.flavor}-tools`]
+export function parseDownloads(answer: string, wanted: Parcel): Download[] {
+  const programs = programsOf(wanted)
   return answer
     .split('\n')
     .map(parseDownload)
     .filter((download) => download !== null)
-    .filter((download) => engine.includes(download.package) || isLibrary(download.package))
+    .filter((download) => programs.includes(download.package) || isLibrary(download.package))
 }
 
 /** `'http://…' redis-tools_5%3a7.0.15-1~deb12u10_amd64.deb 991988 MD5Sum:…`. The file's name tells the three parts. */

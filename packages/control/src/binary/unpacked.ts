@@ -36,11 +36,13 @@ function inOrderOfChoice(names: readonly string[]): EngineVersion[] {
 }
 
 export async function openUnpacked(tree: string, flavor: Flavor): Promise<UnpackedEngine> {
+  return { server: join(tree, 'usr', 'bin', `${flavor}-server`), env: await environmentOf(tree) }
+}
+
+/** What a program of an unpacked tree needs to find its libraries. */
+export async function environmentOf(tree: string): Promise<Readonly<Record<string, string>>> {
   const directories = await libraryDirectories(tree)
-  return {
-    server: join(tree, 'usr', 'bin', `${flavor}-server`),
-    env: directories.length === 0 ? {} : { LD_LIBRARY_PATH: directories.join(delimiter) },
-  }
+  return directories.length === 0 ? {} : { LD_LIBRARY_PATH: directories.join(delimiter) }
 }
 
 function parseUnpackedName(name: string): EngineVersion | null {

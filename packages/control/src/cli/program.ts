@@ -141,6 +141,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .argument('[name]', nameHelp)
     .option('--as <client>', clients.join(', '), 'holdfast')
     .option('--user <user>', 'a user of the spec (default: app)')
+    .option('--proxy', 'by the address of the proxy, for a client that knows neither Sentinels nor a Cluster')
     .option('--show-secret', 'with the password; what is printed then works as it is')
     .description('how an unmodified client connects')
     .action((name, options) => run((context) => url(context, name, options)))

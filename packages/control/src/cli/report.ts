@@ -27,6 +27,7 @@ export async function report(
       ...signInLines(newPassword),
       `  connect  ${url}`,
       `           ${program} url ${name} --as ioredis --show-secret`,
+      ...proxyLines(status),
       '',
       ...warnings(status, wish.spec),
       '',
@@ -38,14 +39,28 @@ export async function report(
   )
 }
 
+const proxyLines = ({ name, proxy }: Status): string[] => {
+  if (proxy === null) return []
+  const replicas = proxy.replicaPort === null ? '' : `, and to the replicas at ${proxy.host}:${proxy.replicaPort}`
+  return [
+    `  proxy    ${proxy.host}:${proxy.port} always leads to the primary${replicas}`,
+    `           ${program} url ${name} --proxy --as redis-cli --show-secret`,
+  ]
+}
+
 /** What it does not protect from, so that nobody learns it from a loss. */
-function warnings({ topology, lossWindow }: Status, spec: Spec): string[] {
+function warnings({ topology, lossWindow, proxy }: Status, spec: Spec): string[] {
   const limit = durableLimit(spec)
   if (limit !== null) return [`Durability durable ${limit}.`, `What a fault may cost: ${lossWindow}.`]
+  const gap =
+    proxy === null
+      ? []
+      : ['There is one proxy: while it is started again, nobody gets in by it, and its connections end.']
   if (topology !== 'standalone') {
-    return ['One machine protects from the death of a process, not from the death of the machine.']
+    return ['One machine protects from the death of a process, not from the death of the machine.', ...gap]
   }
   return [
+    ...gap,
     'One engine protects from nothing: while it is away, nobody answers in its place. Its process is started again.',
     `What a fault may cost: ${lossWindow}.`,
   ]

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
 import type { Spec, SpecText } from '@holdfast/core'
-import { accessTo, clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
+import { accessByProxy, accessTo, clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
 import { engineWorld, findEngine } from '../binary/find.ts'
 import type { PlanPreview } from '../server/platform.ts'
 import { readSpecFile } from '../store/read-spec.ts'
@@ -93,13 +93,14 @@ export const linesOf = ({ because, changes }: PlanPreview): string[] => [
 export async function url(
   context: Context,
   name: string | undefined,
-  { as, user, showSecret }: { as: string; user?: string; showSecret?: boolean },
+  { as, proxy, user, showSecret }: { as: string; proxy?: boolean; user?: string; showSecret?: boolean },
 ): Promise<void> {
   const client = clientNamed(as)
   await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
     const [status, credentials] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen, user)])
-    context.out(urlFor(client, accessTo(status, credentials), { showSecret: showSecret === true }))
+    const access = proxy === true ? accessByProxy(status, credentials) : accessTo(status, credentials)
+    context.out(urlFor(client, access, { showSecret: showSecret === true }))
   })
 }
 

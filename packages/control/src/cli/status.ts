@@ -70,7 +70,9 @@ function renderStatus(now: Status): string {
     linkOf(node),
   ])
   const titles = ['SHARD', 'NODE', 'ROLE', 'STATE', 'ADDRESS', 'PID', 'SLOTS', 'MEMORY', 'OPS/S', 'KEYS', 'LINK']
-  return [...head, '', table([titles, ...rows]), ...asideLines(now), ...sentinelLines(now)].join('\n')
+  return [...head, '', table([titles, ...rows]), ...asideLines(now), ...sentinelLines(now), ...proxyLines(now)].join(
+    '\n',
+  )
 }
 
 function asideLines({ aside = [] }: Status): string[] {
@@ -100,6 +102,24 @@ function sentinelLines({ sentinels }: Status): string[] {
     orUnknown(epoch),
   ])
   return ['', table([titles, ...rows])]
+}
+
+function proxyLines({ proxy }: Status): string[] {
+  if (proxy == null) return []
+  const { id, state, host, port, replicaPort, pid, primary, replicas } = proxy
+  const titles = ['PROXY', 'STATE', 'PRIMARY AT', 'LEADS TO', 'REPLICAS AT', 'LEADS TO', 'PID']
+  const at = (one: number | null): string => (one === null ? '-' : `${host}:${one}`)
+  const readers = replicas === null ? '?' : replicas.join(', ') || 'nobody'
+  const row = [
+    id,
+    state,
+    at(port),
+    primary ?? 'nobody',
+    at(replicaPort),
+    replicaPort === null ? '-' : readers,
+    pid === null ? '-' : String(pid),
+  ]
+  return ['', table([titles, row])]
 }
 
 const orUnknown = (value: number | null): string => (value === null ? '?' : String(value))

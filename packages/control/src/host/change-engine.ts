@@ -97,6 +97,9 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
       // Whoever is primary by now has no such link, and nothing happens.
       await command(['CLIENT', 'KILL', 'TYPE', 'master'])
       return
+    case 'reload':
+    case 'point':
+      throw new HoldfastError('USAGE', `${action.node} is no proxy`)
     default:
       return action satisfies never
   }

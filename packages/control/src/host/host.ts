@@ -1,4 +1,11 @@
-import type { AgentNodeSeen, AgentSentinelSeen, Envelope, NodePlace, SentinelPlace } from '@holdfast/core'
+import type {
+  AgentNodeSeen,
+  AgentProxySeen,
+  AgentSentinelSeen,
+  Envelope,
+  NodePlace,
+  SentinelPlace,
+} from '@holdfast/core'
 
 /**
  * The door to one machine: its agent starts, stops and changes engines, and reports on them. Local agent, remote
@@ -20,6 +27,8 @@ export interface HostPort {
     deployment: string,
     sentinels: readonly SentinelPlace[],
   ): Promise<ReadonlyMap<string, AgentSentinelSeen>>
+  /** The proxy of a deployment. Null: none is wanted here, and nothing of one is left. */
+  lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null>
   act(envelope: Envelope): Promise<void>
   /** Calls back at once when an engine process of this host ends. */
   onExit(listener: (exit: EngineExit) => void): void

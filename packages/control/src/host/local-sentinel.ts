@@ -5,7 +5,7 @@ import { Access, closeSessions, loadUsers, wordAfter } from './access.ts'
 import type { AgentMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import { changeSentinel } from './change-engine.ts'
-import { removeNode, startEngine, writeUsers } from './engine-process.ts'
+import { removeNode, startEngine, tailOfLog, writeUsers } from './engine-process.ts'
 import type { LocalHostOptions } from './local.ts'
 import { Supervised } from './supervised.ts'
 
@@ -39,9 +39,10 @@ export class LocalSentinel {
     const nodeDir = options.nodeDir(deployment, place.id)
     const { clock } = options
     this.#access = new Access(nodeDir)
-    const where = { deployment, id: place.id, nodeDir, dataDir: nodePaths(nodeDir).data }
     this.#process = new Supervised({
-      ...where,
+      deployment,
+      id: place.id,
+      dataDir: nodePaths(nodeDir).data,
       clock,
       memory,
       onBegin: () => {
@@ -50,6 +51,7 @@ export class LocalSentinel {
       },
       onReread: () => {},
       onExit,
+      lastWords: () => tailOfLog(nodeDir),
     })
     const { address, port } = place
     const { username } = options.admin(deployment)

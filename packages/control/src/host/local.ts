@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type {
   Action,
   AgentNodeSeen,
+  AgentProxySeen,
   AgentSentinelSeen,
   Envelope,
   FaultEnvelope,
@@ -20,9 +21,11 @@ import {
   parseDisk,
   parseInfo,
   parseReplication,
+  proxyId,
   readConfigText,
 } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
+import type { ProxyProgram } from '../binary/proxy.ts'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from '../engine/link.ts'
 import { Access, closeSessions, wordAfter } from './access.ts'
@@ -41,6 +44,7 @@ import { changeEngine } from './change-engine.ts'
 import { readDataFiles, readOwnClaim } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import type { EngineExit, HostPort } from './host.ts'
+import { LocalProxy } from './local-proxy.ts'
 import { LocalSentinel } from './local-sentinel.ts'
 import { memoryLeft } from './memory-left.ts'
 import { Supervised } from './supervised.ts'
@@ -58,6 +62,7 @@ export interface LocalHostOptions {
   readonly id: string
   readonly clock: Clock
   readonly binary: (deployment: string) => Promise<EngineBinary>
+  readonly proxyProgram: () => Promise<ProxyProgram>
   /** Where the agent keeps what it must not forget. */
   readonly memoryDir: string
   readonly nodeDir: (deployment: string, node: string) => string
@@ -74,6 +79,7 @@ export class LocalHost implements HostPort {
   readonly #memory: AgentMemory
   readonly #engines = new Map<string, LocalEngine>()
   readonly #sentinels = new Map<string, LocalSentinel>()
+  readonly #proxies = new Map<string, LocalProxy>()
   readonly #savedAt = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #exitListener: (exit: EngineExit) => void = () => {}
@@ -110,11 +116,16 @@ export class LocalHost implements HostPort {
     return Promise.resolve(new Map(sentinels.map((place) => [place.id, this.#sentinelOf(deployment, place).look()])))
   }
 
+  lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null> {
+    const isThere = wanted || existsSync(this.#options.nodeDir(deployment, proxyId))
+    return Promise.resolve(isThere ? this.#proxyOf(deployment).look() : null)
+  }
+
   async act(envelope: Envelope): Promise<void> {
     const { deployment, action } = envelope
     const gate = this.enter(envelope)
     const key = `${deployment}/${action.node}`
-    const engine = this.#engines.get(key) ?? this.#sentinels.get(key)
+    const engine = this.#engines.get(key) ?? this.#sentinels.get(key) ?? this.#proxies.get(key)
     if (engine === undefined) {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
     }
@@ -168,7 +179,19 @@ export class LocalHost implements HostPort {
     return sentinel
   }
 
+  #proxyOf(deployment: string): LocalProxy {
+    const key = `${deployment}/${proxyId}`
+    const known = this.#proxies.get(key)
+    if (known !== undefined) return known
+    const proxy = new LocalProxy(deployment, this.#options, this.#memory, (pid) =>
+      this.#exitListener({ deployment, node: proxyId, pid }),
+    )
+    this.#proxies.set(key, proxy)
+    return proxy
+  }
+
   async #recordAll(): Promise<void> {
+    void Promise.all([...this.#proxies.values()].map((proxy) => proxy.record()))
     await Promise.all([...this.#sentinels.values()].map((sentinel) => sentinel.record()))
     const engines = [...this.#engines.values()]
     await Promise.all(engines.map((engine) => engine.record()))
@@ -213,13 +236,13 @@ class LocalEngine {
     this.#process = new Supervised({
       deployment,
       id: place.id,
-      nodeDir: this.#nodeDir,
       dataDir: this.#dataDir,
       clock: options.clock,
       memory,
       onBegin: (anew) => this.#beginAnew(anew),
       onReread: () => void (this.#written = null),
       onExit: listeners.exit,
+      lastWords: () => tailOfLog(this.#nodeDir),
     })
     this.#jobs = new Jobs({
       memory: {

@@ -2,7 +2,6 @@ import type { ProcessSeen } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { AgentMemory, NodeMemory } from './agent-memory.ts'
-import { tailOfLog } from './engine-process.ts'
 
 /** One that ran this long before it ended did start; what ended it was something else. */
 const startedAfterMs = 3000
@@ -10,7 +9,6 @@ const startedAfterMs = 3000
 export interface SupervisedOptions {
   readonly deployment: string
   readonly id: string
-  readonly nodeDir: string
   readonly dataDir: string
   readonly clock: Clock
   readonly memory: AgentMemory
@@ -19,6 +17,8 @@ export interface SupervisedOptions {
   /** What is remembered was read anew from disk. */
   readonly onReread: () => void
   readonly onExit: (pid: number) => void
+  /** What it said before it ended. */
+  readonly lastWords: () => string
 }
 
 /** One process of this machine: which it is, whether it lives, and what is remembered of it. */
@@ -134,10 +134,10 @@ export class Supervised {
 
   /** A child has ended; one that never answered, and soon, has failed to start. */
   noticeExit(pid: number, answeredAt: number): void {
-    const { clock, nodeDir, onExit } = this.#options
+    const { clock, lastWords, onExit } = this.#options
     const ranMs = clock.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY)
     const answered = answeredAt >= (this.#startedAt ?? 0)
-    if (ranMs < startedAfterMs && !answered && !this.stopping) this.noteFailure(tailOfLog(nodeDir))
+    if (ranMs < startedAfterMs && !answered && !this.stopping) this.noteFailure(lastWords())
     // From now on it is dead: whoever is asked after this answers without it.
     this.look()
     onExit(pid)

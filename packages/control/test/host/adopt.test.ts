@@ -27,6 +27,7 @@ beforeEach(async () => {
     id: localHostId,
     clock: systemClock,
     binary: () => Promise.reject(new Error('nothing is started here')),
+    proxyProgram: () => Promise.reject(new Error('nothing is started here')),
     memoryDir: join(root, 'agent'),
     nodeDir: (_, node) => join(root, node),
     admin: () => ({ username: 'admin', password: '' }),

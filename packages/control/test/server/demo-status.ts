@@ -91,6 +91,7 @@ export function aStatus(parts: Partial<Status> = {}): Status {
     engine: { flavor: 'valkey', version: '8.1.4', path: '/usr/bin/valkey-server' },
     shards,
     sentinels: [],
+    proxy: null,
     nodes: [...primaries, ...replicas],
     operations: [],
     users: ['app', 'replication', 'probe', 'admin'],

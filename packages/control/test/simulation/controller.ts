@@ -173,6 +173,10 @@ class GatedHost implements HostPort {
     return this.#host.lookAtSentinels()
   }
 
+  lookAtProxy(): ReturnType<HostPort['lookAtProxy']> {
+    return this.#host.lookAtProxy()
+  }
+
   async act(envelope: Envelope): Promise<void> {
     await this.#cluster.clock.sleep(this.#cluster.random.between(0, answerMsMax))
     await this.#awake()

@@ -1,12 +1,14 @@
 /** A deployment that shall be down: replicas first, so that each primary has handed over all it had. */
 import type { Action } from '../action.ts'
+import { proxyId } from '../document.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
 
 export function planDown({ picture, spec, document }: PlanInput): Step {
-  // Sentinels first: the others going down would look to them like deaths.
-  const watching = picture.sentinels.filter(({ gone }) => !gone)
+  // Sentinels first: the others going down would look to them like deaths. With them the proxy, and what comes by it.
+  const proxy = picture.proxy === null ? [] : [{ id: proxyId, gone: picture.proxy.gone }]
+  const watching = [...proxy, ...picture.sentinels].filter(({ gone }) => !gone)
   if (watching.length > 0) {
     return act(
       `shall be down: stopping ${watching.map(({ id }) => id).join(', ')}`,
@@ -16,7 +18,9 @@ export function planDown({ picture, spec, document }: PlanInput): Step {
   const all = [...picture.nodes, ...picture.leaving, ...picture.spares]
   const running = all.filter((node) => !node.gone || isLingering(node))
   if (running.length === 0)
-    return document.purge ? purgeAll([...document.nodes, ...(document.sentinels ?? [])].map(({ id }) => id)) : idle
+    return document.purge
+      ? purgeAll([...proxy, ...document.nodes, ...(document.sentinels ?? [])].map(({ id }) => id))
+      : idle
   // One that loads or starts can be asked to stop as well; one that does not answer is given its time.
   const askable = running.filter((node) => ['alive', 'loading', 'starting'].includes(node.life))
   const replicas = askable.filter((node) => node.facts?.role === 'replica')

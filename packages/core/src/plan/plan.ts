@@ -19,6 +19,7 @@ import { planOperations } from './operations.ts'
 import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
 import { planPriority, planPromotion } from './promotion.ts'
+import { planPoint, planProxy } from './proxy.ts'
 import { planReplace, replacing } from './restore.ts'
 import { planRetire } from './retire.ts'
 import { planSentinels, planTidy, planWatch } from './sentinels.ts'
@@ -64,8 +65,10 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planStray,
     planFence,
     planPromotion,
+    planPoint,
     planStart,
     planSentinels,
+    planProxy,
     planWatch,
     planAttach,
     planPriority,
@@ -80,7 +83,16 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planSurplus,
     (input) => throughSentinels(planOperations(input), input),
   ],
-  standalone: [planFence, planStart, planPersistence, planAccess, planConfigure, planLeftovers, planOperations],
+  standalone: [
+    planFence,
+    planStart,
+    planProxy,
+    planPersistence,
+    planAccess,
+    planConfigure,
+    planLeftovers,
+    planOperations,
+  ],
 }
 
 /** How soon to look again while not ready and nothing to do: the engines are busy telling each other. */

@@ -141,6 +141,7 @@ export class Day {
         replicas: this.nodes.filter((node) => node.shard === id && node.id !== primary).map((node) => node.id),
       })),
       sentinels: [],
+      proxy: null,
       nodes: this.nodes.map((node) => this.#nodeStatus(node)),
       operations: [],
       users: ['app', 'replication', 'probe', 'admin'],

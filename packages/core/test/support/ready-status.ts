@@ -68,6 +68,7 @@ export function aReadyStatus(parts: Partial<Status> = {}, { shardCount = 3, copi
       replicas: Array.from({ length: copies - 1 }, (_, copy) => idOf(shard, copy + 1)),
     })),
     sentinels: [],
+    proxy: null,
     nodes,
     operations: [],
     users: ['app', 'replication', 'probe', 'admin'],

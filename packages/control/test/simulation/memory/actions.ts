@@ -106,6 +106,9 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
     case 'unwatch':
     case 'reset-sentinel':
       throw new Error(`${action.kind} has no place in a Cluster`)
+    case 'reload':
+    case 'point':
+      throw new Error('there are no proxies in this world')
     default:
       return action satisfies never
   }

@@ -1,4 +1,4 @@
-import type { AgentNodeSeen, AgentSentinelSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
+import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
 import { admit, HoldfastError, readConfigText } from '@holdfast/core'
 import type { EngineExit, HostPort } from '../../../src/host/host.ts'
 import { perform } from './actions.ts'
@@ -32,6 +32,11 @@ export class MemoryHost implements HostPort {
   /** There are none in its world. */
   lookAtSentinels(): Promise<ReadonlyMap<string, AgentSentinelSeen>> {
     return Promise.resolve(new Map())
+  }
+
+  /** There is none either. */
+  lookAtProxy(): Promise<AgentProxySeen | null> {
+    return Promise.resolve(null)
   }
 
   act(envelope: Envelope): Promise<void> {
