@@ -44,7 +44,7 @@ describe('a stable address before a primary and its replicas', () => {
     it = await TestDeployment.up({
       topology: 'sentinel',
       shards: 1,
-      replicasPerShard: 2,
+      replicasPerShard: 1,
       sentinel,
       expose: { proxy: 'yes' },
     })
@@ -78,21 +78,21 @@ describe('a stable address before a primary and its replicas', () => {
     return roles
   }
 
-  test('leads to the primary, and readers to the replicas in turn', async () => {
+  test('leads to the primary, and readers to its replica', async () => {
     expect(proxy()).toMatchObject({ state: 'ok', primary: 'node-1' })
-    await eventually(() => proxy().replicas?.length === 2)
+    await eventually(() => proxy().replicas?.length === 1)
     for (const role of await rolesBy(proxy().port, 3)) expect(role).toContain('"master"')
     const { replicaPort } = proxy()
-    for (const role of await rolesBy(replicaPort ?? 0, 4)) expect(role).toContain('"slave"')
+    for (const role of await rolesBy(replicaPort ?? 0, 3)) expect(role).toContain('"slave"')
   })
 
   test('follows a switchover, and nothing that was acknowledged is lost', async () => {
     const [writing, former] = [writer('handed'), primary()]
     await eventually(() => writing.acked.length > 100)
     it.controller.askOperation(it.name, { id: 'over', kind: 'switchover', subject: 'shard-1' }, 'test')
-    await eventually(() => it.status().operations.find(({ id }) => id === 'over')?.state === 'done', {
-      withinMs: 15_000,
-    })
+    const done = (): void =>
+      expect(it.status().operations.find(({ id }) => id === 'over')).toMatchObject({ state: 'done' })
+    await eventually(done, { withinMs: 15_000 })
     const before = writing.acked.length
     await eventually(() => writing.acked.length > before + 50)
     const acked = await writing.close()

@@ -63,7 +63,8 @@ async function fetchProxy(tools: AptTools, workspace: string, world: EngineWorld
   await readLists(tools, own)
   return fetchBy(own, tools, workspace, world).catch((cause: unknown) => {
     if (!(cause instanceof HoldfastError) || cause.code !== 'ENGINE_MISSING') throw cause
-    throw missing(`it cannot be fetched: ${String(cause.facts['complaint'] ?? cause.message)}`, cause)
+    const { complaint } = cause.facts
+    throw missing(`it cannot be fetched: ${typeof complaint === 'string' ? complaint : cause.message}`, cause)
   })
 }
 

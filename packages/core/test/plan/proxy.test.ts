@@ -23,7 +23,7 @@ const anAgent = (parts: Partial<AgentProxySeen> = {}, facts: Partial<ProxyFacts>
 const seen =
   (agent: AgentProxySeen | null): Break =>
   (world) => {
-    world.observed.proxy = { host: 'local', agent } as NonNullable<typeof world.observed.proxy>
+    world.observed.proxy = { host: 'local', agent }
   }
 
 /** A primary, two replicas, three Sentinels, and a proxy before them. */
@@ -93,6 +93,11 @@ describe('the proxy', () => {
     expect(planOf(proxied(anAgent({}, { primary: null, told: 2 }))).actions).toMatchObject([
       { kind: 'point', number: 1 },
     ])
+  })
+
+  test('hears no number before it has read the file that is wanted: an older one may mean another node by it', () => {
+    const old = proxied(anAgent({ loaded: 'an older file' }, { primary: 'node-3' }))
+    expect(planOf(old).actions.map(({ kind }) => kind)).toEqual(['reload'])
   })
 
   test('hears of nobody while nobody is the primary', () => {
