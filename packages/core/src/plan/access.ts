@@ -91,7 +91,10 @@ function nextSentinel(input: PlanInput): Correction[] {
  * them, in the process and in the file.
  */
 export function accessPending({ picture, files }: PlanInput): string[] {
-  return [...picture.nodes, ...picture.sentinels].flatMap(({ id, agent, life }) => {
+  const { proxy } = picture
+  const isBehind = proxy?.place != null && proxy.agent?.loaded !== files.get(proxy.place.id)?.config
+  const ofProxy = isBehind ? ['the proxy still signs in as its former file says'] : []
+  const ofDoors = [...picture.nodes, ...picture.sentinels].flatMap(({ id, agent, life }) => {
     const rendered = files.get(id)
     const { access } = agent ?? {}
     if (rendered === undefined || access === undefined) return [`nobody can say what users ${id} has`]
@@ -102,4 +105,5 @@ export function accessPending({ picture, files }: PlanInput): string[] {
     const isSigned = [access.signsInWith, access.signInFile].every((hash) => hash === rendered.signsInWith)
     return isSigned ? [] : [`${id} still signs in with another password`]
   })
+  return [...ofProxy, ...ofDoors]
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AgentProxySeen, ProxyFacts } from '../../src/index.ts'
 import { describeChanges, judgeReadiness, placeProxy, planTurn, renderProxy, statusOf } from '../../src/index.ts'
+import { accessPending } from '../../src/plan/access.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
 import { dead, now, wallNow } from '../support/deployment.ts'
 import { watched } from '../support/watched.ts'
@@ -98,6 +99,15 @@ describe('the proxy', () => {
   test('hears no number before it has read the file that is wanted: an older one may mean another node by it', () => {
     const old = proxied(anAgent({ loaded: 'an older file' }, { primary: 'node-3' }))
     expect(planOf(old).actions.map(({ kind }) => kind)).toEqual(['reload'])
+  })
+
+  test('keeps a password from going that it still signs in with', () => {
+    const pendingWith = (loaded: string) => {
+      const input = proxied(anAgent({ loaded })).input()
+      return accessPending({ ...input, files: new Map([...input.files, ['proxy', { config: rendered, users: '' }]]) })
+    }
+    expect(pendingWith('an older file')).toContain('the proxy still signs in as its former file says')
+    expect(pendingWith(rendered).join()).not.toContain('proxy')
   })
 
   test('hears of nobody while nobody is the primary', () => {
