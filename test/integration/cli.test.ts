@@ -291,11 +291,11 @@ describe('the command line', () => {
 
 const statusFields = [
   'apiVersion because controller copiesInSync displayName engine lossWindow name nodes observedAt operations paused',
-  'ready sentinels settledRevision shards specRevision topology wanted',
+  'ready sentinels settledRevision shards specRevision topology users wanted',
 ].flatMap((line) => line.split(' '))
 
 const nodeFields = [
-  'clients drained engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pendingRestart pid port',
+  'ackAgeSeconds clients drained engineId epoch fence host hostId id keys lag link memoryBytes memoryMaxBytes offset opsPerSecond pendingRestart pid port',
   'replid role seenAt shard startFailure state',
 ].flatMap((line) => line.split(' '))
 
