@@ -41,6 +41,7 @@ import {
   placeSentinels,
   proxyId,
   refuseChanges,
+  refusedAdopted,
   renderConfig,
   renderProxy,
   renderSentinel,
@@ -51,6 +52,7 @@ import {
   usersOf,
   withOperations,
 } from '@holdfast/core'
+import { AdoptionDesk } from './adopted/desk.ts'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { ProxyProgram } from './binary/proxy.ts'
@@ -68,6 +70,8 @@ import { OperationDesk } from './operation-desk.ts'
 import type { Rendered } from './reconcile.ts'
 import { DeploymentLoop } from './reconcile.ts'
 import type {
+  AdoptedNow,
+  AdoptWish,
   Applied,
   ApplyTerms,
   PlanPreview,
@@ -77,7 +81,7 @@ import type {
   WantedOptions,
 } from './server/platform.ts'
 import type { Home } from './store/home.ts'
-import type { History, Store } from './store/store.ts'
+import type { AdoptionStore, History, Store } from './store/store.ts'
 
 /** How long a node may take to answer somebody who never asked it before. */
 const firstAnswerWithinMs = 2000
@@ -86,6 +90,7 @@ export interface ControllerOptions {
   readonly id: string
   readonly home: Home
   readonly store: Store
+  readonly adoptions: AdoptionStore
   readonly history: History
   readonly clock: Clock
   readonly log: Log
@@ -117,6 +122,7 @@ export class Controller implements Platform {
   readonly #listeners = new Set<(status: Status) => void>()
   readonly #faults: FaultDesk
   readonly #operations: OperationDesk
+  readonly #adopted: AdoptionDesk
   #proxyProgram: Promise<ProxyProgram> | undefined
   #running = false
 
@@ -126,7 +132,7 @@ export class Controller implements Platform {
     this.#faults = new FaultDesk({
       ...options,
       controllerId: options.id,
-      names: () => this.names(),
+      names: () => options.store.names(),
       status: (name) => this.status(name),
       spec: (name) => parseSpec(this.#documentOf(name).spec),
     })
@@ -140,10 +146,16 @@ export class Controller implements Platform {
     this.backups = new BackupDesk({
       ...options,
       operations: this.#operations,
-      names: () => this.names(),
+      names: () => options.store.names(),
       document: (name) => this.#documentOf(name),
       status: (name) => this.status(name),
       binary: (name) => this.binaryOf(name),
+    })
+    this.#adopted = new AdoptionDesk({
+      ...options,
+      controllerId: options.id,
+      onStatus: (status) => this.#publish(status),
+      documents: () => options.store.names().flatMap((name) => options.store.load(name) ?? []),
     })
     for (const host of options.hosts.values()) {
       host.onJobEnd((deployment) => this.#loops.get(deployment)?.loop.wake())
@@ -157,7 +169,8 @@ export class Controller implements Platform {
   /** Begins to keep up what is in the store, or one deployment of it alone. */
   run(only?: string): void {
     this.#running = true
-    for (const name of this.names()) if (only === undefined || name === only) this.#loopOf(name)
+    for (const name of this.#options.store.names()) if (only === undefined || name === only) this.#loopOf(name)
+    this.#adopted.run(only)
     this.#faults.run()
     this.backups.run(only)
   }
@@ -167,6 +180,7 @@ export class Controller implements Platform {
     this.#running = false
     this.backups.stop()
     await this.#faults.stop()
+    await this.#adopted.stop()
     const loops = [...this.#loops.values()]
     for (const { loop } of loops) loop.stop()
     await Promise.all(loops.map(({ done }) => done))
@@ -177,12 +191,26 @@ export class Controller implements Platform {
     this.#loops.clear()
   }
 
+  /** All that is shown: what Holdfast runs, and what it only watches. */
   names(): string[] {
-    return this.#options.store.names()
+    return [...this.#options.store.names(), ...this.#adopted.names()].sort()
   }
 
   status(name: string): Status | undefined {
-    return this.#loops.get(name)?.loop.status
+    return this.#loops.get(name)?.loop.status ?? this.#adopted.status(name)
+  }
+
+  isAdopted(name: string): boolean {
+    return this.#adopted.has(name)
+  }
+
+  adopt(wish: AdoptWish, actor: string): Promise<AdoptedNow> {
+    return this.#adopted.adopt(wish, actor)
+  }
+
+  forget(name: string, actor: string): void {
+    if (!this.isAdopted(name)) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`, { name })
+    this.#adopted.forget(name, actor)
   }
 
   spec(name: string): { spec: SpecText; revision: number } | undefined {
@@ -276,6 +304,7 @@ export class Controller implements Platform {
     terms: ApplyTerms = { acceptEviction: false },
   ): Promise<Applied> {
     const spec = parseSpec(input)
+    if (this.isAdopted(spec.name)) throw refusedAdopted(spec.name)
     const text = input as SpecText
     const before = this.#options.store.load(spec.name)
     if (baseRevision !== null && baseRevision !== (before?.specRevision ?? 0)) {
@@ -312,6 +341,7 @@ export class Controller implements Platform {
 
   async plan(input: unknown, terms: ApplyTerms = { acceptEviction: false }): Promise<PlanPreview> {
     const spec = parseSpec(input)
+    if (this.isAdopted(spec.name)) throw refusedAdopted(spec.name)
     const before = this.#options.store.load(spec.name)
     const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
     refuseChanges(spec.name, edits)
@@ -358,6 +388,7 @@ export class Controller implements Platform {
    * node that has not answered yet is given the time to: nobody looks a second time, as a loop would.
    */
   async look(name: string): Promise<Status | undefined> {
+    if (this.isAdopted(name)) return this.#adopted.look(name)
     const { clock } = this.#options
     const { loop } = this.#loopOf(name)
     const deadline = clock.now() + firstAnswerWithinMs
@@ -372,6 +403,7 @@ export class Controller implements Platform {
   #documentOf(name: string): Document {
     const document = this.#options.store.load(name)
     if (document !== undefined) return document
+    if (this.isAdopted(name)) throw refusedAdopted(name)
     throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
   }
 
@@ -438,7 +470,7 @@ export class Controller implements Platform {
   }
 
   #refuseTaken(mine: string, ports: readonly number[]): void {
-    for (const name of this.names().filter((other) => other !== mine)) {
+    for (const name of this.#options.store.names().filter((other) => other !== mine)) {
       const other = this.#options.store.load(name)
       if (other === undefined) continue
       const { nodes, sentinels = [] } = other
@@ -477,9 +509,7 @@ export class Controller implements Platform {
       ...(sentinels === undefined ? {} : { sentinels }),
       render: (saved, spec) => this.#render(saved, spec),
       engine: () => describeBinary(this.#binaries.get(name)?.binary),
-      onStatus: (status) => {
-        for (const listener of this.#listeners) listener(status)
-      },
+      onStatus: (status) => this.#publish(status),
       onGone: () => {
         this.#drop(name)
         this.#options.books.forget(name)
@@ -489,6 +519,10 @@ export class Controller implements Platform {
     const entry = { loop, eyes, done: this.#running ? loop.run() : Promise.resolve() }
     this.#loops.set(name, entry)
     return entry
+  }
+
+  #publish(status: Status): void {
+    for (const listener of this.#listeners) listener(status)
   }
 
   #drop(name: string): void {

@@ -106,6 +106,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     id,
     home,
     store,
+    adoptions: store.adoptions,
     history,
     clock: systemClock,
     log,
@@ -199,6 +200,16 @@ export async function makeAdministrator(home: Home): Promise<string | undefined>
 /** Another password for the administrator. */
 export function replaceAdministrator(home: Home): Promise<string> {
   return withStore(home, newAdministrator)
+}
+
+/** Everything in a home that is shown, also where no controller runs. */
+export function savedNames(home: Home): string[] {
+  const store = new SqliteStore({ home, bootId: bootId() })
+  try {
+    return [...store.names(), ...store.adoptions.names()].sort()
+  } finally {
+    store.close()
+  }
 }
 
 /** What is wanted in a home, by name, also where no controller runs. */

@@ -188,6 +188,8 @@ export interface ReplicaLink {
 }
 
 export interface AttachedReplica {
+  /** As its primary knows it. Absent: not told. */
+  readonly address?: string
   readonly port: number
   readonly online: boolean
   readonly offset: number

@@ -78,7 +78,9 @@ function parseAttached(info: InfoFields): AttachedReplica[] {
     const line = info.get(`slave${index}`)
     if (line === undefined) return attached
     const pairs = new Map(line.split(',').map((pair) => pair.split('=') as [string, string]))
+    const address = pairs.get('ip')
     attached.push({
+      ...(address === undefined ? {} : { address }),
       port: Number(pairs.get('port')),
       online: pairs.get('state') === 'online',
       offset: Number(pairs.get('offset')),

@@ -86,10 +86,20 @@ export interface ShardPicture {
   readonly born: boolean
 }
 
-/** Reads the facts once. The layout decides which nodes there are; facts about others are ignored. */
-export function readPicture(layout: readonly NodePlace[], observed: Observed, spec: Spec): Picture {
+/**
+ * Reads the facts once. The layout decides which nodes there are; facts about others are ignored. `idOf` answers the
+ * engine id of a node that neither answers nor has an agent, where somebody else knows it.
+ */
+export function readPicture(
+  layout: readonly NodePlace[],
+  observed: Observed,
+  spec: Spec,
+  idOf: (place: NodePlace) => string | null = () => null,
+): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
-  const all = layout.map((place) => readNode(place, seenById.get(place.id) ?? unseen(place), spec, observed.at))
+  const all = layout.map((place) =>
+    readNode(place, seenById.get(place.id) ?? unseen(place), { spec, now: observed.at, idOf }),
+  )
   if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
   const { owners, unowned } = slotOwners(viewsOf(all))
   // Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over.
@@ -179,12 +189,16 @@ const viewsOf = (nodes: readonly NodePicture[]): ClusterView[] =>
 
 const allSlots: readonly SlotRange[] = [[0, slotCountTotal - 1]]
 
-function readNode(place: NodePlace, seen: NodeSeen, spec: Spec, now: number): NodePicture {
+function readNode(
+  place: NodePlace,
+  seen: NodeSeen,
+  { spec, now, idOf }: { spec: Spec; now: number; idOf: (place: NodePlace) => string | null },
+): NodePicture {
   const life = judgeLife(seen, spec.timeouts.frozenAfter, now)
   const facts = life === 'alive' && seen.engine.kind === 'answered' ? seen.engine.facts : null
   const { agent } = seen
   const isCluster = spec.topology === 'cluster'
-  const known = facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? null
+  const known = facts?.engineId ?? agent?.files.claim?.engineId ?? agent?.record?.engineId ?? idOf(place)
   const engineId = isCluster ? known : addressOf(place)
   return {
     id: place.id,

@@ -34,6 +34,18 @@ export interface Status {
   readonly users: readonly string[]
   /** Set while the controller only looks. */
   readonly paused: Pause | null
+  /** Somebody else runs it: it is watched, and nothing is ever done to it. Absent: it is Holdfast's own. */
+  readonly adopted?: AdoptedStatus
+}
+
+export interface AdoptedStatus {
+  readonly by: string
+  /** Wall clock, ms since 1970. */
+  readonly at: number
+  /** The addresses that were named, without user and password. */
+  readonly from: readonly string[]
+  /** What its engines are, as far as they answer; more than one during an upgrade. */
+  readonly versions: readonly string[]
 }
 
 export interface ShardStatus {

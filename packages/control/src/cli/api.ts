@@ -16,6 +16,8 @@ import type {
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type {
+  AdoptedNow,
+  AdoptWish,
   Applied,
   BackupAsked,
   PlanPreview,
@@ -42,10 +44,22 @@ export class Api {
     this.#token = token
   }
 
-  names(): Promise<string[]> {
-    return this.#ask<{ deployments: Status[]; notSeenYet: string[] }>('GET', '/deployments').then(
-      ({ deployments, notSeenYet }) => [...deployments.map(({ name }) => name), ...notSeenYet].sort(),
-    )
+  async names(): Promise<string[]> {
+    return (await this.#list()).names
+  }
+
+  /** Those that are watched alone. */
+  async adoptedNames(): Promise<string[]> {
+    return (await this.#list()).adopted
+  }
+
+  adopt(wish: AdoptWish): Promise<AdoptedNow> {
+    return this.#ask('POST', '/adoptions', wish)
+  }
+
+  /** Watches an adopted deployment no more. */
+  forget(name: string): Promise<void> {
+    return this.#ask('DELETE', `/adoptions/${encodeURIComponent(name)}`)
   }
 
   status(name: string): Promise<Status> {
@@ -169,6 +183,15 @@ export class Api {
   setDrained(name: string, node: string, drained: boolean): Promise<void> {
     const path = `/deployments/${encodeURIComponent(name)}/nodes/${encodeURIComponent(node)}/drain`
     return this.#ask('POST', path, { drained })
+  }
+
+  async #list(): Promise<{ names: string[]; adopted: string[] }> {
+    const { deployments, notSeenYet, adopted } = await this.#ask<{
+      deployments: Status[]
+      notSeenYet: string[]
+      adopted: string[]
+    }>('GET', '/deployments')
+    return { names: [...deployments.map(({ name }) => name), ...notSeenYet].sort(), adopted }
   }
 
   async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {

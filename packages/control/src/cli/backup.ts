@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { BackupListed, Operation } from '@holdfast/core'
 import { formatBytes, HoldfastError } from '@holdfast/core'
-import { savedSpecs } from '../wire.ts'
+import { savedNames } from '../wire.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
 import { chooseAmong, chooseName, runningApi, statusOnceSeen, withApi } from './connect.ts'
@@ -97,7 +97,7 @@ async function make(context: Context, api: Api, name: string, from: string, yes:
 }
 
 async function choose(context: Context, name: string | undefined): Promise<string> {
-  const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
+  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
   return chooseAmong(names, name)
 }
 

@@ -1,5 +1,7 @@
+import { refusedAdopted } from '@holdfast/core'
 import { readController } from '../store/controller-file.ts'
-import { savedSpecs } from '../wire.ts'
+import { savedNames } from '../wire.ts'
+import type { Api } from './api.ts'
 import { confirm, confirmByName } from './ask.ts'
 import { chooseAmong, runningApi, withApi } from './connect.ts'
 import type { Context } from './context.ts'
@@ -11,9 +13,10 @@ export async function down(
   name: string | undefined,
   { purge = false, yes = false }: { purge?: boolean; yes?: boolean },
 ): Promise<void> {
-  const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
+  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api) => {
+    if ((await api.adoptedNames()).includes(chosen)) return forget(context, api, chosen, { purge, yes, said: name })
     if (purge) {
       await confirmByName(context, `Stop ${chosen} and delete its data for good?`, chosen, { said: name, yes })
     } else {
@@ -27,6 +30,19 @@ export async function down(
     )
     tellOfController(context, await api.names())
   })
+}
+
+/** What somebody else runs is not stopped; what is kept of it here goes. */
+async function forget(
+  context: Context,
+  api: Api,
+  name: string,
+  { purge, yes, said }: { purge: boolean; yes: boolean; said: string | undefined },
+): Promise<void> {
+  if (!purge) throw refusedAdopted(name)
+  await confirmByName(context, `Watch ${name} no more? Nothing is touched there.`, name, { said, yes })
+  await api.forget(name)
+  context.say(`${name} is forgotten: it runs on as it did`)
 }
 
 /** The controller of `up --detach` and of `serve` stays for the panel; who wants nothing left must know how. */

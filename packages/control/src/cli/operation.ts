@@ -10,7 +10,7 @@ import {
   parseSpec,
   parseWhen,
 } from '@holdfast/core'
-import { savedSpecs } from '../wire.ts'
+import { savedNames } from '../wire.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
 import { condense, shapeOf } from './condense.ts'
@@ -156,7 +156,7 @@ async function withActing(
 ): Promise<void> {
   // Nobody sits there until two in the morning.
   const wait = wanted && at === undefined
-  const names = (await runningApi(context)?.names()) ?? [...savedSpecs(context.home).keys()]
+  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api, isBorrowed) => {
     if (isBorrowed && !wait) {

@@ -82,6 +82,14 @@ function buildProgram(rest: readonly string[], run: Run): Command {
     .description('stop a deployment; its data is kept')
     .action((name, options) => run(async (context) => (await import('./down.ts')).down(context, name, options)))
   program
+    .command('adopt')
+    .argument('<url>', 'where it is: redis://HOST:PORT, holdfast+sentinel://HOST:PORT/NAME; - reads it from stdin')
+    .option('--name <name>', 'how it shall be called here')
+    .option('--user <user>', 'whom to ask as')
+    .description('watch a deployment that somebody else runs; nothing is ever done to it')
+    .addHelpText('after', adoptHelp)
+    .action((at, options) => run(async (context) => (await import('./adopt.ts')).adopt(context, at, options)))
+  program
     .command('status')
     .argument('[name]', 'the deployment; without it, all of them')
     .option('--json', 'for programs; of one deployment')
@@ -354,6 +362,15 @@ Examples:
   holdfast advise                                    asks
   holdfast advise --data 40gb --ops 80000 > shop.yaml
   holdfast advise --from redis://:secret@10.0.0.7:6379 --growth 10%`
+
+const adoptHelp = `
+The password is read from HOLDFAST_ADOPT_PASSWORD, or asked for. In an address on the command line it is seen by
+everybody who may list the processes of this machine; in one on stdin it is not.
+
+Examples:
+  holdfast adopt redis://10.0.0.7:6379 --user watcher
+  holdfast adopt holdfast+sentinel://10.0.0.7:26379,10.0.0.8:26379/mymaster --name basket
+  holdfast adopt - --name basket < address.txt`
 
 const drillHelp = `
 Examples:

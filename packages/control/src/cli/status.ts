@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { NodeStatus, Status } from '@holdfast/core'
-import { formatBytes, formatSlots, HoldfastError } from '@holdfast/core'
+import type { AdoptedStatus, NodeStatus, Status } from '@holdfast/core'
+import { formatBytes, formatInstant, formatSlots, HoldfastError } from '@holdfast/core'
 import { chooseAmong, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { table } from './table.ts'
@@ -36,13 +36,9 @@ export async function status(
 }
 
 function renderStatus(now: Status): string {
-  const { controller, engine } = now
   const head = [
     `${now.name}   ready: ${now.ready}   ${now.because}`,
-    `${engine === null ? 'engine unknown' : `${engine.flavor} ${engine.version}`}, revision ${now.settledRevision} of ${now.specRevision} settled, ${now.copiesInSync} copies in sync`,
-    controller.lease === 'none'
-      ? 'no controller runs'
-      : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
+    ...(now.adopted === undefined ? keptLines(now) : adoptedLines(now, now.adopted)),
     `a fault may cost: ${now.lossWindow}`,
   ]
   for (const { id, guard } of now.shards) {
@@ -74,6 +70,21 @@ function renderStatus(now: Status): string {
     '\n',
   )
 }
+
+const keptLines = ({ engine, controller, settledRevision, specRevision, copiesInSync }: Status): string[] => [
+  `${engine === null ? 'engine unknown' : `${engine.flavor} ${engine.version}`}, revision ${settledRevision} of ${specRevision} settled, ${copiesInSync} copies in sync`,
+  controller.lease === 'none'
+    ? 'no controller runs'
+    : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
+]
+
+const adoptedLines = (
+  { topology, copiesInSync, ready }: Status,
+  { by, at, from, versions }: AdoptedStatus,
+): string[] => [
+  `${topology}, engine ${versions.join(' and ') || 'unknown'}, ${ready === 'unknown' ? 'at least ' : ''}${copiesInSync} copies in sync`,
+  `adopted from ${from.join(', ')} at ${formatInstant(at)} by ${by}: somebody else runs it, it is only watched`,
+]
 
 function asideLines({ aside = [] }: Status): string[] {
   if (aside.length === 0) return []
@@ -127,7 +138,7 @@ const orUnknown = (value: number | null): string => (value === null ? '?' : Stri
 function memoryOf({ memoryBytes, memoryMaxBytes }: NodeStatus): string {
   return memoryBytes === null || memoryMaxBytes === null
     ? '?'
-    : `${formatBytes(memoryBytes)} of ${formatBytes(memoryMaxBytes)}`
+    : `${formatBytes(memoryBytes)} of ${memoryMaxBytes === 0 ? 'no limit' : formatBytes(memoryMaxBytes)}`
 }
 
 function linkOf({ role, link, lag }: NodeStatus): string {

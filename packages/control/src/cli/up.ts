@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { defaultSpec, parseSpec } from '@holdfast/core'
-import { makeAdministrator, savedSpecs, startController } from '../wire.ts'
+import { defaultSpec, parseSpec, refusedAdopted } from '@holdfast/core'
+import { makeAdministrator, savedNames, savedSpecs, startController } from '../wire.ts'
 import { Api } from './api.ts'
 import { startInBackground } from './background.ts'
 import type { Errand } from './bring.ts'
@@ -29,6 +29,7 @@ export async function up(context: Context, spec: string | undefined, options: Up
   const startedAt = performance.now()
   const running = runningApi(context)
   const saved = running === undefined ? savedSpecs(context.home) : await specsOf(running)
+  if (spec !== undefined && !existsSync(spec) && !saved.has(spec)) await refuseAdopted(context, running, spec)
   const { wish, isEdit } = wishFor(spec, saved)
   const errand = { context, wish, isEdit, acceptDataLoss: options.acceptDataLoss === true, startedAt }
   // Found here, so that what takes long is seen, also when the controller runs in the background; and before a
@@ -120,7 +121,13 @@ function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['tex
   return { wish: { text, spec: parseSpec(text) }, isEdit: false }
 }
 
+async function refuseAdopted({ home }: Context, api: Api | undefined, name: string): Promise<void> {
+  const names = api === undefined ? savedNames(home) : await api.adoptedNames()
+  if (names.includes(name)) throw refusedAdopted(name)
+}
+
 async function specsOf(api: Api): Promise<ReadonlyMap<string, Wish['text']>> {
-  const names = await api.names()
+  const [all, adopted] = await Promise.all([api.names(), api.adoptedNames()])
+  const names = all.filter((name) => !adopted.includes(name))
   return new Map(await Promise.all(names.map(async (name) => [name, (await api.spec(name)).spec] as const)))
 }

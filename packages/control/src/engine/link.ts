@@ -12,6 +12,7 @@ interface LinkUser {
   readonly username: string
   /** Asked for each connection where it may change. */
   readonly password: string | (() => string)
+  /** How the engine lists the connection. Empty: without a name, since giving one takes a right of its own. */
   readonly name: string
 }
 
@@ -37,7 +38,7 @@ function makeClient(target: LinkTarget) {
     ...protocol,
     ...(username === '' ? {} : { username }),
     password: typeof password === 'string' ? password : password(),
-    name,
+    ...(name === '' ? {} : { name }),
     socket: { ...where, reconnectStrategy: false as const, connectTimeout: 1000 },
     commandOptions: { timeout: 0 },
     disableClientInfo: true,

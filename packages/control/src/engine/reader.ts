@@ -190,7 +190,7 @@ export class Reader<Facts> {
 }
 
 /** LOADING and BUSY are answers of a living engine; everything else is a door that did not open. */
-function describeFailure(error: unknown, at: number): Seen<never> {
+export function describeFailure(error: unknown, at: number): Seen<never> {
   const { said } = error instanceof HoldfastError ? error.facts : { said: error }
   if (typeof said !== 'string') return { kind: 'refused', at, reason: String(error) }
   if (said.startsWith('LOADING')) return { kind: 'loading', at }

@@ -109,7 +109,8 @@ class Ear {
   }
 }
 
-async function readSentinel(link: EngineLink, name: string): Promise<SentinelFacts> {
+/** What one Sentinel says of the primary that it calls by this name. */
+export async function readSentinel(link: EngineLink, name: string): Promise<SentinelFacts> {
   // All are written in one go; those about the name are refused where it is not watched.
   const [sentinelId, info, watch] = await Promise.all([
     link.command(['SENTINEL', 'MYID'], null),
@@ -136,4 +137,9 @@ async function readWatch(link: EngineLink, name: string): Promise<SentinelWatch 
   }
 }
 
-const isRefusal = (error: unknown): boolean => error instanceof HoldfastError && error.code === 'ENGINE_REFUSED'
+/** An answer, and a no. What we may not ask is no answer: nobody knows then. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof HoldfastError && error.code === 'ENGINE_REFUSED' && !isDenied(error)
+
+const isDenied = ({ facts: { said } }: HoldfastError): boolean =>
+  typeof said === 'string' && /^(NOPERM|NOAUTH|WRONGPASS)\b/.test(said)

@@ -63,7 +63,8 @@ async function readFactsOfClustered(link: EngineLink): Promise<EngineFacts> {
   }
 }
 
-function readInfo(info: InfoFields): Omit<EngineFacts, 'engineId' | 'clusterOk' | 'view'> {
+/** What an engine says of itself by INFO alone. */
+export function readInfo(info: InfoFields): Omit<EngineFacts, 'engineId' | 'clusterOk' | 'view'> {
   return {
     ...parseReplication(info),
     version: engineVersion(info),

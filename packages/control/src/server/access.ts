@@ -23,6 +23,8 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /api/v1/session': 'session',
   'DELETE /api/v1/session': 'session',
 
+  'POST /api/v1/adoptions': 'bearer',
+  'DELETE /api/v1/adoptions/:name': 'either',
   'GET /api/v1/deployments': 'either',
   'GET /api/v1/deployments/:name': 'either',
   'GET /api/v1/deployments/:name/watch': 'either',
@@ -57,6 +59,18 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /api/v1/events': 'either',
   'POST /api/v1/plan': 'either',
 }
+
+/**
+ * What may be asked about a deployment that somebody else runs. All other routes that name one are refused, those that
+ * nobody has thought of yet as well.
+ */
+const readsAdopted: readonly string[] = [
+  'GET /api/v1/deployments/:name',
+  'GET /api/v1/deployments/:name/watch',
+  'DELETE /api/v1/adoptions/:name',
+]
+
+export const mayReadAdopted = (method: string, url: string): boolean => readsAdopted.includes(`${method} ${url}`)
 
 export const accessOf = (method: string, url: string): Access | undefined =>
   Object.hasOwn(accessTable, `${method} ${url}`) ? accessTable[`${method} ${url}`] : undefined

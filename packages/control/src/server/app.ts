@@ -1,6 +1,7 @@
+import { refusedAdopted } from '@holdfast/core'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { accessOf } from './access.ts'
+import { accessOf, mayReadAdopted } from './access.ts'
 import { Sessions } from './auth/sessions.ts'
 import { Throttle } from './auth/throttle.ts'
 import { bearerOf, identify, refuseCaller } from './caller.ts'
@@ -9,6 +10,7 @@ import { answerError, answerNotFound } from './errors.ts'
 import { setSecurityHeaders } from './headers.ts'
 import { refuseForeignHost, refuseForeignOrigin } from './origin.ts'
 import type { Platform } from './platform.ts'
+import { adoptionRoutes } from './routes/adoptions.ts'
 import { backupRoutes } from './routes/backups.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
@@ -95,6 +97,12 @@ export function buildApp({
   app.register(
     async (api) => {
       const { adminName, adminHash } = auth
+      api.addHook('preHandler', async ({ method, params, routeOptions }) => {
+        const { name } = (params ?? {}) as { name?: string }
+        if (name === undefined || mayReadAdopted(method, routeOptions.url ?? '')) return
+        if (platform.isAdopted(name)) throw refusedAdopted(name)
+      })
+      api.register(adoptionRoutes, { platform })
       api.register(sessionRoutes, { sessions, throttle, adminName, adminHash, hasDemo: () => demo() !== undefined })
       api.register(deploymentRoutes, { platform })
       api.register(specRoutes, { platform })

@@ -51,6 +51,12 @@ export interface Platform {
    * NOT_FOUND, and REFUSED_UNSAFE where nothing is guarded.
    */
   setDegraded(name: string, shard: string, because: string | null, actor: string): void
+  /** Whether somebody else runs it: then it is watched, and all that acts is refused. */
+  isAdopted(name: string): boolean
+  /** Watches a deployment that somebody else runs, from now on. Throws USAGE, REFUSED_UNSAFE, UNREACHABLE_ENGINE, ENGINE_REFUSED. */
+  adopt(wish: AdoptWish, actor: string): Promise<AdoptedNow>
+  /** Watches it no more; nothing is touched there. Throws NOT_FOUND. */
+  forget(name: string, actor: string): void
   readonly backups: BackupPlatform
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */
@@ -67,6 +73,21 @@ export interface Platform {
   faults(name: string): readonly FaultSeen[]
   /** Incidents and availability since a time, ms since 1970. Throws NOT_FOUND. */
   ledger(name: string, since: number): Ledger
+}
+
+export interface AdoptWish {
+  /** Where it is: `redis://`, or a connection string of ours. */
+  readonly url: string
+  /** Default: as its Sentinels, or its first host, call it. */
+  readonly name?: string
+  /** Instead of those in the address. */
+  readonly user?: string
+  readonly password?: string
+}
+
+export interface AdoptedNow {
+  readonly name: string
+  readonly because: string
 }
 
 export interface UpgradeWish {

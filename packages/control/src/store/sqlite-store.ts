@@ -12,7 +12,8 @@ import { DatabaseFile } from './database.ts'
 import type { Home } from './home.ts'
 import { nextLease } from './lease.ts'
 import { seal, secretKey, unseal } from './secret-key.ts'
-import type { Lease, LeaseClaim, Store } from './store.ts'
+import { adoptionTable, SqliteAdoptions } from './sqlite-adoptions.ts'
+import type { AdoptionStore, Lease, LeaseClaim, Store } from './store.ts'
 
 const schema = `
   CREATE TABLE documents (
@@ -41,6 +42,7 @@ export interface SqliteStoreOptions {
 }
 
 export class SqliteStore implements Store {
+  readonly adoptions: AdoptionStore
   readonly #file: DatabaseFile
   readonly #key: Buffer
   readonly #bootId: string
@@ -49,10 +51,19 @@ export class SqliteStore implements Store {
 
   constructor({ home, bootId }: SqliteStoreOptions) {
     this.#bootId = bootId
-    this.#file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 1, schema })
+    this.#file = new DatabaseFile({
+      path: home.state,
+      synchronous: 'FULL',
+      version: 2,
+      schema,
+      changes: [adoptionTable],
+    })
     try {
-      const sealed = this.#file.row('SELECT 1 AS found FROM documents WHERE sealed IS NOT NULL LIMIT 1')
+      const sealed =
+        this.#file.row('SELECT 1 AS found FROM documents WHERE sealed IS NOT NULL LIMIT 1') ??
+        this.#file.row('SELECT 1 AS found FROM adoptions LIMIT 1')
       this.#key = secretKey(home.key, sealed === undefined)
+      this.adoptions = new SqliteAdoptions(this.#file, this.#key)
     } catch (error) {
       this.#file.close()
       throw error

@@ -1,4 +1,4 @@
-import type { Document, EventDraft, Gathering, HoldfastEvent, HourSum, Incident } from '@holdfast/core'
+import type { Adoption, Document, EventDraft, Gathering, HoldfastEvent, HourSum, Incident } from '@holdfast/core'
 
 /**
  * Where wanted state lives. Compare-and-set on the document's revision; one lease a deployment, whose epoch rises
@@ -15,6 +15,17 @@ export interface Store {
   /** Gives the lease back, if it is still this holder's. */
   release(name: string, holder: string): void
   close(): void
+}
+
+/** Deployments that somebody else runs. No lease and no revision: nobody acts on them, and nobody edits them. */
+export interface AdoptionStore {
+  names(): string[]
+  load(name: string): Adoption | undefined
+  /** Throws REFUSED_UNSAFE where the name is taken, by a deployment of ours or by another of these. */
+  add(adoption: Adoption): void
+  /** Saves where its nodes are now; of one that was forgotten, nothing. */
+  relocate(adoption: Adoption): void
+  remove(name: string): void
 }
 
 export interface LeaseClaim {

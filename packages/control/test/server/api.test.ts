@@ -35,7 +35,7 @@ describe('deployments', () => {
 
   test('the list tells what nobody has looked at yet', async () => {
     await world.platform.apply({ name: 'fresh' }, null, 'cli')
-    expect((await get('/deployments')).json()).toEqual({ deployments: [aStatus()], notSeenYet: ['fresh'] })
+    expect((await get('/deployments')).json()).toEqual({ deployments: [aStatus()], notSeenYet: ['fresh'], adopted: [] })
     expect((await get('/deployments/fresh')).statusCode).toBe(503)
   })
 

@@ -42,6 +42,8 @@ describe('the access table', () => {
     expect(changing.map(({ route }) => route)).toEqual([
       'POST /api/v1/session',
       'DELETE /api/v1/session',
+      'POST /api/v1/adoptions',
+      'DELETE /api/v1/adoptions/:name',
       'PUT /api/v1/deployments/:name/spec',
       'POST /api/v1/deployments/:name/wanted',
       'POST /api/v1/deployments/:name/faults',

@@ -21,6 +21,8 @@ import {
   transferFor,
 } from '@holdfast/core'
 import type {
+  AdoptedNow,
+  AdoptWish,
   Applied,
   BackupAsked,
   BackupPlatform,
@@ -118,17 +120,12 @@ export class MemoryPlatform implements Platform {
     for (const listener of this.#listeners) listener(status)
   }
 
-  forget(name: string): void {
-    this.#specs.delete(name)
-    this.#statuses.delete(name)
-  }
-
   get watchers(): number {
     return this.#listeners.size
   }
 
   names(): string[] {
-    return [...this.#specs.keys()]
+    return [...this.#specs.keys(), ...this.adopted]
   }
 
   status(name: string): Status | undefined {
@@ -166,6 +163,7 @@ export class MemoryPlatform implements Platform {
   readonly pauses: { name: string; pause: Pick<Pause, 'because' | 'until'> | null; actor: string }[] = []
   readonly drains: { name: string; node: string; drained: boolean; actor: string }[] = []
   readonly degraded: { name: string; shard: string; because: string | null; actor: string }[] = []
+  readonly adopted = new Set<string>()
 
   previewOperation(_name: string, { subject }: OperationWish): OperationPreview {
     const objection = subject === 'shard-9' ? 'there is no shard-9' : null
@@ -211,6 +209,21 @@ export class MemoryPlatform implements Platform {
 
   resume(name: string, actor: string): void {
     this.pauses.push({ name, pause: null, actor })
+  }
+
+  isAdopted(name: string): boolean {
+    return this.adopted.has(name)
+  }
+
+  async adopt({ url, name = 'theirs' }: AdoptWish, actor: string): Promise<AdoptedNow> {
+    this.adopted.add(name)
+    return { name, because: `${name} is adopted from ${new URL(url).host} by ${actor}` }
+  }
+
+  forget(name: string): void {
+    const isKnown = this.adopted.delete(name) || this.#specs.delete(name)
+    this.#statuses.delete(name)
+    if (!isKnown) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`)
   }
 
   setDegraded(name: string, shard: string, because: string | null, actor: string): void {

@@ -106,7 +106,7 @@ describe('the file of the store', () => {
 
   test('a file with a newer layout is refused', () => {
     open().close()
-    bare('PRAGMA user_version = 2')
+    bare('PRAGMA user_version = 3')
     expect(codeOf(() => open())).toBe('HOST_HOME_NEWER')
   })
 
@@ -148,7 +148,7 @@ describe('the file of the store', () => {
     const store = open()
     const saved = store.save(aDocument())
     store.close()
-    const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 1, schema: '' })
+    const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 2, schema: '' })
     const pages = Number(file.row('PRAGMA page_count')?.['page_count'])
     file.row(`PRAGMA max_page_count = ${pages}`)
     const fill = () => file.change("INSERT INTO settings VALUES ('big', ?)", 'x'.repeat(100_000))

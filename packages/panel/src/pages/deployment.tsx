@@ -75,9 +75,11 @@ export function DeploymentPage({ name }: { name: string }) {
       </div>
       <Nodes status={status.value} />
       <Operations operations={status.value.operations} />
-      <p class="see-incidents">
-        <a href={`/d/${name}/incidents`}>Incidents and availability</a>
-      </p>
+      {status.value.adopted === undefined && (
+        <p class="see-incidents">
+          <a href={`/d/${name}/incidents`}>Incidents and availability</a>
+        </p>
+      )}
       <Events events={events.value} now={now.value} />
     </>
   )

@@ -67,6 +67,7 @@ function DeploymentCard({ status }: { status: Status }) {
       <a class={`card deployment tone-${tone}`} href={`/d/${status.name}`}>
         <span class="deployment-name">
           {status.displayName === '' ? status.name : status.displayName} <span class="muted">{status.name}</span>
+          {status.adopted !== undefined && <span class="muted"> adopted</span>}
         </span>
         <Badge tone={tone} word={word} />
         <span class="because">{status.because}</span>

@@ -27,7 +27,10 @@ export function Tiles({ status, trend }: { status: Status; trend: readonly (numb
         label="Memory"
         value={<Total of={used} nodes={status.nodes.length} format={formatBytes} />}
         note={
-          <Seen of={used} otherwise={`${percent(share)}of ${formatBytes(max.known)} on ${status.nodes.length} nodes`} />
+          <Seen
+            of={used}
+            otherwise={`${percent(share)}of ${max.known === 0 ? 'no limit' : formatBytes(max.known)} on ${status.nodes.length} nodes`}
+          />
         }
       >
         <Bar ratio={share} />

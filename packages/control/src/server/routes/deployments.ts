@@ -11,10 +11,12 @@ export interface ByName {
 /** What there is, how it is, and whether it should run. */
 export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
   app.get('/deployments', async () => {
-    const seen = platform.names().map((name) => ({ name, status: platform.status(name) }))
+    const names = platform.names()
+    const seen = names.map((name) => ({ name, status: platform.status(name) }))
     return {
       deployments: seen.flatMap(({ status }) => (status === undefined ? [] : [status])),
       notSeenYet: seen.filter(({ status }) => status === undefined).map(({ name }) => name),
+      adopted: names.filter((name) => platform.isAdopted(name)),
     }
   })
 
