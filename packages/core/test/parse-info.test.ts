@@ -99,8 +99,8 @@ describe('what INFO says of replication', () => {
       offset: 1428,
       link: null,
       replicas: [
-        { port: 7004, online: true, offset: 1400, ackAgeSeconds: 0 },
-        { port: 7007, online: false, offset: 0, ackAgeSeconds: 3 },
+        { address: '127.0.0.1', port: 7004, online: true, offset: 1400, ackAgeSeconds: 0 },
+        { address: '127.0.0.1', port: 7007, online: false, offset: 0, ackAgeSeconds: 3 },
       ],
     })
   })
