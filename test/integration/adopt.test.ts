@@ -69,8 +69,7 @@ describe('a Cluster that is adopted', () => {
     // The door's own test has every route.
     const commands = [
       ['up', 'theirs'],
-      ['apply', file, '--yes'],
-      ['restart', 'theirs', '--yes'],
+      ['up', file],
       ['down', 'theirs', '--yes'],
     ]
     for (const command of commands) expect(await it.refused('REFUSED_ADOPTED', command)).toContain('theirs is adopted')

@@ -57,7 +57,6 @@ export class AdoptionDesk {
     const watches = [...this.#watches.values()]
     for (const { watch } of watches) watch.stop()
     await Promise.all(watches.map(({ done }) => done))
-    for (const { watch } of watches) watch.close()
     this.#watches.clear()
   }
 

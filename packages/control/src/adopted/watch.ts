@@ -52,14 +52,15 @@ export class ForeignWatch {
       }
       await clock.sleep(lookEveryMs(this.#status?.nodes.length ?? 0), this.#stopped.signal)
     }
-    this.close()
   }
 
+  /** A look that is under way ends as well: nobody waits for an engine that does not answer. */
   stop(): void {
     this.#stopped.abort()
+    this.#close()
   }
 
-  close(): void {
+  #close(): void {
     this.#look?.close()
     this.#look = undefined
   }
@@ -68,7 +69,7 @@ export class ForeignWatch {
   async look(): Promise<void> {
     const { name, adoptions, clock, controllerId, onStatus } = this.#options
     const saved = adoptions.load(name)
-    if (saved === undefined) return
+    if (saved === undefined || this.#stopped.signal.aborted) return
     this.#look ??= new ForeignLook(clock, saved)
     const { adoption, observed } = await this.#look.look(saved)
     if (this.#stopped.signal.aborted) return

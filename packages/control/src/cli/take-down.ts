@@ -29,7 +29,8 @@ export async function takeDown(context: Context, api: Api, name: string, interru
     return interruptedExit
   }
   say(`${name} is down; its data is kept`)
-  const others = names.filter((other) => other !== name)
+  const adopted = await api.adoptedNames()
+  const others = names.filter((other) => other !== name && !adopted.includes(other))
   if (others.length > 0) say(`nobody heals ${others.join(', ')} now: "holdfast serve" does`)
   return 0
 }

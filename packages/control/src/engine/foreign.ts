@@ -32,6 +32,7 @@ export class ForeignEyes<Facts> {
   readonly #terms: ForeignTerms
   readonly #read: (link: EngineLink) => Promise<Facts>
   readonly #gazes = new Map<string, Gaze<Facts>>()
+  #closed = false
 
   constructor(clock: Clock, terms: ForeignTerms, read: (link: EngineLink) => Promise<Facts>) {
     this.#clock = clock
@@ -41,6 +42,7 @@ export class ForeignEyes<Facts> {
 
   /** Never throws: who does not answer is a fact. Whoever is not among these places any more is let go. */
   async look(places: readonly Place[]): Promise<ReadonlyMap<string, Seen<Facts>>> {
+    if (this.#closed) return new Map()
     const asked = new Set(places.map(({ id }) => id))
     for (const [id, gaze] of this.#gazes) {
       if (asked.has(id)) continue
@@ -55,7 +57,9 @@ export class ForeignEyes<Facts> {
     return new Map(gazes.map((gaze) => [gaze.id, gaze.seen]))
   }
 
+  /** Ends what is under way, too. */
   close(): void {
+    this.#closed = true
     for (const gaze of this.#gazes.values()) gaze.close()
     this.#gazes.clear()
   }
