@@ -31,6 +31,7 @@ export async function up(context: Context, spec: string | undefined, options: Up
   const saved = running === undefined ? savedSpecs(context.home) : await specsOf(running)
   if (spec !== undefined && !existsSync(spec) && !saved.has(spec)) await refuseAdopted(context, running, spec)
   const { wish, isEdit } = wishFor(spec, saved)
+  if (!saved.has(wish.spec.name)) await refuseAdopted(context, running, wish.spec.name)
   const errand = { context, wish, isEdit, acceptDataLoss: options.acceptDataLoss === true, startedAt }
   // Found here, so that what takes long is seen, also when the controller runs in the background; and before a
   // controller is started that could do nothing without it.
