@@ -57,6 +57,14 @@ export class Deployment {
     return { cluster: this.cluster, pidOf: (node) => this.pidOf(node) }
   }
 
+  get home() {
+    return this.#directory
+  }
+
+  get program() {
+    return program
+  }
+
   get controllerPid() {
     const pid = this.#controller?.pid
     if (pid === undefined) throw new Error('the controller does not run')

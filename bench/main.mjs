@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|operations|backup|durable|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|backup|durable|drills|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -12,6 +12,7 @@ import { benchBackup } from './backup.mjs'
 import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
 import { benchDemo } from './demo.mjs'
+import { benchDrills } from './drills.mjs'
 import { benchDurable } from './durable.mjs'
 import { benchFailover } from './failover.mjs'
 import { formatRatio, formatTable, summarize, verdictOf } from './figures.mjs'
@@ -41,12 +42,13 @@ const benches = {
   operations: benchOperations,
   backup: benchBackup,
   durable: benchDurable,
+  drills: benchDrills,
   idle: benchIdle,
   cache: benchCache,
   demo: benchDemo,
 }
 const usage =
-  'npm run bench -- create|failover|operations|backup|durable|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+  'npm run bench -- create|failover|operations|backup|durable|drills|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
