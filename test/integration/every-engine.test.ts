@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf, TestDeployment, TestHome } from '../support/deployment.ts'
 import { engineNamed, findTestEngine, homeOfEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites } from '../support/writing.ts'
 
 /** A compiler on a busy machine. */
 const buildWithinMs = 900_000
@@ -36,19 +36,12 @@ describe.each(['valkey 8', 'valkey 9.1'])('on %s', (name) => {
   })
 
   test('a killed primary: its replica takes over at once, and nothing acknowledged is lost', async () => {
-    const writing = new Writing(it)
     const [primary, replica, mark] = [it.primaryOf('shard-1'), it.replicaOf('shard-1'), it.mark]
-    try {
-      await eventually(() => writing.hasAcked(200))
+    const { found } = await underWrites(it, async () => {
       it.kill(primary.id)
       await eventually(() => it.primaryOf('shard-1').id === replica.id)
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject(nothingWrong)
-    } finally {
-      await writing.close()
-    }
+    })
+    expect(found).toMatchObject(nothingWrong)
     expect(it.node(primary.id)).toMatchObject({ role: 'replica', link: 'up' })
     expect(it.told('turn', mark)[0]).toMatch(
       new RegExp(`^${primary.id} \\(primary of shard-1\\) is dead, ${replica.id} is`),

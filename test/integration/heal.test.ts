@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites, Writing } from '../support/writing.ts'
 
 /* One deployment for all: each test breaks it in its own way and wants it ready again. */
 describe('a cluster heals', () => {
@@ -29,19 +29,12 @@ describe('a cluster heals', () => {
   })
 
   test('a killed primary: its replica takes over at once, nothing acknowledged is lost, the old one follows', async () => {
-    const writing = new Writing(it)
     const [primary, replica, mark] = [it.primaryOf('shard-1'), it.replicaOf('shard-1'), it.mark]
-    try {
-      await eventually(() => writing.hasAcked(200))
+    const { found } = await underWrites(it, async () => {
       it.kill(primary.id)
       await eventually(() => it.primaryOf('shard-1').id === replica.id)
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject(nothingWrong)
-    } finally {
-      await writing.close()
-    }
+    })
+    expect(found).toMatchObject(nothingWrong)
     expect(it.node(primary.id)).toMatchObject({ role: 'replica', link: 'up' })
     expect(it.told('turn', mark)[0]).toMatch(
       new RegExp(

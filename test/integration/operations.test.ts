@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { Operation, OperationWish, Status } from '@holdfast/core'
+import type { Operation, OperationWish } from '@holdfast/core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { ControllerProcess } from '../support/controller-process.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites } from '../support/writing.ts'
 
 /* One deployment for all: each test asks something of it and wants it ready again. */
 let it: TestDeployment
@@ -24,68 +24,46 @@ afterEach(async () => {
 const ask = (wish: Omit<OperationWish, 'id'>): Operation =>
   it.controller.askOperation(it.name, { id: randomUUID(), ...wish }, 'ann')
 
-const ended = (status: Status, id: string): Operation | false => {
-  const operation = status.operations.find((one) => one.id === id)
-  return operation !== undefined && operation.endedAt !== null && operation
-}
-
-async function over({ id }: Operation): Promise<Operation> {
-  return eventually(() => ended(it.status(), id), {
-    withinMs: 40_000,
-    what: 'the operation to end',
-  }) as Promise<Operation>
-}
-
 test('a switchover under writes: another primary, nothing lost, no error at the cache client', async () => {
   const [primary, replica] = [it.primaryOf('shard-1'), it.replicaOf('shard-1')]
-  const writing = new Writing(it)
-  try {
-    await eventually(() => writing.hasAcked(200))
-    const operation = await over(ask({ kind: 'switchover', subject: 'shard-1' }))
+  const { found, failures } = await underWrites(it, async () => {
+    const operation = await it.over(ask({ kind: 'switchover', subject: 'shard-1' }))
     expect(operation).toMatchObject({
       state: 'done',
       requestedBy: 'ann',
       because: `${replica.id} is primary of shard-1, was ${primary.id}: handed over`,
     })
-    const readyAt = Date.now()
-    await eventually(() => writing.hasAcked(50, readyAt))
-    expect(await writing.check()).toMatchObject(nothingWrong)
-    expect(writing.failures('cache')).toEqual([])
-  } finally {
-    await writing.close()
-  }
-  await it.ready()
+  })
+  expect(found).toMatchObject(nothingWrong)
+  expect(failures('cache')).toEqual([])
   expect(it.pidOf(primary.id)).toBe(primary.pid)
   expect(it.node(primary.id)).toMatchObject({ role: 'replica', link: 'up' })
 })
 
 test('a rolling restart under writes, its controller killed again and again: every process is another one, nothing lost', async () => {
   const before = new Map(it.status().nodes.map(({ id, pid }) => [id, pid]))
-  const writing = new Writing(it)
   let controller: ControllerProcess | undefined
   try {
-    await eventually(() => writing.hasAcked(200))
-    const { id } = ask({ kind: 'restart', subject: it.name })
-    await it.stopController()
-    for (let restarts = 0; restarts < 2; restarts++) {
-      controller = await ControllerProcess.start(it.place.home)
-      const { api } = controller
-      const replaced = async (): Promise<number> =>
-        (await api.status(it.name)).nodes.filter((node) => node.pid !== null && node.pid !== before.get(node.id)).length
-      await eventually(async () => (await replaced()) > restarts, { withinMs: 30_000, what: 'one more restarted' })
-      await controller.kill()
-    }
-    await it.startController()
-    const operation = await over({ id } as Operation)
-    expect(operation.because).toMatch(/^restart of it: 6 engines restarted in/)
-    await it.ready()
-    const readyAt = Date.now()
-    await eventually(() => writing.hasAcked(50, readyAt))
-    expect(await writing.check()).toMatchObject(nothingWrong)
-    expect(writing.failures('cache')).toEqual([])
+    const { found, failures } = await underWrites(it, async () => {
+      const { id } = ask({ kind: 'restart', subject: it.name })
+      await it.stopController()
+      for (let restarts = 0; restarts < 2; restarts++) {
+        controller = await ControllerProcess.start(it.place.home)
+        const { api } = controller
+        const replaced = async (): Promise<number> =>
+          (await api.status(it.name)).nodes.filter((node) => node.pid !== null && node.pid !== before.get(node.id))
+            .length
+        await eventually(async () => (await replaced()) > restarts, { withinMs: 30_000, what: 'one more restarted' })
+        await controller.kill()
+      }
+      await it.startController()
+      const operation = await it.over({ id })
+      expect(operation.because).toMatch(/^restart of it: 6 engines restarted in/)
+    })
+    expect(found).toMatchObject(nothingWrong)
+    expect(failures('cache')).toEqual([])
   } finally {
     await controller?.kill()
-    await writing.close()
   }
   for (const { id, pid } of it.status().nodes) expect(`${id} ${pid}`).not.toBe(`${id} ${before.get(id)}`)
 })
@@ -97,7 +75,7 @@ test('an operation that is cancelled goes on no further', async () => {
   await eventually(() => it.status().operations.some(({ id, state }) => id === asked.id && state === 'running'))
   it.controller.cancelOperation(it.name, asked.id, 'bob')
   await it.ready()
-  expect(await over(asked)).toMatchObject({ state: 'cancelled' })
+  expect(await it.over(asked)).toMatchObject({ state: 'cancelled' })
   const replaced = [...pids()].filter(([id, pid]) => before.get(id) !== pid)
   expect(replaced.length).toBeLessThan(2)
 })

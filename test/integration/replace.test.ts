@@ -6,7 +6,7 @@ import { bootId } from '../../packages/control/src/proc.ts'
 import { SqliteStore } from '../../packages/control/src/store/sqlite-store.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites } from '../support/writing.ts'
 
 /* One deployment for all: each test replaces a node of it and wants it ready again. */
 let it: TestDeployment
@@ -22,14 +22,6 @@ afterAll(async () => {
 const replace = (node: string): Promise<Operation> =>
   it.controller.askForNodes(it.name, { kind: 'replace', id: randomUUID(), subject: node }, 'ann')
 
-async function over({ id }: Operation): Promise<Operation> {
-  const operation = await eventually(
-    () => it.status().operations.find((one) => one.id === id && one.endedAt !== null) ?? false,
-    { withinMs: 30_000, what: 'the operation to end' },
-  )
-  return operation as Operation
-}
-
 /** How many of the living know an engine id. */
 async function knowing(engineId: string | null): Promise<string[]> {
   const views = await Promise.all(
@@ -40,20 +32,12 @@ async function knowing(engineId: string | null): Promise<string[]> {
 
 test('a primary under writes: another node in its place, nothing lost, no error at the cache client', async () => {
   const old = it.primaryOf('shard-1')
-  const writing = new Writing(it)
-  try {
-    await eventually(() => writing.hasAcked(200))
-    const asked = await replace(old.id)
-    const operation = await over(asked)
+  const { found, failures } = await underWrites(it, async () => {
+    const operation = await it.over(await replace(old.id))
     expect(operation.because).toMatch(/^node-\d+ is in the place of node-1, which all have forgotten: replaced in/)
-    await it.ready()
-    const readyAt = Date.now()
-    await eventually(() => writing.hasAcked(50, readyAt))
-    expect(await writing.check()).toMatchObject(nothingWrong)
-    expect(writing.failures('cache')).toEqual([])
-  } finally {
-    await writing.close()
-  }
+  })
+  expect(found).toMatchObject(nothingWrong)
+  expect(failures('cache')).toEqual([])
   expect(it.status().nodes.map(({ id }) => id)).not.toContain(old.id)
   expect(it.status().aside?.find(({ id }) => id === old.id)).toMatchObject({ role: 'leaving', state: 'stopped' })
   expect(await knowing(old.engineId)).toEqual([])
@@ -91,7 +75,7 @@ test('a restart with a copy more for as long as it lasts, carried on by the next
   await eventually(() => it.status().nodes.length === 7)
   await it.stopController()
   await it.startController()
-  expect(await over(asked)).toMatchObject({ state: 'done' })
+  expect(await it.over(asked)).toMatchObject({ state: 'done' })
   await eventually(() => it.status().nodes.length === 6 && it.status().ready === 'yes', { withinMs: 15_000 })
   expect(it.status().nodes.map(({ id }) => id)).toEqual(before)
 })

@@ -25,17 +25,6 @@ function rotate(
 const operationIn = (status: Status, id: string): Operation | undefined =>
   status.operations.find((one) => one.id === id)
 
-async function over({ id }: Operation): Promise<Operation> {
-  return eventually(
-    () => {
-      const found = operationIn(it.status(), id)
-      if (found?.endedAt == null) throw new Error(`${found?.state}: ${it.status().because}`)
-      return found
-    },
-    { withinMs: 60_000, what: 'the rotation to end' },
-  )
-}
-
 /** One session with one primary, as the application, that writes and counts what was refused. */
 class Session {
   readonly #link: EngineLink
@@ -89,7 +78,7 @@ test('all passwords become others, and a client that switches while both are val
   await eventually(() => fresh.written > 5)
   expect(old.failures).toEqual([])
   await old.end()
-  const operation = await over(asked)
+  const operation = await it.over(asked)
   await eventually(() => fresh.written > 50)
   await fresh.end()
   expect(fresh.failures).toEqual([])

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
-import { Writing } from '../support/writing.ts'
+import { underWrites } from '../support/writing.ts'
 
 /* One deployment for all: each test breaks it in its own way and wants it ready again. */
 describe('a primary and its replicas, watched by Sentinels', () => {
@@ -38,6 +38,12 @@ describe('a primary and its replicas, watched by Sentinels', () => {
     const found = it.status().sentinels.find((one) => one.id === id)
     if (found === undefined) throw new Error(`there is no ${id}`)
     return found
+  }
+
+  /** Of ioredis and of the cache client. */
+  const keepsEveryWrite = async (work: () => Promise<void>): Promise<void> => {
+    const { found } = await underWrites(it, work, ['ioredis', 'cache'])
+    expect(found).toMatchObject({ lost: [], contradictions: [], differing: [] })
   }
 
   const inject = (fault: FaultName, node: string): Promise<FaultSeen> =>
@@ -94,19 +100,11 @@ ${client === 'ioredis' ? 'redis.disconnect()' : 'client.destroy()'}`
   })
 
   test('a killed primary: one Sentinel is asked, nothing acknowledged is lost, the dead one follows', async () => {
-    const writing = new Writing(it, ['ioredis', 'cache'])
     const [former, mark] = [primary(), it.mark]
-    try {
-      await eventually(() => writing.hasAcked(200))
+    await keepsEveryWrite(async () => {
       it.kill(former.id)
       await eventually(() => primary().id !== former.id)
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject({ lost: [], contradictions: [], differing: [] })
-    } finally {
-      await writing.close()
-    }
+    })
     expect(it.told('action', mark).filter((one) => one.includes('to fail it over'))).toHaveLength(1)
     expect(it.told('sentinel', mark).filter((one) => one.includes('(+switch-master)'))).toHaveLength(1)
     expect(it.node(former.id)).toMatchObject({ role: 'replica', link: 'up' })
@@ -119,21 +117,12 @@ ${client === 'ioredis' ? 'redis.disconnect()' : 'client.destroy()'}`
   })
 
   test('a switchover loses nothing that was acknowledged, and no client is left at the old primary', async () => {
-    const writing = new Writing(it, ['ioredis', 'cache'])
     const former = primary()
-    try {
-      await eventually(() => writing.hasAcked(200))
-      it.controller.askOperation(it.name, { id: 'handover', kind: 'switchover', subject: 'shard-1' }, 'test')
-      const state = () => it.status().operations.find(({ id }) => id === 'handover')?.state
-      await eventually(() => state() === 'done', { withinMs: 15_000 })
+    await keepsEveryWrite(async () => {
+      const wish = { id: 'handover', kind: 'switchover', subject: 'shard-1' } as const
+      expect(await it.over(it.controller.askOperation(it.name, wish, 'test'))).toMatchObject({ state: 'done' })
       expect(primary().id).not.toBe(former.id)
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject({ lost: [], contradictions: [], differing: [] })
-    } finally {
-      await writing.close()
-    }
+    })
     expect(it.node(former.id)).toMatchObject({ role: 'replica', link: 'up' })
   })
 
@@ -147,19 +136,11 @@ ${client === 'ioredis' ? 'redis.disconnect()' : 'client.destroy()'}`
   })
 
   test('a primary that somebody else starts again without its data takes no write and gives no copy', async () => {
-    const writing = new Writing(it, ['cache'])
     const former = primary()
-    try {
-      await eventually(() => writing.hasAcked(200))
+    await keepsEveryWrite(async () => {
       await inject('bounce', former.id)
       await eventually(() => primary().id !== former.id)
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject({ lost: [], contradictions: [], differing: [] })
-    } finally {
-      await writing.close()
-    }
+    })
     expect(it.node(former.id)).toMatchObject({ role: 'replica', link: 'up' })
     // Also the one that Sentinels have promoted, and told to write its file anew.
     await eventually(() =>

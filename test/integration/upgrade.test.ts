@@ -6,8 +6,7 @@ import type { Operation } from '@holdfast/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestDeployment, TestHome } from '../support/deployment.ts'
 import { engineNamed, findTestEngine, homeOfEngine } from '../support/engines.ts'
-import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites } from '../support/writing.ts'
 
 const engines = ['redis 7', 'valkey 8', 'valkey 9.1']
 /** A compiler on a busy machine. */
@@ -38,11 +37,7 @@ afterAll(async () => {
 async function upgradeTo(name: string): Promise<Operation> {
   const { flavor, version } = engineNamed(name)
   const { id } = await it.controller.upgrade(it.name, { id: randomUUID(), engine: { flavor, version } }, 'ann')
-  const over = await eventually(
-    () => it.status().operations.find((one) => one.id === id && one.endedAt !== null) ?? false,
-    { withinMs: 60_000, what: 'the upgrade to end' },
-  )
-  return over as Operation
+  return it.over({ id })
 }
 
 const versions = async (): Promise<Set<string>> => {
@@ -57,19 +52,12 @@ const versions = async (): Promise<Set<string>> => {
 test.each(engines.slice(1))(
   'from the engine before to %s, under writes: nothing is lost, and the cache client notices nothing',
   async (name) => {
-    const writing = new Writing(it)
-    try {
-      await eventually(() => writing.hasAcked(200))
+    const { found, failures } = await underWrites(it, async () => {
       const operation = await upgradeTo(name)
       expect(operation.because).toMatch(new RegExp(`^upgrade of it to ${name}[\\d.]*: 6 engines restarted in`))
-      await it.ready()
-      const readyAt = Date.now()
-      await eventually(() => writing.hasAcked(50, readyAt))
-      expect(await writing.check()).toMatchObject(nothingWrong)
-      expect(writing.failures('cache')).toEqual([])
-    } finally {
-      await writing.close()
-    }
+    })
+    expect(found).toMatchObject(nothingWrong)
+    expect(failures('cache')).toEqual([])
     expect(await versions()).toEqual(new Set([`valkey_version:${it.status().engine?.version}`]))
     expect(it.status().engine?.version.startsWith(name.split(' ')[1] ?? '')).toBe(true)
   },

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { HoldfastEvent, NodePlace, NodeStatus, SpecText, Status } from '@holdfast/core'
+import type { HoldfastEvent, NodePlace, NodeStatus, Operation, SpecText, Status } from '@holdfast/core'
 import { engineUsers } from '@holdfast/core'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { bootId, processesIn } from '../../packages/control/src/proc.ts'
@@ -154,6 +154,18 @@ export class TestDeployment {
 
   events(): HoldfastEvent[] {
     return this.controller.events.latest({ deployment: this.name, limit: 1000 })
+  }
+
+  /** An operation once it is over. */
+  async over({ id }: Pick<Operation, 'id'>): Promise<Operation> {
+    return eventually(
+      () => {
+        const operation = this.status().operations.find((one) => one.id === id)
+        if (operation?.endedAt == null) throw new Error(`${operation?.state}: ${this.status().because}`)
+        return operation
+      },
+      { withinMs: 60_000, what: 'the operation to end' },
+    )
   }
 
   /** Sentences of events of a kind since a mark. */

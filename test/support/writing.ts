@@ -4,6 +4,7 @@ import { readBack } from '../../packages/control/src/drill/read-back.ts'
 import { Workload } from '../../packages/control/src/drill/workload.ts'
 import { tagsOf, writersFor } from '../../packages/control/src/drill/writers.ts'
 import type { TestDeployment } from './deployment.ts'
+import { eventually } from './eventually.ts'
 
 /** The clients and the checker of a drill, while a test breaks the deployment by its own hand. */
 export class Writing {
@@ -47,6 +48,25 @@ export class Writing {
   /** Ends writing without a look. */
   close(): Promise<void> {
     return this.#workload.stop()
+  }
+}
+
+/** Does something while clients write, and looks for every write once all of them write again. */
+export async function underWrites(
+  deployment: TestDeployment,
+  work: () => Promise<unknown>,
+  clients?: readonly ClientKind[],
+): Promise<{ readonly found: CheckResult; readonly failures: (client: ClientKind) => DrillOperation[] }> {
+  const writing = new Writing(deployment, clients)
+  try {
+    await eventually(() => writing.hasAcked(200), { what: 'writes' })
+    await work()
+    await deployment.ready()
+    const readyAt = Date.now()
+    await eventually(() => writing.hasAcked(50, readyAt), { what: 'writes afterwards' })
+    return { found: await writing.check(), failures: (client) => writing.failures(client) }
+  } finally {
+    await writing.close()
   }
 }
 
