@@ -291,7 +291,7 @@ describe('the command line', () => {
 
 const statusFields = [
   'apiVersion because controller copiesInSync displayName engine lossWindow name nodes observedAt operations paused',
-  'ready sentinels settledRevision shards specRevision topology users wanted',
+  'proxy ready sentinels settledRevision shards specRevision topology users wanted',
 ].flatMap((line) => line.split(' '))
 
 const nodeFields = [
