@@ -10,7 +10,6 @@ import type {
   FaultEnvelope,
   Job,
   NodePlace,
-  NodeRecord,
   SentinelPlace,
 } from '@holdfast/core'
 import {
@@ -47,6 +46,8 @@ import type { EngineExit, HostPort } from './host.ts'
 import { LocalProxy } from './local-proxy.ts'
 import { LocalSentinel } from './local-sentinel.ts'
 import { memoryLeft } from './memory-left.ts'
+import type { EngineSaid } from './node-record.ts'
+import { recordOf } from './node-record.ts'
 import { Supervised } from './supervised.ts'
 
 /** How often the agent looks after its own engines: their records are what is left when one dies. */
@@ -430,26 +431,10 @@ class LocalEngine {
     this.#access.forget()
   }
 
-  #keep(facts: ReturnType<typeof parseReplication> & { readonly logs: boolean }, at: number): void {
+  #keep(facts: EngineSaid, at: number): void {
     const memory = this.#node()
-    const { claim, claimsSlots } = readOwnClaim(this.#dataDir)
     const before = memory.record
-    // What a link was before a wipe says nothing of the engine that came after it.
-    const sameEngine = before?.engineId === claim?.engineId ? before : null
-    const isLinked = facts.link?.state === 'up'
-    const record: NodeRecord = {
-      engineId: claim?.engineId ?? before?.engineId ?? '',
-      role: facts.role,
-      ownedSlots: claimsSlots || before?.ownedSlots === true,
-      configEpoch: claim?.configEpoch ?? before?.configEpoch ?? 0,
-      replid: facts.replid,
-      offset: facts.offset,
-      link: facts.link?.state ?? null,
-      logs: facts.logs,
-      linkUpAt: isLinked ? at : facts.role === 'primary' ? null : (sameEngine?.linkUpAt ?? null),
-      linkDownSince: isLinked || facts.role === 'primary' ? null : (sameEngine?.linkDownSince ?? at),
-      at,
-    }
+    const record = recordOf(before, { ...facts, ...readOwnClaim(this.#dataDir) }, at)
     if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
     this.#process.noteAnswer()
     memory.record = record

@@ -12,7 +12,7 @@ import type { ProcessSeen, StartHistory } from '../observed.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { names } from '../sentinel-picture.ts'
 import { formatDuration } from '../units.ts'
-import { failoverCandidate, hasHistoryOf, isCopyOf, lastAsked } from './candidate.ts'
+import { failoverCandidate, hasHistoryOf, isCopyOf, judgeReplicas, lastAsked } from './candidate.ts'
 import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
 import { unproven } from './failover.ts'
 import { isUnderWay } from './promotion.ts'
@@ -64,7 +64,9 @@ function startBeside(node: NodePicture, shard: ShardPicture, input: PlanInput): 
     if (lastAsked(shard, node.engineId, lastSeen, input.picture.at) !== undefined) return idle
     if (hasHeir(shard, node, input)) return idle
     if (!canRestartInPlace(node, input.spec)) return idle
-    return startNode(node, `nobody may take over ${shard.id} and its own data survives`, input)
+    const why = judgeReplicas(shard, node, input.spec).flatMap(({ objection }) => objection ?? [])
+    const told = why.length === 0 ? '' : ` (${why.join(', ')})`
+    return startNode(node, `nobody may take over ${shard.id}${told} and its own data survives`, input)
   }
   if (primary === null && !isWatched && isBlank(node, input))
     return startNode(node, 'it holds nothing, and claims nothing', input)

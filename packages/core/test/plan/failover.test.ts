@@ -254,7 +254,8 @@ describe('where nobody qualifies and the primary has its log, it is restarted in
   test('a replica that was cut is not promoted', () => {
     expect(aDeployment().with(linkDown('node-4', 3000), dead('node-1')).plan()).toMatchObject({
       actions: [{ kind: 'start', node: 'node-1' }],
-      because: 'starting node-1: nobody may take over shard-1 and its own data survives',
+      because:
+        'starting node-1: nobody may take over shard-1 (node-4 had lost its link while node-1 still lived) and its own data survives',
     })
   })
 
