@@ -5,6 +5,7 @@
  * change (`plan/view-change.ts`). A primary that no copy acknowledges refuses writes (`min-replicas.ts`). And what is
  * started by the files alone is held: it gives its data to no copy.
  */
+import { writesOnSome } from './persist-on.ts'
 import type { Spec } from './spec.ts'
 
 export const isDurable = ({ durability }: Pick<Spec, 'durability'>): boolean => durability !== 'cache'
@@ -13,7 +14,19 @@ export const isDurable = ({ durability }: Pick<Spec, 'durability'>): boolean => 
 export const hasNativeFallback = ({ durability }: Pick<Spec, 'durability'>): boolean => typeof durability === 'object'
 
 /**
- * What the file of a durable engine says, and what Holdfast overrules when it starts one.
+ * Whether the file of an engine holds it: of a durable one, and of a Cluster in which a primary writes nothing to its
+ * disk. Where Sentinels watch, the file holds each engine already: it follows itself.
+ */
+export function isHeldInFile(spec: Spec): boolean {
+  if (isDurable(spec)) return true
+  const copies = [spec.replicasPerShard, ...Object.values(spec.shardOverrides).map(({ replicas }) => replicas)]
+  const startsEmpty = spec.persistence === 'none' || writesOnSome(spec)
+  const isOurs = spec.config['repl-diskless-sync'] === undefined
+  return spec.topology === 'cluster' && startsEmpty && isOurs && copies.every((count) => count > 0)
+}
+
+/**
+ * What the file of a held engine says, and what Holdfast overrules when it starts one.
  *
  * A supervisor that finds a dead primary starts it again by its file, at once, and knows nothing of copies; without its
  * data, or with older data, it would hand that emptiness to every copy within a second. By these it makes them wait for
@@ -27,10 +40,18 @@ const held: Readonly<Record<string, string>> = {
 }
 
 /** The same directives of an engine that may serve. */
-export const letGo: Readonly<Record<string, string>> = { 'repl-diskless-sync': 'no', 'repl-diskless-sync-delay': '0' }
+const letGo: Readonly<Record<string, string>> = { 'repl-diskless-sync': 'no', 'repl-diskless-sync-delay': '0' }
+
+/** The write guard of a durable shard is its own, held or not (`write-guard.ts`). */
+const guard = (spec: Spec, value: '0' | '1'): Readonly<Record<string, string>> =>
+  isDurable(spec) ? {} : { 'min-replicas-to-write': value }
+
+/** What an engine that was held is given when it may serve. */
+export const letGoOf = (spec: Spec): Readonly<Record<string, string>> => ({ ...letGo, ...guard(spec, '0') })
 
 /** What the file has in place of what a running engine shall have. */
-export const heldInFile = (spec: Spec): Readonly<Record<string, string>> => (isDurable(spec) ? held : {})
+export const heldInFile = (spec: Spec): Readonly<Record<string, string>> =>
+  isHeldInFile(spec) ? { ...held, ...guard(spec, '1') } : {}
 
 /** By what was read back from an engine: whether it runs as its file says, so that Holdfast did not start it. */
 export const saysHeld = (config: Readonly<Record<string, string>> | null | undefined): boolean =>

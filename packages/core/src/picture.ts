@@ -14,6 +14,7 @@ import type {
 } from './observed.ts'
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
+import { memoryOnlyOf } from './persist-on.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { primaryAmong, readSentinel } from './sentinel-picture.ts'
 import type { SlotRange } from './slots.ts'
@@ -30,6 +31,8 @@ export interface Picture {
   /** Those that stand by. */
   readonly spares: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
+  /** The ids of those that shall write nothing to their disk now (`persistOn`). */
+  readonly memoryOnly: ReadonlySet<string>
   /** With topology `sentinel`; else none. */
   readonly sentinels: readonly SentinelPicture[]
   /** Null where none is wanted, and none is left of earlier. */
@@ -133,6 +136,7 @@ export function readPicture(
     leaving,
     spares,
     shards,
+    memoryOnly: memoryOnlyOf(shards, spec),
     sentinels: [],
     proxy: null,
     views,
@@ -166,6 +170,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     leaving,
     spares,
     shards,
+    memoryOnly: memoryOnlyOf(shards, spec),
     sentinels,
     proxy,
     views: [],

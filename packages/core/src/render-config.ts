@@ -11,7 +11,7 @@
 
 import { engineUsers } from './acl.ts'
 import type { NodePlace } from './document.ts'
-import { hasNativeFallback, heldInFile, isDurable } from './durability.ts'
+import { hasNativeFallback, heldInFile, isDurable, isHeldInFile } from './durability.ts'
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
 import { ownedBy, persistenceDirectives } from './persistence-config.ts'
@@ -231,16 +231,20 @@ const reasons: Readonly<Record<string, string>> = {
   'shutdown-on-sigterm': 'Only the net: Holdfast hands over before it stops a primary.',
 }
 
-const durableReasons: Readonly<Record<string, string>> = {
-  'cluster-replica-no-failover': 'Only Holdfast promotes, once it has read every copy.',
+const heldReasons: Readonly<Record<string, string>> = {
   'repl-diskless-sync': 'Held: started by this file alone it gives its data to no copy. Holdfast starts it with "no".',
   'repl-diskless-sync-delay': 'As above: the snapshot never begins. Holdfast starts it with "0".',
+  'min-replicas-to-write': 'As above: as a primary it takes no write. Holdfast starts it with "0".',
+}
+
+const durableReasons: Readonly<Record<string, string>> = {
+  'cluster-replica-no-failover': 'Only Holdfast promotes, once it has read every copy.',
   'min-replicas-to-write':
     'A primary that no copy acknowledges refuses writes. Only a person lowers it: "holdfast degrade".',
 }
 
 function ownedLines(owned: Readonly<Record<string, string>>, { spec, engine }: ConfigInput): Line[] {
-  const whys = isDurable(spec) ? { ...reasons, ...durableReasons } : reasons
+  const whys = { ...reasons, ...(isHeldInFile(spec) ? heldReasons : {}), ...(isDurable(spec) ? durableReasons : {}) }
   return Object.entries(owned).flatMap(([directive, value]): Line[] => {
     const why = whys[directive]
     const reason = why === undefined ? {} : { why }

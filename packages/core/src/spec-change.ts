@@ -100,6 +100,8 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
       )
     case 'persistence':
       return live('one node after the other, and never without a file to start from')
+    case 'persistOn':
+      return live('whoever writes goes on until another copy has its files')
     case 'memory':
       return path === 'memory.maxPerNode' ? judgeMemory(before, after, terms) : live()
     case 'config':

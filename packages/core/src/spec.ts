@@ -334,6 +334,7 @@ function checkSpec(spec: Spec): Problem[] {
   problems.push(...checkUsers(spec))
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
   if (isDurable(spec)) problems.push(...durableProblems(spec))
+  if (spec.persistOn !== 'all') problems.push(...persistOnProblems(spec))
   const policy = judgePolicy(spec.use, spec.memory.policy)
   if (policy !== null && spec.memory.despite === null) say('memory.policy', policy)
   if (spec.timeouts.node < 500) say('timeouts.node', 'at least 500ms: below that, pauses look like deaths')
@@ -417,6 +418,27 @@ function durableProblems(spec: Spec): Problem[] {
   return problems
 }
 
+/** Some copies write and others do not: there must be some, something to write, and a start that is guarded. */
+function persistOnProblems(spec: Spec): Problem[] {
+  const { persistOn, persistence } = spec
+  const say = (message: string, path = 'persistOn'): Problem => ({ path, message })
+  if (spec.topology === 'standalone')
+    return [say(`a standalone engine is its only copy, ${persistOn} would mean none: leave it out`)]
+  if (persistence === 'none')
+    return [say(`${persistOn} says nothing with persistence none: leave it out, or choose rdb, aof or hybrid`)]
+  if (isDurable(spec))
+    return [say('durability durable needs the files of every copy: leave it out, or choose durability cache')]
+  const bare = Array.from({ length: spec.shards }, (_, index) => index + 1).find(
+    (shard) => copiesOfShard(spec, shard) < 2,
+  )
+  const problems = bare === undefined ? [] : [say(`shard-${bare} has no replica that could write: add one`)]
+  if (spec.topology === 'cluster' && spec.config['repl-diskless-sync'] !== undefined) {
+    const because = `with persistOn ${persistOn} decided by Holdfast: it keeps an engine that a stranger starts empty`
+    problems.push(say(because, 'config.repl-diskless-sync'))
+  }
+  return problems
+}
+
 const notDurable = {
   sentinel: 'Sentinels promote by what they heard seconds ago, and nobody can keep them from it',
   standalone: 'one engine has no copy that could have a write',
@@ -441,7 +463,6 @@ function checkUsers({ security: { users } }: Spec): Problem[] {
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
     ['hosts', spec.hosts.length > 0],
-    [`persistOn: ${spec.persistOn}`, spec.persistOn !== 'all'],
     ['autoscale', spec.autoscale !== 'off'],
     ['security.tls: on', spec.security.tls === 'on'],
     ['notify', spec.notify.length > 0],

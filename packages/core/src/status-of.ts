@@ -156,7 +156,7 @@ function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
     fence: null,
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
     startFailure: startFailureOf(node),
-    pendingRestart: pendingRestart(node, { files, owned }),
+    pendingRestart: pendingRestart(node, { picture, files, owned }),
     seenAt: ago === null || !Number.isFinite(ago) || ago > wallNow ? null : Math.round(wallNow - ago),
     memoryBytes: facts?.memoryBytes ?? null,
     memoryMaxBytes: facts?.memoryMaxBytes ?? null,

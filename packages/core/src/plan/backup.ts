@@ -64,7 +64,7 @@ function snapshots(
   jobs: readonly HostJob[],
   input: PlanInput,
 ): Step {
-  const { spec, wallNow } = input
+  const { picture, spec, wallNow } = input
   const running = jobs.filter(({ seen }) => seen.state === 'running')
   const busy = new Set(running.map(({ node }) => node.place.host))
   const actions: Action[] = []
@@ -94,7 +94,7 @@ function snapshots(
         shard: shard.id,
         slots: operation.slots?.[shard.id] ?? [],
         role,
-        mayKeep: spec.persistence !== 'none',
+        mayKeep: spec.persistence !== 'none' && !picture.memoryOnly.has(source.id),
       },
     })
     told.push(`${shard.id} from ${source.id}${role === 'primary' ? ', its primary: it has no copy in sync' : ''}`)

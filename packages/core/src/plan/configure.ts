@@ -8,8 +8,8 @@
  */
 import type { Action, PlanNote } from '../action.ts'
 import { readConfigText } from '../config-text.ts'
-import { isDurable, letGo, saysHeld } from '../durability.ts'
-import { ownedBy } from '../persistence-config.ts'
+import { isDurable, isHeldInFile, letGoOf, saysHeld } from '../durability.ts'
+import { filesOf, ownedOf } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
 import { changesPersistence } from './persistence.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -18,22 +18,23 @@ import { act, idle, wait } from './step.ts'
 export function planConfigure(input: PlanInput): Step {
   const actions: Action[] = []
   const notes: PlanNote[] = []
-  const closed: string[] = []
+  const quiet = new Map<string, string[]>()
   for (const node of [...input.picture.nodes, ...input.picture.spares]) {
-    const rendered = input.files.get(node.id)
+    const rendered = filesOf(node, input)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config } = node.agent
     const wanted = watched(node, input)
     const isReady = config !== null && node.facts !== null && !changesPersistence(node, input)
     const drift = isReady ? driftOf(config, wanted) : {}
-    const edits = isReady ? editsOf(node, rendered.config, ownedBy(node.id, input.owned)) : null
+    const edits = isReady ? editsOf(node, rendered.config, ownedOf(node, input)) : null
     if (Object.keys(drift).length > 0 || edits !== null) {
       actions.push({ kind: 'configure', node: node.id, set: { ...edits, ...drift }, files: rendered })
       const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
       const edited = Object.keys(edits ?? {}).filter((name) => drift[name] === undefined)
       if (edited.length > 0) told.push(`${edited.join(', ')} as the spec has it now`)
-      if (told.length === 0 && isOpen(node, rendered.config)) {
-        closed.push(node.id)
+      const why = told.length === 0 ? byRole(node, rendered.config) : null
+      if (why !== null) {
+        quiet.set(why, [...(quiet.get(why) ?? []), node.id])
         continue
       }
       if (told.length === 0) told.push('its file is not the one of this spec')
@@ -41,7 +42,7 @@ export function planConfigure(input: PlanInput): Step {
     }
   }
   if (actions.length > 0 && notes.length === 0) {
-    return act(`${closed.join(', ')}: the file shall make no primary of whoever else starts it`, actions)
+    return act([...quiet].map(([why, ids]) => `${ids.join(', ')}: ${why}`).join('; '), actions)
   }
   if (actions.length > 0) {
     return act(`not as specified: ${notes.map(({ because }) => because).join('; ')}`, actions, notes)
@@ -53,26 +54,35 @@ export function planConfigure(input: PlanInput): Step {
   return waiting.length === 0 ? idle : wait(`restart pending: ${waiting.join(', ')}`)
 }
 
-/** Holdfast has started it as the primary, or the engine has written its file anew, as Sentinels tell it to. */
-const isOpen = ({ agent }: NodePicture, config: string): boolean =>
-  agent?.written?.['replicaof'] !== readConfigText(config)['replicaof']
+/**
+ * Why only the file is to change where that is in the order of things; null where it is not. Holdfast has started it as
+ * the primary, or the engine has written its file anew, as Sentinels tell it to; or it writes another thing to its disk
+ * since it changed its role.
+ */
+function byRole({ agent }: NodePicture, config: string): string | null {
+  const [written, rendered] = [agent?.written ?? {}, readConfigText(config)]
+  if (written['replicaof'] !== rendered['replicaof']) return 'the file shall make no primary of whoever else starts it'
+  const names = Object.keys({ ...written, ...rendered }).filter((name) => written[name] !== rendered[name])
+  const isPersistence = names.every((name) => name === 'appendonly' || name === 'save')
+  return isPersistence ? 'the file shall say what it writes to its disk by now' : null
+}
 
 /** Those that are put back here. Others decide how a durable shard guards its writes, and when an engine is let go. */
-function watched(node: NodePicture, { spec, owned }: PlanInput): Readonly<Record<string, string>> {
-  const wanted = ownedBy(node.id, owned)
-  if (!isDurable(spec)) return wanted
-  const names = Object.keys(letGo).filter(() => saysHeld(node.agent?.config))
-  return Object.fromEntries(
-    Object.entries(wanted).filter(([name]) => name !== 'min-replicas-to-write' && !names.includes(name)),
-  )
+function watched(node: NodePicture, input: PlanInput): Readonly<Record<string, string>> {
+  const { spec } = input
+  const wanted = ownedOf(node, input)
+  if (!isHeldInFile(spec)) return wanted
+  const names = saysHeld(node.agent?.config) ? Object.keys(letGoOf(spec)) : []
+  if (isDurable(spec)) names.push('min-replicas-to-write')
+  return Object.fromEntries(Object.entries(wanted).filter(([name]) => !names.includes(name)))
 }
 
 /** Directives that a node runs with another value than its file has for its next start. */
-export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInput, 'files' | 'owned'>): string[] {
-  const rendered = files.get(node.id)
+export function pendingRestart(node: NodePicture, input: Pick<PlanInput, 'picture' | 'files' | 'owned'>): string[] {
+  const rendered = filesOf(node, input)
   const { given, written } = node.agent ?? {}
   if (rendered === undefined || node.gone || given == null || written == null) return []
-  const names = namesThatDiffer(given, readConfigText(rendered.config), ownedBy(node.id, owned))
+  const names = namesThatDiffer(given, readConfigText(rendered.config), ownedOf(node, input))
   const wanted = readConfigText(rendered.config)
   return names.filter((name) => written[name] === wanted[name])
 }
@@ -81,7 +91,7 @@ export function pendingRestart(node: NodePicture, { files, owned }: Pick<PlanInp
 export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'owned'>): boolean =>
   input.picture.nodes.every((node) => {
     const { written } = node.agent ?? {}
-    const rendered = input.files.get(node.id)
+    const rendered = filesOf(node, input)
     const isWritten = written == null || rendered === undefined || isSame(written, readConfigText(rendered.config))
     return isWritten && !changesPersistence(node, input) && pendingRestart(node, input).length === 0
   })

@@ -1,8 +1,6 @@
+import { logsWrites } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
-
-/** After this many failed starts a node counts as one that does not come back by itself. */
-const failuresUntilHopeless = 3
 
 /**
  * Which of its files has the data, by the files themselves: data files are judged, never nodes.conf, which survives a
@@ -34,8 +32,6 @@ export function hasCopy(node: NodePicture, spec: Spec): boolean {
 export const canRestartInPlace = (node: NodePicture, spec: Spec): boolean =>
   node.agent?.files.aof === true && (node.agent.record?.logs ?? logsWrites(spec))
 
-/** It is not coming back by itself. */
-export const keepsFailing = (node: NodePicture): boolean => (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless
-
-/** Whether every write goes to an append-only file. */
-export const logsWrites = (spec: Spec): boolean => spec.persistence === 'aof' || spec.persistence === 'hybrid'
+/** Its file lets it write nothing: a snapshot that is there is what is left of a sync, and as old as that. */
+export const isLeftover = (node: NodePicture): boolean =>
+  freshestFile(node) === 'rdb' && node.agent?.written?.['appendonly'] === 'no' && node.agent.written['save'] === ''

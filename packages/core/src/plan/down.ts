@@ -1,6 +1,10 @@
-/** A deployment that shall be down: replicas first, so that each primary has handed over all it had. */
+/**
+ * A deployment that shall be down: replicas first, or they would elect one of themselves. Where a primary writes nothing
+ * to its disk it goes first: it ends only when its replicas have all it had, and they write that down.
+ */
 import type { Action } from '../action.ts'
 import { proxyId } from '../document.ts'
+import { writesOnSome } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
@@ -23,8 +27,9 @@ export function planDown({ picture, spec, document }: PlanInput): Step {
       : idle
   // One that loads or starts can be asked to stop as well; one that does not answer is given its time.
   const askable = running.filter((node) => ['alive', 'loading', 'starting'].includes(node.life))
-  const replicas = askable.filter((node) => node.facts?.role === 'replica')
-  const next = replicas.length > 0 ? replicas : askable
+  const role = writesOnSome(spec) ? 'primary' : 'replica'
+  const first = askable.filter((node) => node.facts?.role === role)
+  const next = first.length > 0 ? first : askable
   if (next.length === 0) return wait(`${running.map(({ id }) => id).join(', ')} shall stop and cannot be asked`, 250)
   // An append-only file is complete when the engine stops; a snapshot has to be taken.
   const save = spec.persistence === 'rdb'

@@ -6,22 +6,33 @@
  * The primary that had the data is dead: what answers in its place has no key, and another history than the replica
  * that followed it. So the replica may be promoted over it. Offsets and histories alone prove nothing, since a primary
  * that was restarted from its append-only file begins both anew; but then it has keys.
+ *
+ * One that is held (`durability.ts`) gives its replicas nothing, however long that takes. Where its file lets it log no
+ * write, it has less than they have whatever keys it has: those of an old snapshot, or of writes since.
  */
+import { saysHeld } from '../durability.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { primaryIdOf } from '../picture.ts'
 
 /** The fullest copy of what the shard's empty primary has lost; undefined where it has lost nothing, or nobody has it. */
 export function heirOfEmptied(shard: ShardPicture, picture: Picture): NodePicture | undefined {
   const { primary } = shard
-  if (primary?.facts?.role !== 'primary' || primary.facts.keys > 0) return undefined
+  if (primary?.facts?.role !== 'primary') return undefined
+  if (primary.facts.keys > 0 && !isHeldBehind(primary)) return undefined
   return shard.nodes
     .filter((node) => hasWhatWasLost(node, primary, picture))
     .sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))[0]
 }
 
+/** A stranger started it, and not from a log. */
+export const isHeldBehind = ({ agent }: NodePicture): boolean =>
+  saysHeld(agent?.config) && agent?.written?.['appendonly'] === 'no'
+
 function hasWhatWasLost(node: NodePicture, primary: NodePicture, picture: Picture): boolean {
   const { facts } = node
-  if (facts?.role !== 'replica' || facts.keys === 0 || facts.offset === 0) return false
+  if (facts?.role !== 'replica' || facts.keys === 0) return false
+  // Without an offset it has not been linked since it was started; from its own files it has what those had.
+  if (facts.offset === 0 && !isHeldBehind(primary)) return false
   if (primaryIdOf(node) !== primary.engineId) return false
   // With the link up it has what its primary has: then nothing was lost, or it is too late.
   if (facts.link === null || facts.link.state === 'up') return false

@@ -12,6 +12,7 @@
  */
 import type { PlanNote } from '../action.ts'
 import type { FailoverMode } from '../observed.ts'
+import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
@@ -20,13 +21,14 @@ import type { Asked } from './candidate.ts'
 import {
   bytesBehind,
   failoverCandidate,
+  hasHistoryOf,
   heirOf,
   judgeReplicas,
   lastAsked,
   leastLoss,
   restartedSince,
 } from './candidate.ts'
-import { canRestartInPlace, hasCopy, keepsFailing } from './copy.ts'
+import { canRestartInPlace, hasCopy, isLeftover } from './copy.ts'
 import { heirOfEmptied } from './emptied.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -201,8 +203,7 @@ export function withoutCandidate(
   // Its own file has everything, so it is given up only when it fails to start again and again, for long.
   if (canRestartInPlace(dead, spec) && !(isOverdue && keepsFailing(dead))) return idle
   if (best === undefined) return wait(why)
-  const onlyCopy = restartedSince(best, dead) && !shard.nodes.some((node) => node !== best && hasCopy(node, spec))
-  const patienceMs = onlyCopy ? 0 : lastSeen + spec.failover.lossAfter - picture.at
+  const patienceMs = isOnlyHope(best, dead, shard, spec) ? 0 : lastSeen + spec.failover.lossAfter - picture.at
   if (patienceMs > 0) {
     return wait(`${why}: waiting ${formatDuration(patienceMs)} more before accepting loss`, Math.min(patienceMs, 1000))
   }
@@ -210,6 +211,18 @@ export function withoutCandidate(
   const lost = behind === null ? 'an unknown amount' : formatBytes(behind)
   const loss = `${shard.id}: possible loss of ${lost}, promoting ${best.id} since ${dead.id} does not come back`
   return promoteWith(best, loss, [{ kind: 'loss', subject: shard.id, because: loss }])
+}
+
+/**
+ * It was started from its files because all were down, which its age tells, or that it has lost the history it followed;
+ * and nothing comes of waiting: no other copy has files, or those that have stay down until it serves, since the dead
+ * primary left none.
+ */
+function isOnlyHope(best: NodePicture, dead: NodePicture, shard: ShardPicture, spec: Spec): boolean {
+  const hasLostHistory = dead.agent?.record != null && !hasHistoryOf(best, dead)
+  if (!hasLostHistory && !restartedSince(best, dead)) return false
+  const copies = shard.nodes.filter((node) => node !== best && hasCopy(node, spec) && !isLeftover(node))
+  return copies.length === 0 || (!copies.includes(dead) && shard.nodes.every((node) => node === best || node.gone))
 }
 
 function hasMajority(picture: Picture): boolean {

@@ -2,10 +2,10 @@
  * A frozen engine is killed by its agent, and is dead from then on. It would otherwise wake up later as a primary that
  * nobody elected. A busy one is left alone: the engine itself fails healthy primaries over for a slow script.
  */
+import { logsWrites } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatDuration } from '../units.ts'
-import { logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 

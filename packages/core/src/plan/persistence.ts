@@ -15,11 +15,14 @@
  * Nothing is remembered: which step is next is read from what the engine says and which files are there. `planStart`
  * reads the same facts, so a crash between any two steps starts from the file that has the data.
  *
+ * Where only some copies write (`persistOn`), who shall begin and who may end is in `persist-on.ts`; a copy that begins with
+ * snapshots takes the first one at once, because its primary writes on until that is there.
+ *
  * What makes a child copy memory is begun on one node of a host at a time, replicas before their primary, and only where
  * there is memory for it.
  */
 import type { Action } from '../action.ts'
-import { ownedBy } from '../persistence-config.ts'
+import { hasItsFiles, keepersOf, keepsFailing, ownedOf, writesOnSome } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { lacksHeadroom } from '../save-headroom.ts'
@@ -40,8 +43,8 @@ interface Wanted {
 }
 
 /** Whether a node is on its way from one persistence to another; until it is there, its config file must not say so. */
-export function changesPersistence(node: NodePicture, { owned }: Pick<PlanInput, 'owned'>): boolean {
-  const wanted = wantedOf(node, owned)
+export function changesPersistence(node: NodePicture, input: Pick<PlanInput, 'picture' | 'owned'>): boolean {
+  const wanted = wantedOf(node, input)
   const appendonly = node.agent?.config?.['appendonly']
   if (wanted === null || node.agent === null || appendonly === undefined) return false
   if (appendonly !== wanted.appendonly) return true
@@ -50,11 +53,15 @@ export function changesPersistence(node: NodePicture, { owned }: Pick<PlanInput,
 }
 
 export function planPersistence(input: PlanInput): Step {
-  const changing = input.picture.nodes.filter((node) => node.facts !== null && changesPersistence(node, input))
-  const stale = input.picture.nodes.filter((node) => holdsOldSnapshot(node, input))
+  const { picture } = input
+  const unsaved = withoutFirstSnapshot(input)
+  const changing = picture.nodes.filter(
+    (node) => node.facts !== null && (changesPersistence(node, input) || unsaved.includes(node)),
+  )
+  const stale = picture.nodes.filter((node) => holdsOldSnapshot(node, input))
   if (changing.length === 0 && stale.length === 0) return idle
-  const { ready, because } = judgeReadiness(input.picture)
-  if (ready !== 'yes') return changing.length === 0 ? idle : wait(`persistence is changed once all is well: ${because}`)
+  const { ready, because } = judgeReadiness(picture)
+  if (ready !== 'yes') return replaceWriter(changing, input, because)
   const mayGo = changing.filter((node) => node.facts?.role === 'replica' || !hasChangingReplica(node, changing))
   const hosts = new Map<string, NodePicture[]>()
   for (const node of mayGo) hosts.set(node.place.host, [...(hosts.get(node.place.host) ?? []), node])
@@ -65,6 +72,18 @@ export function planPersistence(input: PlanInput): Step {
     ]),
   )
   return join([...steps, ...drops])
+}
+
+/**
+ * While the deployment is not ready nothing is begun, but for this: with `persistOn`, another copy takes the place of a
+ * writer that does not come back, which may take until somebody replaces it.
+ */
+function replaceWriter(changing: readonly NodePicture[], input: PlanInput, because: string): Step {
+  const { picture, spec } = input
+  const isHopeless = picture.nodes.every((node) => node.facts !== null || (node.gone && keepsFailing(node)))
+  const heirs = changing.filter((node) => node.facts?.link?.state === 'up' && !picture.memoryOnly.has(node.id))
+  if (writesOnSome(spec) && isHopeless && heirs.length > 0) return changeOne([...heirs].sort(replicasFirst), input)
+  return changing.length === 0 ? idle : wait(`persistence is changed once all is well: ${because}`)
 }
 
 /** The next step of the first node of a host that has one. */
@@ -79,8 +98,9 @@ function changeOne(nodes: readonly NodePicture[], input: PlanInput): Step {
 }
 
 function changeNode(node: NodePicture, input: PlanInput): Step {
-  const wanted = wantedOf(node, input.owned) as Wanted
-  return wanted.appendonly === 'yes' ? beginLog(node, input) : endLog(node, wanted, input)
+  const wanted = wantedOf(node, input) as Wanted
+  if (wanted.appendonly === 'yes') return beginLog(node, input)
+  return changesPersistence(node, input) ? endLog(node, wanted, input) : takeFirst(node, input)
 }
 
 function beginLog(node: NodePicture, input: PlanInput): Step {
@@ -94,6 +114,12 @@ function beginLog(node: NodePicture, input: PlanInput): Step {
   if (agent.files.aof) return act(`${node.id} has an append-only file from before: deleting it`, [drop])
   const because = `${node.id} shall log its writes: beginning its append-only file`
   return beginSave(node, input, { kind: 'begin-log', node: node.id }, because)
+}
+
+function takeFirst(node: NodePicture, input: PlanInput): Step {
+  if (node.facts?.disk.saving === true) return wait(`${node.id} takes a snapshot`, lookMs)
+  const because = `${node.id} shall keep snapshots for its shard: taking the first`
+  return beginSave(node, input, { kind: 'save', node: node.id }, because)
 }
 
 function endLog(node: NodePicture, { save }: Wanted, input: PlanInput): Step {
@@ -136,10 +162,20 @@ function isFirstLog({ agent, facts }: NodePicture): boolean {
   return agent.written['appendonly'] !== 'yes' && (facts.disk.rewriting || !agent.files.aof)
 }
 
+/** Copies that have their save points, and write for a shard of which nobody has the files yet. */
+function withoutFirstSnapshot({ picture, spec }: PlanInput): readonly NodePicture[] {
+  if (!writesOnSome(spec) || spec.persistence !== 'rdb') return []
+  return picture.shards.flatMap((shard) =>
+    keepersOf(shard, spec).filter(
+      (node) => (node.agent?.config?.['save'] ?? '') !== '' && !hasItsFiles(node, shard, spec),
+    ),
+  )
+}
+
 /** Without persistence, a snapshot is of use only while a replica is synced with it. */
-function holdsOldSnapshot(node: NodePicture, { owned }: PlanInput): boolean {
+function holdsOldSnapshot(node: NodePicture, input: PlanInput): boolean {
   const { agent, facts } = node
-  const wanted = wantedOf(node, owned)
+  const wanted = wantedOf(node, input)
   if (agent === null || facts === null || wanted?.appendonly !== 'no' || wanted.save !== '') return false
   const keepsNothing = agent.config?.['appendonly'] === 'no' && agent.config['save'] === ''
   // A backup takes it as soon as it is written.
@@ -149,8 +185,8 @@ function holdsOldSnapshot(node: NodePicture, { owned }: PlanInput): boolean {
   )
 }
 
-function wantedOf(node: NodePicture, owned: PlanInput['owned']): Wanted | null {
-  const { appendonly, save } = ownedBy(node.id, owned)
+function wantedOf(node: NodePicture, input: Pick<PlanInput, 'picture' | 'owned'>): Wanted | null {
+  const { appendonly, save } = ownedOf(node, input)
   return appendonly === undefined || save === undefined ? null : { appendonly, save }
 }
 

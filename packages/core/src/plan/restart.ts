@@ -9,10 +9,10 @@
  */
 import type { Restart, RestartStep } from '../operation.ts'
 import { ended } from '../operation.ts'
+import { keepsFailing, logsWrites } from '../persist-on.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
-import { keepsFailing, logsWrites } from './copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, record, wait } from './step.ts'
 import { attemptMs, heirFor, sinceAsked, triesMax } from './switchover.ts'

@@ -7,13 +7,14 @@
  * down until it answers, because replication ids and offsets prove nothing after a restart from files.
  */
 import type { Action, PlanNote } from '../action.ts'
-import { isDurable, letGo } from '../durability.ts'
+import { isDurable, isHeldInFile, letGoOf } from '../durability.ts'
 import type { ProcessSeen, StartHistory } from '../observed.ts'
+import { filesOf, logsWrites } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { names } from '../sentinel-picture.ts'
 import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, judgeReplicas, lastAsked } from './candidate.ts'
-import { canRestartInPlace, freshestFile, hasCopy, logsWrites } from './copy.ts'
+import { canRestartInPlace, freshestFile, hasCopy, isLeftover } from './copy.ts'
 import { unproven } from './failover.ts'
 import { isUnderWay } from './promotion.ts'
 import { wasSettled } from './restore.ts'
@@ -85,7 +86,8 @@ function startFreshest(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes
     .filter((node) => node.gone)
     .sort(input.spec.topology === 'cluster' ? fresherFirst : laterFirst(shard))
-  const freshest = gone.find((node) => hasCopy(node, input.spec))
+  const copies = gone.filter((node) => hasCopy(node, input.spec))
+  const freshest = copies.find((node) => !isLeftover(node)) ?? copies[0]
   if (freshest !== undefined) {
     if (shard.nodes.length === 1) return startOnly(freshest, input)
     // What its copies acknowledged, the primary had too; of a copy alone, and by a record, nobody knows what it lacks.
@@ -154,7 +156,7 @@ function startNode(
 ): Step {
   const rest = restOf(node.id, node.agent, input.picture.at)
   if (rest !== null) return rest
-  const files = input.files.get(node.id)
+  const files = filesOf(node, input)
   if (files === undefined) return idle
   const action: Action = {
     kind: 'start',
@@ -162,17 +164,18 @@ function startNode(
     files,
     ...loadFrom(node, input),
     ...(input.spec.topology === 'cluster' ? {} : { unclustered: true }),
-    ...(isDurable(input.spec) ? { instead: letGo } : {}),
+    ...(isHeldInFile(input.spec) ? { instead: letGoOf(input.spec) } : {}),
     ...(follow === undefined ? {} : { follow: { address: follow.place.address, port: follow.place.port } }),
   }
   return act(`starting ${node.id}: ${because}`, [action], notes)
 }
 
-/** Where the data is in the file of another persistence than the spec's, it is loaded from there, and changed live. */
-function loadFrom(node: NodePicture, { spec }: PlanInput): { loadRdb?: true; loadAof?: true } {
+/** Where the data is in the file of another persistence than it shall have, it is loaded from there, and changed live. */
+function loadFrom(node: NodePicture, { spec, picture }: PlanInput): { loadRdb?: true; loadAof?: true } {
   const freshest = freshestFile(node)
-  if (freshest === 'rdb' && logsWrites(spec)) return { loadRdb: true }
-  return freshest === 'aof' && !logsWrites(spec) ? { loadAof: true } : {}
+  const logs = logsWrites(spec) && !picture.memoryOnly.has(node.id)
+  if (freshest === 'rdb' && logs) return { loadRdb: true }
+  return freshest === 'aof' && !logs ? { loadAof: true } : {}
 }
 
 /** What keeps a process from being started now; null where nothing does. */

@@ -1,125 +1,23 @@
 import { describe, expect, test } from 'vitest'
-import type { Action, Plan } from '../../src/index.ts'
-import { ownedBy, ownedDirectives, readConfigText, runsAsRendered } from '../../src/index.ts'
-import { planTurn } from '../../src/plan/plan.ts'
+import { ownedBy, ownedDirectives } from '../../src/index.ts'
 import type { PlanInput } from '../../src/plan/step.ts'
-import type { Break, Deployment } from '../support/deployment.ts'
+import type { Disk } from '../support/changing.ts'
+import { Changing, run } from '../support/changing.ts'
+import type { Break } from '../support/deployment.ts'
 import { aDeployment, agentOf, dead, factsOf, linkDown, now, withFacts, withFiles } from '../support/deployment.ts'
 
 type Mode = 'none' | 'rdb' | 'aof' | 'hybrid'
 const modes: readonly Mode[] = ['none', 'rdb', 'aof', 'hybrid']
 
-/** What a node has on its disk and what its engine is set to: the part of an engine that a change of persistence moves. */
-interface Disk {
-  config: Record<string, string>
-  file: Record<string, string>
-  aof: boolean
-  rdb: boolean
-  /** A child is at work, and what it leaves when it is done. */
-  child: 'snapshot' | 'log' | null
-  savedAgoSeconds: number | null
-}
-
 const logs = (mode: Mode): boolean => mode === 'aof' || mode === 'hybrid'
 
-/** All nodes of a deployment whose spec was edited from one persistence to another, with disks that obey. */
-class Changing {
-  readonly #to: Deployment
-  readonly #owned: Record<string, string>
-  readonly disks = new Map<string, Disk>()
-
-  constructor(from: Mode, to: Mode) {
-    this.#to = aDeployment({ spec: { persistence: to } })
-    this.#owned = ownedDirectives(this.#to.spec)
-    const before = ownedDirectives(aDeployment({ spec: { persistence: from } }).spec)
-    for (const { id } of this.#to.document.nodes) {
-      const config = { ...ownedBy(id, before) }
-      this.disks.set(id, {
-        config,
-        file: { ...config },
-        aof: logs(from),
-        rdb: from === 'rdb',
-        child: null,
-        savedAgoSeconds: null,
-      })
-    }
-  }
-
-  input(...breaks: Break[]): PlanInput {
-    const world = this.#to.with(
-      (draft) => {
-        for (const [id, disk] of this.disks) {
-          Object.assign(agentOf(draft, id), { config: { ...disk.config }, written: { ...disk.file }, given: disk.file })
-          Object.assign(agentOf(draft, id).files, { aof: disk.aof, rdb: disk.rdb })
-          Object.assign(factsOf(draft, id).disk, {
-            logs: disk.config['appendonly'] === 'yes',
-            saving: disk.child === 'snapshot',
-            rewriting: disk.child === 'log',
-            savedAgoSeconds: disk.savedAgoSeconds,
-          })
-        }
-      },
-      ...breaks,
-    )
-    const files = new Map(
-      this.#to.document.nodes.map(({ id }) => [id, { config: textOf(ownedBy(id, this.#owned)), users: '' }]),
-    )
-    return { ...world.input(), files, owned: this.#owned }
-  }
-
-  plan(...breaks: Break[]): Plan {
-    return planTurn(this.input(...breaks))
-  }
-
-  /** What the engines and agents do. A child that was at work is done one turn later. */
-  act(actions: readonly Action[]): void {
-    for (const disk of this.disks.values()) {
-      if (disk.child === 'log') disk.aof = true
-      if (disk.child === 'snapshot') Object.assign(disk, { rdb: true, savedAgoSeconds: 0 })
-      disk.child = null
-    }
-    for (const action of actions) {
-      const disk = this.disks.get(action.node)
-      if (disk === undefined) throw new Error(`there is no ${action.node}`)
-      if (action.kind === 'save') disk.child = 'snapshot'
-      else if (action.kind === 'begin-log') {
-        disk.config['appendonly'] = 'yes'
-        disk.child = 'log'
-      } else if (action.kind === 'end-log') {
-        Object.assign(disk.config, { appendonly: 'no', save: action.save })
-        disk.aof = false
-      } else if (action.kind === 'drop-files') disk[action.what] = false
-      else if (action.kind === 'configure') {
-        Object.assign(disk.config, action.set)
-        disk.file = readConfigText(action.files.config)
-      } else throw new Error(`nobody asked to ${action.kind}`)
-    }
-  }
-}
-
-const textOf = (directives: Readonly<Record<string, string>>): string =>
-  Object.entries(directives)
-    .map(([name, value]) => `${name} "${value}"`)
-    .join('\n')
+const changingTo = (from: Mode, to: Mode): Changing => new Changing({ persistence: from }, { persistence: to })
 
 const edits = modes.flatMap((from) => modes.filter((to) => to !== from).map((to) => [from, to] as const))
 
-/** Turns until nothing is left to do; what was planned in each. */
-function run(changing: Changing, seen: (plan: Plan) => void = () => {}): Plan[] {
-  const plans: Plan[] = []
-  for (let turn = 0; turn < 100; turn++) {
-    const plan = changing.plan()
-    seen(plan)
-    if (plan.actions.length === 0 && runsAsRendered(changing.input())) return plans
-    plans.push(plan)
-    changing.act(plan.actions)
-  }
-  throw new Error(`no end: ${plans.at(-1)?.because}`)
-}
-
 describe.each(edits)('from %s to %s', (from, to) => {
   test('ends as the spec says, in the file and in the engine, and with the files of that mode', () => {
-    const changing = new Changing(from, to)
+    const changing = changingTo(from, to)
     run(changing)
     for (const [id, disk] of changing.disks) {
       const wanted = ownedBy(id, ownedDirectives(aDeployment({ spec: { persistence: to } }).spec))
@@ -132,7 +30,7 @@ describe.each(edits)('from %s to %s', (from, to) => {
   })
 
   test('a node that is killed between any two turns is started from a file that has its data', () => {
-    const changing = new Changing(from, to)
+    const changing = changingTo(from, to)
     run(changing, () => {
       for (const id of ['node-1', 'node-4']) {
         const disk = changing.disks.get(id) as Disk
@@ -146,8 +44,8 @@ describe.each(edits)('from %s to %s', (from, to) => {
   })
 
   test('somebody who starts a node again with the file that it has starts it with its data', () => {
-    if (from === 'none' || to === 'none') return expect(run(new Changing(from, to)).length).toBeGreaterThan(0)
-    const changing = new Changing(from, to)
+    if (from === 'none' || to === 'none') return expect(run(changingTo(from, to)).length).toBeGreaterThan(0)
+    const changing = changingTo(from, to)
     run(changing, () => {
       for (const [id, disk] of changing.disks) {
         const reads = disk.file['appendonly'] === 'yes' ? disk.aof : disk.rdb
@@ -159,7 +57,7 @@ describe.each(edits)('from %s to %s', (from, to) => {
 
   test('one node of the host saves at a time, and replicas before their primary', () => {
     const saved: string[] = []
-    const changing = new Changing(from, to)
+    const changing = changingTo(from, to)
     run(changing, (plan) => {
       const heavy = plan.actions.filter(({ kind }) => kind === 'save' || kind === 'begin-log')
       const atWork = [...changing.disks.values()].filter(({ child }) => child !== null).length
@@ -171,7 +69,7 @@ describe.each(edits)('from %s to %s', (from, to) => {
 })
 
 test('aof and hybrid differ in one directive, which is set at once', () => {
-  const plans = run(new Changing('aof', 'hybrid'))
+  const plans = run(changingTo('aof', 'hybrid'))
   expect(plans).toHaveLength(1)
   expect(plans[0]?.actions).toMatchObject(
     Array.from({ length: 6 }, () => ({ kind: 'configure', set: { 'aof-use-rdb-preamble': 'yes' } })),
@@ -191,7 +89,7 @@ describe('a change of persistence waits', () => {
     }
 
   test('until all is well', () => {
-    const plan = new Changing('rdb', 'hybrid').plan(linkDown('node-4', 500))
+    const plan = changingTo('rdb', 'hybrid').plan(linkDown('node-4', 500))
     expect(plan.actions).toEqual([])
     expect(plan.because).toBe('persistence is changed once all is well: node-4 has lost its link')
   })
@@ -205,21 +103,21 @@ describe('a change of persistence waits', () => {
       saveOk: true,
       savedAgoSeconds: null,
     })
-    const plan = new Changing('rdb', 'hybrid').plan(saving)
+    const plan = changingTo('rdb', 'hybrid').plan(saving)
     expect(plan.actions).toEqual([])
     expect(plan.because).toBe('node-4 waits until node-2 has saved')
   })
 
   test('where the machine has no memory for what is written meanwhile, and nowhere else', () => {
     const big = withFacts('node-4', { memoryBytes: 200 * 1024 ** 2 })
-    const plan = new Changing('hybrid', 'rdb').plan(big, free(100 * 1024 ** 2))
+    const plan = changingTo('hybrid', 'rdb').plan(big, free(100 * 1024 ** 2))
     expect(plan.actions).toMatchObject([{ kind: 'save', node: 'node-5' }])
-    const nowhere = new Changing('hybrid', 'rdb').plan(free(10 * 1024 ** 2))
+    const nowhere = changingTo('hybrid', 'rdb').plan(free(10 * 1024 ** 2))
     expect(nowhere.actions).toEqual([])
     expect(nowhere.because).toBe(
       'persistence of node-4 is not changed yet: a save needs 17 MB of memory for what is written meanwhile, and 10 MB are free',
     )
-    expect(new Changing('hybrid', 'rdb').plan(free(null)).actions).toHaveLength(1)
+    expect(changingTo('hybrid', 'rdb').plan(free(null)).actions).toHaveLength(1)
   })
 
   test('half a minute after a snapshot that failed, and the log goes on', () => {
@@ -227,7 +125,7 @@ describe('a change of persistence waits', () => {
       factsOf(world, 'node-4').disk.saveOk = false
       agentOf(world, 'node-4').saveAskedAt = now - 10_000
     }
-    const changing = new Changing('hybrid', 'rdb')
+    const changing = changingTo('hybrid', 'rdb')
     expect(changing.plan(failed).actions).toMatchObject([{ kind: 'save', node: 'node-5' }])
     const later: Break = (world) => {
       failed(world)
@@ -237,7 +135,7 @@ describe('a change of persistence waits', () => {
   })
 
   test('a snapshot that is old by now is taken again', () => {
-    const changing = new Changing('hybrid', 'rdb')
+    const changing = changingTo('hybrid', 'rdb')
     const disk = changing.disks.get('node-4') as Disk
     Object.assign(disk, { rdb: true, savedAgoSeconds: 121 })
     expect(changing.plan().actions).toMatchObject([{ kind: 'save', node: 'node-4' }])
@@ -246,7 +144,7 @@ describe('a change of persistence waits', () => {
   })
 
   test('a log from before is deleted before a new one is begun', () => {
-    const plan = new Changing('rdb', 'hybrid').plan(withFiles('node-4', { aof: true }))
+    const plan = changingTo('rdb', 'hybrid').plan(withFiles('node-4', { aof: true }))
     expect(plan.actions).toEqual([{ kind: 'drop-files', node: 'node-4', what: 'aof' }])
   })
 })
