@@ -164,7 +164,7 @@ export class TestDeployment {
         if (operation?.endedAt == null) throw new Error(`${operation?.state}: ${this.status().because}`)
         return operation
       },
-      { withinMs: 60_000, what: 'the operation to end' },
+      { withinMs: 50_000, what: 'the operation to end' },
     )
   }
 

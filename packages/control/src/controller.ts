@@ -565,14 +565,20 @@ export class Controller implements Platform {
     const files = document.nodes.map((node): [string, NodeFiles] => {
       const dir = home.node(spec.name, node.id)
       const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax })
-      return [node.id, { config, users, signsInWith: signsInAs(engineUsers.replication) }]
+      return [
+        node.id,
+        { config, users, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.replication) },
+      ]
     })
     const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
     const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
     for (const place of document.sentinels ?? []) {
       const dir = home.node(spec.name, place.id)
       const config = renderSentinel({ spec, place, secrets, dir })
-      files.push([place.id, { config, users: sentinelUsers, signsInWith: signsInAs(engineUsers.sentinel) }])
+      files.push([
+        place.id,
+        { config, users: sentinelUsers, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.sentinel) },
+      ])
     }
     const proxy = placeProxy(spec)
     if (proxy !== null) files.push([proxy.id, { config: renderProxy({ spec, document, place: proxy }), users: '' }])

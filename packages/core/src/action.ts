@@ -14,6 +14,8 @@ export interface NodeFiles {
   readonly users: string
   /** SHA-256 of the password by which it signs in to others, as `users` has it. Absent: not compared. */
   readonly signsInWith?: string
+  /** The version of the engine that they are written for: another may not know each word. Absent: not compared. */
+  readonly engineVersion?: string
 }
 
 /** Where a node's engine listens. */

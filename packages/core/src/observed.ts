@@ -261,6 +261,8 @@ export interface AgentNodeSeen {
 
 /** Passwords are told by their SHA-256 alone. */
 export interface AccessSeen {
+  /** The version of the engine that runs. Absent or null: not read yet. */
+  readonly version?: string | null
   /** Its users file, as it stands there. Null: it cannot be read. */
   readonly usersFile: string | null
   /** The passwords that the running engine accepts, by user. Null: not read yet. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AccessSeen, Action, ClosingSeen } from '@holdfast/core'
-import { hashesAmong, nodePaths, readUsers } from '@holdfast/core'
+import { engineVersion, hashesAmong, nodePaths, parseInfo, readUsers } from '@holdfast/core'
 import type { EngineLink } from '../engine/link.ts'
 import type { NodeMemory } from './agent-memory.ts'
 
@@ -10,13 +10,15 @@ export class Access {
   readonly #nodeDir: string
   #passwords: AccessSeen['passwords'] = null
   #signsInWith: string | null = null
+  #version: string | null = null
 
   constructor(nodeDir: string) {
     this.#nodeDir = nodeDir
   }
 
-  /** What `ACL LIST` answered, and the password by which the engine signs in to its primary. */
-  note(users: unknown, signsInWith: string | null): void {
+  /** What `ACL LIST` answered, the password by which the engine signs in to its primary, and what `INFO server` answered. */
+  note(users: unknown, signsInWith: string | null, server: unknown): void {
+    this.#version = engineVersion(parseInfo(String(server)))
     const lines = Array.isArray(users) ? users.map(String).join('\n') : ''
     this.#passwords = Object.fromEntries([...readUsers(lines)].map(([name, rules]) => [name, hashesAmong(rules)]))
     this.#signsInWith = signsInWith === null || signsInWith === '' ? null : sha256(signsInWith)
@@ -30,6 +32,7 @@ export class Access {
 
   seen({ signInGivenAt, linkRenewedAt, closing }: NodeMemory, signInFile: string | null): AccessSeen {
     return {
+      version: this.#version,
       usersFile: textOf(nodePaths(this.#nodeDir).users),
       passwords: this.#passwords,
       signInFile: signInFile === null ? null : sha256(signInFile),

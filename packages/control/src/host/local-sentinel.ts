@@ -123,6 +123,7 @@ export class LocalSentinel {
       this.#access.note(
         await this.#link.command(['ACL', 'LIST']),
         this.#wordOf(`sentinel auth-pass ${this.#deployment}`),
+        await this.#link.command(['INFO', 'server']),
       )
       this.#readAt = now
     } catch {

@@ -445,10 +445,10 @@ class LocalEngine {
     // Nobody has said yet what to read: nothing read is not the same as nothing different.
     if (names.length === 0) return
     const questions = [...names, 'masterauth'].map((name) => ['CONFIG', 'GET', name])
-    const replies = await this.#link.pipeline([...questions, ['ACL', 'LIST']])
-    const users = replies.pop()
+    const replies = await this.#link.pipeline([...questions, ['INFO', 'server'], ['ACL', 'LIST']])
+    const [users, server] = [replies.pop(), replies.pop()]
     const [, signsInWith] = pairOf(replies.pop())
-    this.#access.note(users, signsInWith)
+    this.#access.note(users, signsInWith, server)
     this.#config = Object.fromEntries(replies.flatMap((reply) => [pairOf(reply)]).filter(([name]) => name !== ''))
     this.#usersDigestNow = createHash('sha256').update(JSON.stringify(users)).digest('hex')
     this.#node().usersDigest ??= this.#usersDigestNow

@@ -52,11 +52,19 @@ function loadUsers({ id, gone, life, agent }: Door, { files }: PlanInput): Corre
   const rendered = files.get(id)
   // Also where our own reading user was taken away, and the engine turns us away.
   if (rendered === undefined || gone || agent === null || life === 'silent') return []
+  if (isOfAnotherEngine(agent.access, rendered)) return []
   const wasTouched = 'usersMatch' in agent && agent.usersMatch === false
   if (!wasTouched && !lacksUsers(agent.access, rendered)) return []
   const drift = wasTouched ? `${id}: its users are not those of the deployment` : null
   return [{ action: { kind: 'load-users', node: id, files: rendered }, drift }]
 }
+
+/**
+ * The files are those of the engine that it shall become, whose words it may not know: it gets them with the start of that
+ * one. What it runs has to be known first.
+ */
+const isOfAnotherEngine = (access: AccessSeen | undefined, { engineVersion }: NodeFiles): boolean =>
+  engineVersion !== undefined && access?.version !== engineVersion
 
 function lacksUsers(access: AccessSeen | undefined, { users }: NodeFiles): boolean {
   if (access?.usersFile == null) return false
@@ -100,6 +108,8 @@ export function accessPending({ picture, files }: PlanInput): string[] {
     if (rendered === undefined || access === undefined) return [`nobody can say what users ${id} has`]
     if (life !== 'alive') return [`${id} is ${life}`]
     if (access.passwords === null) return [`${id} has not said yet what users it has`]
+    if (isOfAnotherEngine(access, rendered))
+      return [`${id} runs ${access.version}, and not ${rendered.engineVersion} yet`]
     if (lacksUsers(access, rendered)) return [`${id} does not have the users yet`]
     if (rendered.signsInWith === undefined) return []
     const isSigned = [access.signsInWith, access.signInFile].every((hash) => hash === rendered.signsInWith)

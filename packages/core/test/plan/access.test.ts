@@ -62,6 +62,14 @@ describe('who may sign in', () => {
     expect(having({ passwords: null }).plan().actions).toEqual([])
   })
 
+  test('is not told to one that runs another engine than the files are for, which may not know each word', () => {
+    const input = having({ usersFile: 'others', version: '7.0.15' }).input()
+    const files = new Map([...input.files].map(([id, of]) => [id, { ...of, engineVersion: '8.0.6' }]))
+    expect(planAccess({ ...input, files }).actions).toEqual([])
+    const upgraded = having({ usersFile: 'others', version: '8.0.6' }).input()
+    expect(planAccess({ ...upgraded, files }).actions).toHaveLength(1)
+  })
+
   test('is not told to one that owes an answer', () => {
     expect(having({ usersFile: 'others' }).with(silentFor('node-4', 100)).plan().actions).toEqual([])
   })
