@@ -87,7 +87,8 @@ describe('the settings', () => {
         binary,
         secrets,
         slots: [],
-        input: { persistence, fullCoverage: 'yes', staleReads: 'no' },
+        // With replicas an engine without files is held by its file, until Holdfast starts it.
+        input: { persistence, replicasPerShard: 0, fullCoverage: 'yes', staleReads: 'no' },
       })
       try {
         const owned = ownedDirectives(fresh.spec, { engine: binary })
