@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Status } from '@holdfast/core'
+import type { NodeStatus, Status } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import { readController } from '../store/controller-file.ts'
 import { Api } from './api.ts'
@@ -83,4 +83,16 @@ export async function statusOnceSeen(api: Api, name: string): Promise<Status> {
     }
     await delay(50)
   }
+}
+
+/**
+ * Waits a moment until every node of a deployment has answered, or is known to be gone: an edit is judged by what they
+ * use, and a controller that was borrowed for one command has only begun to look.
+ */
+export async function awaitAnswers(api: Api, name: string): Promise<void> {
+  if (!(await api.names()).includes(name)) return
+  const deadline = performance.now() + firstLookWithinMs
+  const isKnown = ({ memoryBytes, state }: NodeStatus): boolean =>
+    memoryBytes !== null || state === 'dead' || state === 'stopped'
+  while (!(await statusOnceSeen(api, name)).nodes.every(isKnown) && performance.now() < deadline) await delay(50)
 }

@@ -8,7 +8,7 @@ import type { PlanPreview } from '../server/platform.ts'
 import { readSpecFile } from '../store/read-spec.ts'
 import type { Api } from './api.ts'
 import { confirm } from './ask.ts'
-import { chooseName, statusOnceSeen, withApi } from './connect.ts'
+import { awaitAnswers, chooseName, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { isReadyAt, refuseFailedStarts, until } from './until.ts'
 
@@ -18,8 +18,9 @@ export async function plan(
   file: string,
   { config, json }: { config?: boolean; json?: boolean },
 ): Promise<void> {
-  const { text } = readChecked(file)
-  await withApi(context, { acts: false }, async (api) => {
+  const { text, spec } = readChecked(file)
+  await withApi(context, { acts: false }, async (api, isBorrowed) => {
+    if (isBorrowed) await awaitAnswers(api, spec.name)
     const preview = await api.plan(text)
     if (json === true) return context.out(JSON.stringify(preview, null, 2))
     for (const line of linesOf(preview)) context.out(line)
@@ -42,6 +43,7 @@ export async function apply(
         `no controller runs, so --wait would wait for ever, and nothing was saved: use "holdfast up ${file}" instead`,
       )
     }
+    if (isBorrowed) await awaitAnswers(api, spec.name)
     const preview = await api.plan(text, { acceptEviction })
     for (const line of linesOf(preview)) context.say(line)
     if (preview.isNew || preview.changes.length > 0) {
