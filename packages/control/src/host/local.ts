@@ -297,7 +297,8 @@ class LocalEngine {
       case 'stop':
         return this.#stop(action.save, gate)
       case 'fence':
-        return this.#process.fence(action.pid, action.startTime)
+        // Of frozen engines a shard has one killed in ten minutes; one that somebody else has started is not among them.
+        return action.stray === true ? this.#process.kill(action) : this.#process.fence(action.pid, action.startTime)
       case 'purge':
         removeNode(this.#nodeDir)
         this.#link.close()

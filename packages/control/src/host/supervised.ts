@@ -1,5 +1,6 @@
 import type { ProcessSeen } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
+import type { ProcessId } from '../proc.ts'
 import { processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { AgentMemory, NodeMemory } from './agent-memory.ts'
 
@@ -129,6 +130,11 @@ export class Supervised {
     const { deployment, memory, clock } = this.#options
     this.memory.fencedAt = clock.now()
     memory.save(deployment, true)
+    this.kill({ pid, startTime })
+  }
+
+  /** The same, and no more: nothing is remembered of it. */
+  kill({ pid, startTime }: ProcessId): void {
     signalExactly({ pid, startTime }, 'SIGKILL')
   }
 

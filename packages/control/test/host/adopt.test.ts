@@ -52,3 +52,17 @@ test('an engine found by its directory is still known after the first order of a
   await expect(host.act(envelope)).rejects.toMatchObject({ code: 'UNREACHABLE_ENGINE' })
   expect(await pidSeen()).toBe(stranger.pid)
 })
+
+test.each([
+  ['a frozen one counts as the kill of its shard', undefined, true],
+  ['one that somebody else has started does not', true as const, false],
+])('ending an engine: %s', async (_, stray, counts) => {
+  const process = (await host.look('shop', [place])).get('node-1')?.process
+  if (process?.state !== 'running') throw new Error('it does not run')
+  const { pid, startTime } = process
+  const action: Action = { kind: 'fence', node: 'node-1', pid, startTime, ...(stray === undefined ? {} : { stray }) }
+  const ended = once(stranger, 'exit')
+  await host.act({ deployment: 'shop', controllerEpoch: 1, notAfter: host.now() + 10_000, action })
+  expect(await ended).toEqual([null, 'SIGKILL'])
+  expect((await host.look('shop', [place])).get('node-1')?.fencedAt !== null).toBe(counts)
+})
