@@ -105,12 +105,7 @@ export function readPicture(
   )
   if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
   const { owners, unowned } = slotOwners(viewsOf(all))
-  // Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over.
-  const leaving = all.filter(
-    (node) => node.place.leaving !== undefined && !owners.some((claim) => claim.engineId === node.engineId),
-  )
-  const spares = all.filter(isSpare)
-  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
+  const { nodes, leaving, spares } = parted(all, (node) => owners.some((claim) => claim.engineId === node.engineId))
   const views = viewsOf(nodes)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
@@ -155,9 +150,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
           sentinels,
         )
       : (all[0] ?? null)
-  const leaving = all.filter((node) => node.place.leaving !== undefined && node !== primary)
-  const spares = all.filter(isSpare)
-  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
+  const { nodes, leaving, spares } = parted(all, (node) => node === primary)
   const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id }, index): ShardPicture => {
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
@@ -185,6 +178,16 @@ function readProxy({ proxy, at }: Observed, spec: Spec): ProxyPicture | null {
   const life = judgeLife({ engine: agent?.answer ?? { kind: 'unknown' }, agent }, spec.timeouts.frozenAfter, at)
   const facts = life === 'alive' && agent?.answer.kind === 'answered' ? agent.answer.facts : null
   return { place: placeProxy(spec), life, gone: isGone(life), facts, agent }
+}
+
+/** Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over. */
+function parted(
+  all: readonly NodePicture[],
+  isPrimary: (node: NodePicture) => boolean,
+): Pick<Picture, 'nodes' | 'leaving' | 'spares'> {
+  const leaving = all.filter((node) => node.place.leaving !== undefined && !isPrimary(node))
+  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
+  return { nodes, leaving, spares: all.filter(isSpare) }
 }
 
 const isSpare = ({ place }: NodePicture): boolean => place.spare === true && place.leaving === undefined
