@@ -163,8 +163,10 @@ function settleHandOver(
     return record({ ...operation, primaries: { ...operation.primaries, [shard.id]: heir.id }, because })
   }
   if (shard.primary !== null && shard.primary.id !== operation.primaries[shard.id]) return undefined
-  if (heir.gone || shard.primary?.facts == null) return stop(`${shard.id} lost a copy while it was handed over`)
+  if (heir.gone || shard.primary?.gone === true) return stop(`${shard.id} lost a copy while it was handed over`)
   if (sinceAsked(heir, picture) < attemptMs) return wait(`${heir.id} takes over ${shard.id}`, pollMs)
+  // Silent is not dead: nobody is asked again before both answer, or the time to be ready again is over.
+  if (heir.facts === null || shard.primary?.facts == null) return undefined
   if (step.tries >= triesMax) {
     return stop(`${heir.id} did not become primary of ${shard.id} though it was asked ${triesMax} times`)
   }

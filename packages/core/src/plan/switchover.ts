@@ -42,7 +42,10 @@ export function planSwitchover(operation: Switchover, input: PlanInput): Step {
     return stop(`${heir.id} did not become primary of ${shard.id} though it was asked ${triesMax} times`)
   }
   const objection = objectionToHeir(heir, shard)
-  if (objection !== null) return stop(`${shard.id} is not handed over to ${heir.id}: ${objection}`)
+  if (objection !== null) {
+    const told = `${shard.id} is not handed over to ${heir.id}: ${objection}`
+    return wallNow - (operation.beganAt ?? 0) < attemptMs ? wait(told, pollMs) : stop(told)
+  }
   const because = `${operation.from} hands ${shard.id} over to ${heir.id}, as ${operation.requestedBy} asked`
   const asked: Switchover = { ...operation, tries: operation.tries + 1, because }
   return { ...act(because, [{ kind: 'failover', node: heir.id, mode: 'switchover' }]), operations: [asked] }

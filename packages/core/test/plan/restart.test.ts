@@ -8,6 +8,7 @@ import {
   dead,
   failedStarts,
   linkDown,
+  silentFor,
   syncing,
   wallNow,
   withFacts,
@@ -128,6 +129,13 @@ describe('at the first surprise it stops and says how far it came', () => {
     }
     expect(world.plan().actions).toEqual([])
     expect(operationOf(world).because).toContain('node-4 did not become primary of shard-1 though it was asked 3 times')
+  })
+
+  test('but not because a primary that hands over has not answered one look', () => {
+    const handing = saved(saved(begun()).with(restarted('node-4'))).with(askedAgo('node-4', 100, 'switchover'))
+    const plan = handing.with(silentFor('node-1', 300)).plan()
+    expect(plan.actions).toEqual([])
+    expect(plan.operations ?? []).toEqual([])
   })
 
   test('a deployment that is not ready again after two minutes, unless something loads or syncs', () => {

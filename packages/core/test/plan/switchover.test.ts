@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Break, Deployment } from '../support/deployment.ts'
-import { aDeployment, askedAgo, dead, linkDown, syncing, wallNow, withFacts } from '../support/deployment.ts'
+import { aDeployment, askedAgo, dead, linkDown, silentFor, syncing, wallNow, withFacts } from '../support/deployment.ts'
 import { asked, operationOf, sameOperation, saved, withOperation } from '../support/operations.ts'
 
 const primaries = { 'shard-1': 'node-4' }
@@ -24,6 +24,18 @@ describe('a switchover', () => {
     expect(plan.actions).toEqual([{ kind: 'failover', node: 'node-4', mode: 'switchover' }])
     expect(plan.operations).toMatchObject([{ tries: 1 }])
     expect(plan.because).toBe('node-1 hands shard-1 over to node-4, as ann asked')
+  })
+
+  test('waits a moment for a primary that has not answered one look, and not for ever', () => {
+    const silent = begun().with(silentFor('node-1', 300))
+    expect(silent.plan().operations ?? []).toEqual([])
+    const late = silent.with((world) => {
+      for (const one of world.document.operations) one.beganAt = wallNow - 5000
+    })
+    expect(operationOf(late)).toMatchObject({
+      state: 'failed',
+      because: 'shard-1 is not handed over to node-4: its primary does not answer',
+    })
   })
 
   test('waits while the engine is at it', () => {
