@@ -1,74 +1,33 @@
 /** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
-import { createHash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
 import type {
   Document,
-  EngineUser,
   FaultPreview,
   FaultSeen,
   FaultWish,
   Ledger,
-  NodeFiles,
   Operation,
   OperationPreview,
   OperationWish,
   Pause,
-  SentinelPlace,
-  Spec,
-  SpecChange,
   SpecText,
   Status,
   Wanted,
 } from '@holdfast/core'
-import {
-  busPortOf,
-  describeSize,
-  describeSpecChange,
-  engineUsers,
-  HoldfastError,
-  judgeSpecChange,
-  layOut,
-  localHostId,
-  maskSecrets,
-  missingCopies,
-  newSecrets,
-  nextOpening,
-  operationFor,
-  ownedDirectives,
-  parseMaintenanceWindow,
-  parseSpec,
-  placeProxy,
-  placeSentinels,
-  proxyId,
-  refuseChanges,
-  refusedAdopted,
-  renderConfig,
-  renderProxy,
-  renderSentinel,
-  renderSentinelUsers,
-  renderUsers,
-  replaced,
-  secretsFor,
-  usersOf,
-  withOperations,
-} from '@holdfast/core'
+import { engineUsers, HoldfastError, parseSpec, refusedAdopted, usersOf } from '@holdfast/core'
 import { AdoptionDesk } from './adopted/desk.ts'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
-import type { ProxyProgram } from './binary/proxy.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import { FaultDesk } from './fault-desk.ts'
-import { findPlaces } from './free-places.ts'
-import { claimPort } from './host/engine-process.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
-import { newPassword } from './new-password.ts'
 import { OperationDesk } from './operation-desk.ts'
-import type { Rendered } from './reconcile.ts'
+import type { Programs } from './programs.ts'
 import { DeploymentLoop } from './reconcile.ts'
+import { renderFiles } from './render-files.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -80,6 +39,7 @@ import type {
   UpgradeWish,
   WantedOptions,
 } from './server/platform.ts'
+import { SpecDesk } from './spec-desk.ts'
 import type { Home } from './store/home.ts'
 import type { AdoptionStore, History, Store } from './store/store.ts'
 
@@ -100,8 +60,7 @@ export interface ControllerOptions {
   readonly books: Bookkeeper
   readonly enginesFor: (terms: { username: string; password: () => string; clustered: boolean }) => EnginePort
   readonly sentinelsFor: (terms: { username: string; password: () => string; masterName: string }) => SentinelPort
-  readonly findBinary: (spec: Spec) => Promise<EngineBinary>
-  readonly findProxy: () => Promise<ProxyProgram>
+  readonly programs: Programs
   readonly openFilesMax: number
 }
 
@@ -117,13 +76,11 @@ export class Controller implements Platform {
   readonly events: History
   readonly #options: ControllerOptions
   readonly #loops = new Map<string, Kept>()
-  /** The engine that was found for each deployment, and for which wish. */
-  readonly #binaries = new Map<string, { wanted: string; binary: EngineBinary }>()
   readonly #listeners = new Set<(status: Status) => void>()
   readonly #faults: FaultDesk
+  readonly #specs: SpecDesk
   readonly #operations: OperationDesk
   readonly #adopted: AdoptionDesk
-  #proxyProgram: Promise<ProxyProgram> | undefined
   #running = false
 
   constructor(options: ControllerOptions) {
@@ -136,12 +93,19 @@ export class Controller implements Platform {
       status: (name) => this.status(name),
       spec: (name) => parseSpec(this.#documentOf(name).spec),
     })
+    this.#specs = new SpecDesk({
+      ...options,
+      document: (name) => this.#documentOf(name),
+      isAdopted: (name) => this.isAdopted(name),
+      seen: async (name) => (this.#running ? this.status(name) : this.look(name)),
+      wake: (name) => this.#wake(name),
+    })
     this.#operations = new OperationDesk({
       ...options,
       status: (name) => this.status(name),
       wake: (name) => this.#wake(name),
-      engineOf: (name) => this.#binaries.get(name)?.binary,
-      findEngine: (spec) => this.#options.findBinary(spec),
+      engineOf: (name) => options.programs.engineOf(name),
+      findEngine: (spec) => options.programs.find(spec),
     })
     this.backups = new BackupDesk({
       ...options,
@@ -297,90 +261,16 @@ export class Controller implements Platform {
     return () => this.#listeners.delete(listener)
   }
 
-  async apply(
-    input: unknown,
-    baseRevision: number | null,
-    actor: string,
-    terms: ApplyTerms = { acceptEviction: false },
-  ): Promise<Applied> {
-    const spec = parseSpec(input)
-    if (this.isAdopted(spec.name)) throw refusedAdopted(spec.name)
-    const text = input as SpecText
-    const before = this.#options.store.load(spec.name)
-    if (baseRevision !== null && baseRevision !== (before?.specRevision ?? 0)) {
-      throw new HoldfastError(
-        'SPEC_CONFLICT',
-        `${spec.name} is at revision ${before?.specRevision ?? 0}, not ${baseRevision}: somebody else changed it. Read it again.`,
-        { name: spec.name, revision: before?.specRevision ?? 0 },
-      )
-    }
-    if (before === undefined) return this.#create(spec, text, actor)
-    const changes = await this.#changes(before, spec, terms)
-    refuseChanges(spec.name, changes)
-    if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
-    await this.#prepareProxy(spec, parseSpec(before.spec))
-    const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
-    const grown = replaced(
-      before,
-      places.map((place) => ({ id: place.id, place })),
-    )
-    const secrets = secretsFor(spec, before.secrets, newPassword)
-    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1, secrets }
-    const saved = this.#options.store.save(
-      withRestart(edited, changes, {
-        actor,
-        notBefore: this.#restartAt(spec),
-        now: Math.round(this.#options.clock.wall()),
-      }),
-    )
-    const told = changes.length === 0 ? 'the same in other words' : changes.map(describeSpecChange).join(', ')
-    this.#record(spec.name, `spec revision ${saved.specRevision}: ${told}`, actor)
-    this.#wake(spec.name)
-    return { name: spec.name, revision: saved.specRevision, changed: true }
+  apply(input: unknown, baseRevision: number | null, actor: string, terms?: ApplyTerms): Promise<Applied> {
+    return this.#specs.apply(input, baseRevision, actor, terms)
   }
 
-  async plan(input: unknown, terms: ApplyTerms = { acceptEviction: false }): Promise<PlanPreview> {
-    const spec = parseSpec(input)
-    if (this.isAdopted(spec.name)) throw refusedAdopted(spec.name)
-    const before = this.#options.store.load(spec.name)
-    const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
-    refuseChanges(spec.name, edits)
-    const document = before ?? this.#newDocument(spec, input as SpecText)
-    const { files } = await this.#render({ ...document, spec: input as SpecText }, spec)
-    const changes = before === undefined ? layoutInWords(document) : edits.map(describeSpecChange)
-    const because =
-      before === undefined
-        ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
-        : summaryOf(edits, this.#restartAt(spec))
-    const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
-    return { name: spec.name, isNew: before === undefined, changes, edits, because, files: Object.fromEntries(masked) }
+  plan(input: unknown, terms?: ApplyTerms): Promise<PlanPreview> {
+    return this.#specs.plan(input, terms)
   }
 
-  /** What an edit means, by what the nodes use now. Nobody asks them where that does not matter. */
-  async #changes(before: Document, after: Spec, { acceptEviction }: ApplyTerms): Promise<SpecChange[]> {
-    const old = parseSpec(before.spec)
-    const shrinks = after.memory.maxPerNode < old.memory.maxPerNode
-    const status = shrinks ? (this.#running ? this.status(old.name) : await this.look(old.name)) : undefined
-    const used = (status?.nodes ?? []).map(({ id, memoryBytes }) => ({ id, memoryBytes }))
-    return judgeSpecChange(old, after, { used, acceptEviction })
-  }
-
-  /** When a restart that may wait begins at the earliest, ms since 1970; null: at once. */
-  #restartAt({ maintenanceWindow }: Spec): number | null {
-    const window = maintenanceWindow === null ? undefined : parseMaintenanceWindow(maintenanceWindow)
-    if (window === undefined) return null
-    const now = Math.round(this.#options.clock.wall())
-    const opens = nextOpening(window, now)
-    return opens === now ? null : opens
-  }
-
-  setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
-    const document = this.#documentOf(name)
-    const goes = wanted === 'down' && purge
-    this.#options.store.save({ ...document, wanted, purge: goes, acceptDataLoss: acceptDataLoss && wanted === 'up' })
-    const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
-    this.#record(name, `${name} shall be ${wanted}${how}`, actor)
-    this.#wake(name)
+  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void {
+    this.#specs.setWanted(name, wanted, options, actor)
   }
 
   /**
@@ -407,88 +297,11 @@ export class Controller implements Platform {
     throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
   }
 
-  async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
-    const document = this.#newDocument(spec, text)
-    this.#refuseTakenPorts(document)
-    for (const { address, port, id } of [...document.nodes, ...(document.sentinels ?? [])]) {
-      const ports = spec.topology === 'cluster' ? [port, busPortOf(port)] : [port]
-      for (const one of ports) await claimPort(address, one, id)
-    }
-    // Found before anything is promised: without an engine there is nothing to create.
-    await this.#binaryFor(spec)
-    await this.#prepareProxy(spec)
-    this.#options.store.save(document)
-    this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
-    this.#wake(spec.name)
-    return { name: spec.name, revision: 1, changed: true }
-  }
-
-  #newDocument(spec: Spec, text: SpecText): Document {
-    return {
-      apiVersion: 1,
-      name: spec.name,
-      revision: 0,
-      specRevision: 1,
-      settledRevision: 0,
-      spec: text,
-      wanted: 'up',
-      nodes: layOut(spec),
-      sentinels: placeSentinels(spec),
-      operations: [],
-      scale: { shards: spec.shards, setBy: 'spec' },
-      secrets: secretsFor(spec, newSecrets(newPassword), newPassword),
-      acceptDataLoss: false,
-      purge: false,
-    }
-  }
-
-  /** The program is found, and its ports are free, before anything is promised. */
-  async #prepareProxy(spec: Spec, before?: Spec): Promise<void> {
-    const ports = proxyPortsOf(spec)
-    if (ports.length === 0) return
-    const had = before === undefined ? [] : proxyPortsOf(before)
-    const fresh = ports.filter((port) => !had.includes(port))
-    this.#refuseTaken(spec.name, fresh)
-    for (const port of fresh) await claimPort(spec.expose.bind, port, proxyId)
-    await this.proxyProgram()
-  }
-
-  /** The program that runs the proxies of this home. One that could not be found is looked for again. */
-  proxyProgram(): Promise<ProxyProgram> {
-    this.#proxyProgram ??= this.#options.findProxy().catch((error: unknown) => {
-      this.#proxyProgram = undefined
-      throw error
-    })
-    return this.#proxyProgram
-  }
-
-  #refuseTakenPorts(document: Document): void {
-    this.#refuseTaken(
-      document.name,
-      [...document.nodes, ...(document.sentinels ?? [])].map(({ port }) => port),
-    )
-  }
-
-  #refuseTaken(mine: string, ports: readonly number[]): void {
-    for (const name of this.#options.store.names().filter((other) => other !== mine)) {
-      const other = this.#options.store.load(name)
-      if (other === undefined) continue
-      const { nodes, sentinels = [] } = other
-      const theirs = [...[...nodes, ...sentinels].map(({ port }) => port), ...proxyPortsOf(parseSpec(other.spec))]
-      const taken = ports.find((port) => theirs.includes(port))
-      if (taken === undefined) continue
-      throw new HoldfastError(
-        'HOST_PORT_IN_USE',
-        `port ${taken} belongs to ${name}: choose another expose.basePort for ${mine}`,
-        { port: taken, deployment: name },
-      )
-    }
-  }
-
   #loopOf(name: string): Kept {
     const known = this.#loops.get(name)
     if (known !== undefined) return known
-    const { id, store, history, clock, log, hosts, enginesFor, sentinelsFor } = this.#options
+    const { id, home, store, history, clock, log, hosts, programs, openFilesMax, enginesFor, sentinelsFor } =
+      this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
     const reader = {
@@ -507,8 +320,11 @@ export class Controller implements Platform {
       hosts,
       engines,
       ...(sentinels === undefined ? {} : { sentinels }),
-      render: (saved, spec) => this.#render(saved, spec),
-      engine: () => describeBinary(this.#binaries.get(name)?.binary),
+      render: async (saved, spec) => {
+        const engine = await programs.engineFor(spec)
+        return renderFiles(saved, spec, { home, engine, openFilesMax })
+      },
+      engine: () => programs.engineSeen(name),
       onStatus: (status) => this.#publish(status),
       onGone: () => {
         this.#drop(name)
@@ -530,20 +346,11 @@ export class Controller implements Platform {
     entry?.loop.stop()
     for (const eye of entry?.eyes ?? []) eye.close()
     this.#loops.delete(name)
-    this.#binaries.delete(name)
+    this.#options.programs.forget(name)
   }
 
   #wake(name: string): void {
     if (this.#running) this.#loopOf(name).loop.wake()
-  }
-
-  async #binaryFor(spec: Spec): Promise<EngineBinary> {
-    const wanted = JSON.stringify(spec.engine)
-    const known = this.#binaries.get(spec.name)
-    if (known?.wanted === wanted) return known.binary
-    const binary = await this.#options.findBinary(spec)
-    this.#binaries.set(spec.name, { wanted, binary })
-    return binary
   }
 
   ownedDirectives(name: string): readonly string[] {
@@ -553,97 +360,8 @@ export class Controller implements Platform {
   /** The program that runs the engines of a deployment. */
   async binaryOf(name: string): Promise<EngineBinary> {
     const document = this.#documentOf(name)
-    return this.#binaryFor(parseSpec(document.spec))
-  }
-
-  async #render(document: Document, spec: Spec): Promise<Rendered> {
-    const { home, openFilesMax } = this.#options
-    const engine = await this.#binaryFor(spec)
-    const { secrets } = document
-    const users = renderUsers({ spec, secrets, engine, sha256 })
-    const signsInAs = (user: EngineUser): string => sha256(secrets[user] ?? '')
-    const files = document.nodes.map((node): [string, NodeFiles] => {
-      const dir = home.node(spec.name, node.id)
-      const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax })
-      return [
-        node.id,
-        { config, users, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.replication) },
-      ]
-    })
-    const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
-    const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
-    for (const place of document.sentinels ?? []) {
-      const dir = home.node(spec.name, place.id)
-      const config = renderSentinel({ spec, place, secrets, dir })
-      files.push([
-        place.id,
-        { config, users: sentinelUsers, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.sentinel) },
-      ])
-    }
-    const proxy = placeProxy(spec)
-    if (proxy !== null) files.push([proxy.id, { config: renderProxy({ spec, document, place: proxy }), users: '' }])
-    return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
-  }
-
-  #record(deployment: string, because: string, actor: string): void {
-    const at = Math.round(this.#options.clock.wall())
-    this.#options.history.append({
-      epoch: 0,
-      at,
-      deployment,
-      kind: 'spec',
-      subject: deployment,
-      because,
-      cause: null,
-      actor,
-    })
+    return this.#options.programs.engineFor(parseSpec(document.spec))
   }
 }
 
 const isOurs = (user: string): boolean => Object.values(engineUsers).some((one) => one === user)
-
-const proxyPortsOf = (spec: Spec): number[] => {
-  const { port, replicaPort } = placeProxy(spec) ?? {}
-  return [port, replicaPort].filter((one) => one != null)
-}
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
-const describeBinary = (binary: EngineBinary | undefined): Status['engine'] =>
-  binary === undefined ? null : { flavor: binary.flavor, version: binary.version, path: binary.server }
-
-/** The spec and the restart that it needs are saved together. One that has not begun, and is not due later, does for both. */
-function withRestart(
-  edited: Document,
-  changes: readonly SpecChange[],
-  { actor, notBefore, now }: { actor: string; notBefore: number | null; now: number },
-): Document {
-  const names = changes.filter(({ how }) => how === 'restart').map(({ path }) => path)
-  const isAsked = edited.operations.some((one) => {
-    const isOpen = one.kind === 'restart' && one.state === 'asked' && one.subject === edited.name
-    return isOpen && (one.notBefore ?? now) <= (notBefore ?? now)
-  })
-  if (names.length === 0 || isAsked || edited.wanted === 'down') return edited
-  const id = `spec-${edited.specRevision}`
-  const wish = { kind: 'restart', id, subject: edited.name, reason: names.join(', '), notBefore } as const
-  const operation = operationFor(wish, actor, now)
-  return { ...edited, operations: withOperations(edited.operations, [operation]) }
-}
-
-function summaryOf(edits: readonly SpecChange[], restartAt: number | null): string {
-  if (edits.length === 0) return 'as specified: nothing would change'
-  const head = `${edits.length} ${edits.length === 1 ? 'field' : 'fields'} would change`
-  const restarts = edits.filter(({ how }) => how === 'restart').length
-  if (restarts === 0) return `${head}, live and without a restart`
-  const when = restartAt === null ? 'at once' : `in the maintenance window, from ${new Date(restartAt).toISOString()}`
-  return `${head}, ${edits.length - restarts} live and ${restarts} with a rolling restart, ${when}`
-}
-
-function layoutInWords({ nodes, sentinels = [] }: Document): string[] {
-  const where = ({ host, address, port }: SentinelPlace): string =>
-    `${host === localHostId ? '' : `${host} `}${address}:${port}`
-  return [
-    ...nodes.map((node) => `${node.id}: ${node.shard}, ${where(node)}`),
-    ...sentinels.map((place) => `${place.id}: ${where(place)}`),
-  ]
-}

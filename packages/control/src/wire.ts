@@ -18,6 +18,7 @@ import { LocalHost } from './host/local.ts'
 import { Bookkeeper } from './ledger/bookkeeper.ts'
 import { openProbeClient } from './ledger/client.ts'
 import { bootId, readProcess } from './proc.ts'
+import { Programs } from './programs.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
 import type { DemoDoor } from './server/demo-door.ts'
@@ -67,11 +68,15 @@ export async function startController(options: StartOptions): Promise<RunningCon
   const store = new SqliteStore({ home, bootId: boot })
   const history = new SqliteHistory({ home })
   const log = pino({ level: process.env['HOLDFAST_LOG_LEVEL'] ?? 'info', base: { controller: id } }, logFile(home.log))
+  const programs = new Programs({
+    findEngine: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
+    findProxy: () => findProxy(engineWorld(home.path, progress)),
+  })
   const host = new LocalHost({
     id: localHostId,
     clock: systemClock,
     binary: (deployment) => controller.binaryOf(deployment),
-    proxyProgram: () => controller.proxyProgram(),
+    proxyProgram: () => programs.proxy(),
     memoryDir: home.agent,
     nodeDir: (deployment, node) => home.node(deployment, node),
     admin: (deployment) => ({
@@ -115,8 +120,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
     sentinelsFor: (terms) => new Sentinels(systemClock, terms),
-    findBinary: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
-    findProxy: () => findProxy(engineWorld(home.path, progress)),
+    programs,
     openFilesMax: openFilesMax(),
   })
   const { adminHash, newPassword } = await administrator(store, acts)

@@ -1,0 +1,375 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Action, AgentNodeSeen, Job, NodePlace } from '@holdfast/core'
+import {
+  followsItself,
+  HoldfastError,
+  nodePaths,
+  parseDisk,
+  parseInfo,
+  parseReplication,
+  readConfigText,
+} from '@holdfast/core'
+import { EngineLink } from '../engine/link.ts'
+import { Access, closeSessions, wordAfter } from './access.ts'
+import type { AgentMemory, NodeMemory } from './agent-memory.ts'
+import { blankNode } from './agent-memory.ts'
+import type { Watch } from './backup/hash-file.ts'
+import { Jobs } from './backup/jobs.ts'
+import { clearRestore, hasRestoreFiles, placedRestore, placeFetched } from './backup/place.ts'
+import { work } from './backup/work.ts'
+import { changeEngine } from './change-engine.ts'
+import { readDataFiles, readOwnClaim } from './data-files.ts'
+import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import type { LocalHostOptions } from './local.ts'
+import { memoryLeft } from './memory-left.ts'
+import type { EngineSaid } from './node-record.ts'
+import { recordOf } from './node-record.ts'
+import { Settings } from './settings.ts'
+import { Supervised } from './supervised.ts'
+
+/** One engine of this machine: its process, its directory, and the agent's own connection to it. */
+export class LocalEngine {
+  readonly deployment: string
+  readonly #place: NodePlace
+  readonly #options: LocalHostOptions
+  readonly #memory: AgentMemory
+  readonly #link: EngineLink
+  readonly #jobs: Jobs
+  readonly #settings = new Settings()
+  readonly #access: Access
+  #written: { readonly mtimeMs: number; readonly text: Record<string, string> } | null = null
+  #freeMemoryBytes: number | null = null
+  readonly #process: Supervised
+  #roleChanged = false
+
+  constructor(
+    deployment: string,
+    place: NodePlace,
+    options: LocalHostOptions,
+    memory: AgentMemory,
+    listeners: { readonly exit: (pid: number) => void; readonly jobEnd: () => void },
+  ) {
+    this.deployment = deployment
+    this.#place = place
+    this.#options = options
+    this.#memory = memory
+    this.#access = new Access(this.#nodeDir)
+    this.#process = new Supervised({
+      deployment,
+      id: place.id,
+      dataDir: this.#dataDir,
+      clock: options.clock,
+      memory,
+      onBegin: (anew) => this.#beginAnew(anew),
+      onReread: () => void (this.#written = null),
+      onExit: listeners.exit,
+      lastWords: () => tailOfLog(this.#nodeDir),
+    })
+    this.#jobs = new Jobs({
+      memory: {
+        read: () => this.#node().jobs ?? [],
+        write: (jobs) => {
+          this.#node().jobs = [...jobs]
+          this.#memory.save(this.deployment, true)
+        },
+      },
+      run: (job, watch) => this.#work(job, watch),
+      onEnd: listeners.jobEnd,
+    })
+    const { address, port } = place
+    const { username } = options.admin(deployment)
+    const password = (): string => options.admin(deployment).password
+    this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
+      this.#process.noticeClosed(),
+    )
+  }
+
+  look(): AgentNodeSeen {
+    const memory = this.#node()
+    const { usersDigest } = this.#settings
+    const { claimsSlots: _, ...files } = readDataFiles(this.#dataDir)
+    return {
+      process: this.#process.look(),
+      files,
+      record: memory.record,
+      starts: memory.starts,
+      fencedAt: memory.fencedAt,
+      failoverAsked: memory.failoverAsked,
+      config: this.#settings.config,
+      usersMatch: usersDigest === null || memory.usersDigest === null ? null : usersDigest === memory.usersDigest,
+      written: this.#readWritten(),
+      given: memory.given ?? null,
+      saveAskedAt: memory.saveAskedAt ?? null,
+      freeMemoryBytes: this.#freeMemoryBytes,
+      jobs: this.#jobs.seen(),
+      access: this.#access.seen(memory, wordAfter(nodePaths(this.#nodeDir).config, 'masterauth')),
+      restore: { placed: placedRestore(this.#nodeDir), hasFiles: hasRestoreFiles(this.#nodeDir) },
+    }
+  }
+
+  /** `gate` refuses what comes too late, `stillOurs` only what another controller has taken over. */
+  async act(action: Action, gate: () => void, stillOurs: () => void): Promise<void> {
+    switch (action.kind) {
+      case 'start':
+        return this.#start(action, gate)
+      case 'stop':
+        return this.#stop(action.save, gate)
+      case 'fence':
+        // Of frozen engines a shard has one killed in ten minutes; one that somebody else has started is not among them.
+        return action.stray === true ? this.#process.kill(action) : this.#process.fence(action.pid, action.startTime)
+      case 'purge':
+        removeNode(this.#nodeDir)
+        this.#link.close()
+        Object.assign(this.#node(), blankNode())
+        return this.#memory.save(this.deployment, true)
+      case 'work':
+        return this.#jobs.begin(action.job, stillOurs)
+      case 'end-work':
+        return this.#jobs.end(action.job)
+      case 'place':
+        return this.#placeFetched(action)
+      case 'clear-restore':
+        return clearRestore(this.#nodeDir, this.#dataDir, action.dropSnapshot)
+      case 'failover':
+        this.#node().failoverAsked = { at: this.#options.clock.now(), mode: action.mode }
+        this.#memory.save(this.deployment, false)
+        return changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+      case 'load-users':
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+        this.#node().usersDigest = null
+        return this.#reread()
+      case 'sign-in':
+        // Written down first: a link that is renewed after that was made with it, whatever becomes of us.
+        this.#node().signInGivenAt = this.#options.clock.now()
+        this.#memory.save(this.deployment, true)
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+        return this.#reread()
+      case 'renew-link':
+        await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+        this.#node().linkRenewedAt = this.#options.clock.now()
+        return this.#memory.save(this.deployment, true)
+      case 'close-sessions':
+        return this.#closeSessions(action, gate)
+      case 'save':
+      case 'begin-log':
+        this.#node().saveAskedAt = this.#options.clock.now()
+        return this.#changeConfig(action, gate)
+      case 'configure':
+      case 'end-log':
+        return this.#changeConfig(action, gate)
+      case 'ask-sentinel':
+      case 'watch':
+      case 'set-sentinel':
+      case 'unwatch':
+      case 'reset-sentinel':
+        throw new HoldfastError('USAGE', `${this.#place.id} is no Sentinel`)
+      default:
+        return changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+    }
+  }
+
+  /** What was read of its users is old: the next look at them comes at once. */
+  #reread(): void {
+    this.#access.forget()
+    this.#settings.forgetUsers()
+  }
+
+  async #closeSessions(action: Extract<Action, { kind: 'close-sessions' }>, gate: () => void): Promise<void> {
+    gate()
+    // Our own session is as old as the others.
+    this.#link.close()
+    const memory = this.#node()
+    memory.closing = await closeSessions(this.#link, action, memory.closing, () => this.#options.clock.now())
+    this.#memory.save(this.deployment, false)
+  }
+
+  /** What was read back is old as soon as something is set, also where only a part of it was. */
+  async #changeConfig(action: Parameters<typeof changeEngine>[0], gate: () => void): Promise<void> {
+    try {
+      await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
+    } finally {
+      this.#settings.forgetConfig()
+      this.#written = null
+    }
+  }
+
+  /** Notes what the engine is now, so that it is known when it is no more. */
+  async record(): Promise<void> {
+    if (this.#node().process === null) return
+    try {
+      const [text, disk] = await this.#link.pipeline([
+        ['INFO', 'replication'],
+        ['INFO', 'persistence'],
+      ])
+      // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
+      // An answer may still be read after its engine has died: it is of before then, and not of now.
+      if (this.#process.lookAnew().state !== 'running') return
+      const at = this.#options.clock.now()
+      const facts = { ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }
+      // What the one before it had is all that is known of what must not be lost.
+      if (!followsItself(this.#place, facts.link)) this.#keep(facts, at)
+      if (this.#settings.isDue(at)) await this.#readBack(at)
+    } catch {
+      // It does not answer: the record keeps saying what it was when it last did.
+    }
+  }
+
+  takeRoleChange(): boolean {
+    const changed = this.#roleChanged
+    this.#roleChanged = false
+    return changed
+  }
+
+  close(): void {
+    this.#jobs.close()
+    this.#link.end()
+  }
+
+  get #nodeDir(): string {
+    return this.#options.nodeDir(this.deployment, this.#place.id)
+  }
+
+  get #dataDir(): string {
+    return nodePaths(this.#nodeDir).data
+  }
+
+  #node(): NodeMemory {
+    return this.#process.memory
+  }
+
+  /** It is another process, which has just read its files. */
+  #beginAnew(memory: NodeMemory): void {
+    this.#written = null
+    memory.given = this.#readWritten()
+    memory.saveAskedAt = null
+    this.#settings.forgetConfig()
+    this.#reread()
+  }
+
+  #keep(facts: EngineSaid, at: number): void {
+    const memory = this.#node()
+    const before = memory.record
+    const record = recordOf(before, { ...facts, ...readOwnClaim(this.#dataDir) }, at)
+    if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
+    this.#process.noteAnswer()
+    memory.record = record
+  }
+
+  async #readBack(at: number): Promise<void> {
+    const names = this.#options.ownedDirectives(this.deployment)
+    // Nobody has said yet what to read: nothing read is not the same as nothing different.
+    if (names.length === 0) return
+    const { users, server, signsInWith } = await this.#settings.read(this.#link, names, at)
+    this.#access.note(users, signsInWith, server)
+    this.#node().usersDigest ??= this.#settings.usersDigest
+    const { process } = this.#node()
+    this.#freeMemoryBytes = process === null ? null : memoryLeft(process.pid)
+  }
+
+  /** Its config file, which this agent writes, and where Sentinels are, the engine itself. */
+  #readWritten(): Record<string, string> | null {
+    const { config } = nodePaths(this.#nodeDir)
+    try {
+      const { mtimeMs } = statSync(config)
+      if (this.#written?.mtimeMs !== mtimeMs) {
+        this.#written = { mtimeMs, text: readConfigText(readFileSync(config, 'utf8')) }
+      }
+    } catch {
+      return null
+    }
+    return this.#written.text
+  }
+
+  #take(directives: Readonly<Record<string, string>>): void {
+    const memory = this.#node()
+    if (memory.given == null || Object.keys(directives).length === 0) return
+    memory.given = { ...memory.given, ...directives }
+    this.#memory.save(this.deployment, true)
+  }
+
+  async #start(action: Extract<Action, { kind: 'start' }>, gate: () => void): Promise<void> {
+    if (!this.#process.mayStart()) return
+    const binary = await this.#options.binary(this.deployment)
+    gate()
+    this.#process.starting()
+    try {
+      const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action, gate })
+      this.#process.started(child.pid)
+      child.onExit(() => this.#noticeExit(child.pid))
+    } catch (error) {
+      this.#process.noteFailure(error instanceof Error ? error.message : String(error))
+      throw error
+    }
+  }
+
+  async #stop(save: boolean, gate: () => void): Promise<void> {
+    if (this.#process.stopping || this.#process.look().state !== 'running') return
+    // One that does not listen yet would lose the word, and nobody would say it again.
+    await this.#link.command(['PING']).catch((error: unknown) => {
+      if (error instanceof HoldfastError && error.code === 'UNREACHABLE_ENGINE') throw error
+    })
+    gate()
+    this.#process.stopping = true
+    // The engine ends without an answer; what counts is that its process is gone, which the next look shows.
+    this.#link.command(['SHUTDOWN', save ? 'SAVE' : 'NOSAVE'], 30_000).catch(() => {
+      if (this.#link.isOpen) this.#process.stopping = false
+    })
+  }
+
+  #noticeExit(pid: number): void {
+    this.#link.close()
+    this.#process.noticeExit(pid, this.#node().record?.at ?? Number.NEGATIVE_INFINITY)
+  }
+
+  async #work(job: Job, watch: Watch): Promise<string> {
+    const { binary, clock, memoryDir } = this.#options
+    const at = {
+      deployment: this.deployment,
+      node: this.#place.id,
+      nodeDir: this.#nodeDir,
+      dataDir: this.#dataDir,
+      scratch: join(memoryDir, 'trial', this.deployment),
+      binary: await binary(this.deployment),
+      clock,
+      command: this.#guarded(watch.guard),
+      lastWords: () => tailOfLog(this.#nodeDir),
+    }
+    return work(job, at, watch)
+  }
+
+  /** From now on the node is as new: what was known of it was of the data that it had. */
+  #placeFetched({ restore, bytes }: Extract<Action, { kind: 'place' }>): void {
+    placeFetched({
+      node: this.#place.id,
+      nodeDir: this.#nodeDir,
+      dataDir: this.#dataDir,
+      restore,
+      bytes,
+      forget: () => {
+        const memory = this.#node()
+        this.#link.close()
+        Object.assign(memory, blankNode(), { jobs: memory.jobs ?? [] })
+        this.#memory.save(this.deployment, true)
+      },
+    })
+  }
+
+  #guarded(gate: () => void): (args: readonly string[], withinMs?: number) => Promise<unknown> {
+    // A refusal is a rejection, never an exception: some commands come from timers, long after their action.
+    return async (args, withinMs) => {
+      gate()
+      return this.#link.command(args, withinMs)
+    }
+  }
+
+  #surroundings(gate: () => void) {
+    const { admin } = this.#options
+    return {
+      nodeDir: this.#nodeDir,
+      admin: admin(this.deployment),
+      taken: (directives: Readonly<Record<string, string>>) => this.#take(directives),
+      gate,
+    }
+  }
+}

@@ -1,0 +1,247 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Document, SentinelPlace, Spec, SpecChange, SpecText, Status, Wanted } from '@holdfast/core'
+import {
+  busPortOf,
+  describeSize,
+  describeSpecChange,
+  HoldfastError,
+  judgeSpecChange,
+  layOut,
+  localHostId,
+  maskSecrets,
+  missingCopies,
+  newSecrets,
+  nextOpening,
+  operationFor,
+  parseMaintenanceWindow,
+  parseSpec,
+  placeSentinels,
+  proxyId,
+  refuseChanges,
+  refusedAdopted,
+  replaced,
+  secretsFor,
+  withOperations,
+} from '@holdfast/core'
+import type { Clock } from './clock.ts'
+import { findPlaces } from './free-places.ts'
+import { claimPort } from './host/engine-process.ts'
+import { newPassword } from './new-password.ts'
+import type { Programs } from './programs.ts'
+import { renderFiles } from './render-files.ts'
+import type { Applied, ApplyTerms, PlanPreview, WantedOptions } from './server/platform.ts'
+import type { Home } from './store/home.ts'
+import type { History, Store } from './store/store.ts'
+import { proxyPortsOf, refuseTakenPorts } from './taken-ports.ts'
+
+export interface SpecDeskOptions {
+  readonly home: Home
+  readonly store: Store
+  readonly history: History
+  readonly clock: Clock
+  readonly programs: Programs
+  readonly openFilesMax: number
+  readonly document: (name: string) => Document
+  readonly isAdopted: (name: string) => boolean
+  /** How a deployment is now, as far as it can be seen. */
+  readonly seen: (name: string) => Promise<Status | undefined>
+  readonly wake: (name: string) => void
+}
+
+/** What people want of a deployment, by its spec: judged here, and written down. The loops do the rest. */
+export class SpecDesk {
+  readonly #options: SpecDeskOptions
+
+  constructor(options: SpecDeskOptions) {
+    this.#options = options
+  }
+
+  async apply(
+    input: unknown,
+    baseRevision: number | null,
+    actor: string,
+    terms: ApplyTerms = { acceptEviction: false },
+  ): Promise<Applied> {
+    const spec = parseSpec(input)
+    if (this.#options.isAdopted(spec.name)) throw refusedAdopted(spec.name)
+    const text = input as SpecText
+    const before = this.#options.store.load(spec.name)
+    if (baseRevision !== null && baseRevision !== (before?.specRevision ?? 0)) {
+      throw new HoldfastError(
+        'SPEC_CONFLICT',
+        `${spec.name} is at revision ${before?.specRevision ?? 0}, not ${baseRevision}: somebody else changed it. Read it again.`,
+        { name: spec.name, revision: before?.specRevision ?? 0 },
+      )
+    }
+    if (before === undefined) return this.#create(spec, text, actor)
+    const changes = await this.#changes(before, spec, terms)
+    refuseChanges(spec.name, changes)
+    if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
+    await this.#prepareProxy(spec, parseSpec(before.spec))
+    const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
+    const grown = replaced(
+      before,
+      places.map((place) => ({ id: place.id, place })),
+    )
+    const secrets = secretsFor(spec, before.secrets, newPassword)
+    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1, secrets }
+    const saved = this.#options.store.save(
+      withRestart(edited, changes, {
+        actor,
+        notBefore: this.#restartAt(spec),
+        now: Math.round(this.#options.clock.wall()),
+      }),
+    )
+    const told = changes.length === 0 ? 'the same in other words' : changes.map(describeSpecChange).join(', ')
+    this.#record(spec.name, `spec revision ${saved.specRevision}: ${told}`, actor)
+    this.#options.wake(spec.name)
+    return { name: spec.name, revision: saved.specRevision, changed: true }
+  }
+
+  async plan(input: unknown, terms: ApplyTerms = { acceptEviction: false }): Promise<PlanPreview> {
+    const spec = parseSpec(input)
+    if (this.#options.isAdopted(spec.name)) throw refusedAdopted(spec.name)
+    const before = this.#options.store.load(spec.name)
+    const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
+    refuseChanges(spec.name, edits)
+    const document = before ?? this.#newDocument(spec, input as SpecText)
+    const { home, openFilesMax, programs } = this.#options
+    const engine = await programs.engineFor(spec)
+    const { files } = renderFiles({ ...document, spec: input as SpecText }, spec, { home, engine, openFilesMax })
+    const changes = before === undefined ? layoutInWords(document) : edits.map(describeSpecChange)
+    const because =
+      before === undefined
+        ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
+        : summaryOf(edits, this.#restartAt(spec))
+    const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
+    return { name: spec.name, isNew: before === undefined, changes, edits, because, files: Object.fromEntries(masked) }
+  }
+
+  /** What an edit means, by what the nodes use now. Nobody asks them where that does not matter. */
+  async #changes(before: Document, after: Spec, { acceptEviction }: ApplyTerms): Promise<SpecChange[]> {
+    const old = parseSpec(before.spec)
+    const shrinks = after.memory.maxPerNode < old.memory.maxPerNode
+    const status = shrinks ? await this.#options.seen(old.name) : undefined
+    const used = (status?.nodes ?? []).map(({ id, memoryBytes }) => ({ id, memoryBytes }))
+    return judgeSpecChange(old, after, { used, acceptEviction })
+  }
+
+  /** When a restart that may wait begins at the earliest, ms since 1970; null: at once. */
+  #restartAt({ maintenanceWindow }: Spec): number | null {
+    const window = maintenanceWindow === null ? undefined : parseMaintenanceWindow(maintenanceWindow)
+    if (window === undefined) return null
+    const now = Math.round(this.#options.clock.wall())
+    const opens = nextOpening(window, now)
+    return opens === now ? null : opens
+  }
+
+  setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
+    const document = this.#options.document(name)
+    const goes = wanted === 'down' && purge
+    this.#options.store.save({ ...document, wanted, purge: goes, acceptDataLoss: acceptDataLoss && wanted === 'up' })
+    const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
+    this.#record(name, `${name} shall be ${wanted}${how}`, actor)
+    this.#options.wake(name)
+  }
+
+  async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
+    const document = this.#newDocument(spec, text)
+    const places = [...document.nodes, ...(document.sentinels ?? [])]
+    refuseTakenPorts(
+      this.#options.store,
+      spec.name,
+      places.map(({ port }) => port),
+    )
+    for (const { address, port, id } of places) {
+      const ports = spec.topology === 'cluster' ? [port, busPortOf(port)] : [port]
+      for (const one of ports) await claimPort(address, one, id)
+    }
+    // Found before anything is promised: without an engine there is nothing to create.
+    await this.#options.programs.engineFor(spec)
+    await this.#prepareProxy(spec)
+    this.#options.store.save(document)
+    this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
+    this.#options.wake(spec.name)
+    return { name: spec.name, revision: 1, changed: true }
+  }
+
+  #newDocument(spec: Spec, text: SpecText): Document {
+    return {
+      apiVersion: 1,
+      name: spec.name,
+      revision: 0,
+      specRevision: 1,
+      settledRevision: 0,
+      spec: text,
+      wanted: 'up',
+      nodes: layOut(spec),
+      sentinels: placeSentinels(spec),
+      operations: [],
+      scale: { shards: spec.shards, setBy: 'spec' },
+      secrets: secretsFor(spec, newSecrets(newPassword), newPassword),
+      acceptDataLoss: false,
+      purge: false,
+    }
+  }
+
+  /** The program is found, and its ports are free, before anything is promised. */
+  async #prepareProxy(spec: Spec, before?: Spec): Promise<void> {
+    const ports = proxyPortsOf(spec)
+    if (ports.length === 0) return
+    const had = before === undefined ? [] : proxyPortsOf(before)
+    const fresh = ports.filter((port) => !had.includes(port))
+    refuseTakenPorts(this.#options.store, spec.name, fresh)
+    for (const port of fresh) await claimPort(spec.expose.bind, port, proxyId)
+    await this.#options.programs.proxy()
+  }
+
+  #record(deployment: string, because: string, actor: string): void {
+    const at = Math.round(this.#options.clock.wall())
+    this.#options.history.append({
+      epoch: 0,
+      at,
+      deployment,
+      kind: 'spec',
+      subject: deployment,
+      because,
+      cause: null,
+      actor,
+    })
+  }
+}
+
+/** The spec and the restart that it needs are saved together. One that has not begun, and is not due later, does for both. */
+function withRestart(
+  edited: Document,
+  changes: readonly SpecChange[],
+  { actor, notBefore, now }: { actor: string; notBefore: number | null; now: number },
+): Document {
+  const names = changes.filter(({ how }) => how === 'restart').map(({ path }) => path)
+  const isAsked = edited.operations.some((one) => {
+    const isOpen = one.kind === 'restart' && one.state === 'asked' && one.subject === edited.name
+    return isOpen && (one.notBefore ?? now) <= (notBefore ?? now)
+  })
+  if (names.length === 0 || isAsked || edited.wanted === 'down') return edited
+  const id = `spec-${edited.specRevision}`
+  const wish = { kind: 'restart', id, subject: edited.name, reason: names.join(', '), notBefore } as const
+  const operation = operationFor(wish, actor, now)
+  return { ...edited, operations: withOperations(edited.operations, [operation]) }
+}
+
+function summaryOf(edits: readonly SpecChange[], restartAt: number | null): string {
+  if (edits.length === 0) return 'as specified: nothing would change'
+  const head = `${edits.length} ${edits.length === 1 ? 'field' : 'fields'} would change`
+  const restarts = edits.filter(({ how }) => how === 'restart').length
+  if (restarts === 0) return `${head}, live and without a restart`
+  const when = restartAt === null ? 'at once' : `in the maintenance window, from ${new Date(restartAt).toISOString()}`
+  return `${head}, ${edits.length - restarts} live and ${restarts} with a rolling restart, ${when}`
+}
+
+function layoutInWords({ nodes, sentinels = [] }: Document): string[] {
+  const where = ({ host, address, port }: SentinelPlace): string =>
+    `${host === localHostId ? '' : `${host} `}${address}:${port}`
+  return [
+    ...nodes.map((node) => `${node.id}: ${node.shard}, ${where(node)}`),
+    ...sentinels.map((place) => `${place.id}: ${where(place)}`),
+  ]
+}
