@@ -9,9 +9,11 @@
  *   wait until the replica says to be the primary · REPLICAOF on the old one · wait until all Sentinels tell of the
  *   new one · drop the clients of the old one, who then ask any of them and find it
  *
- * Valkey 9.1 does the same by itself, when the failover is asked for as COORDINATED; it is asked for that first, and
- * others refuse the word. Cut off anywhere, it is safe: the pause ends by its own time, and should the replica have
- * been promoted by then, the next turn finds two primaries and lets the old one follow.
+ * Valkey from 9.0 does something alike by itself (`SENTINEL FAILOVER … COORDINATED`), and is not asked to: its Sentinels
+ * vote before it begins, so the moment would not be ours, and their user would have to be allowed FAILOVER.
+ *
+ * Cut off anywhere, it is safe: the pause ends by its own time, and should the replica have been promoted by then, the
+ * next turn finds two primaries and lets the old one follow.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint, Passage } from '@holdfast/core'
@@ -45,10 +47,6 @@ export async function handOver(
   try {
     const [old, watcher] = [speakTo(from), speakTo(sentinel)]
     const role = async (of: Command) => parseReplication(parseInfo(String(await of(['INFO', 'replication']))))
-    if (await acceptsCoordinated(watcher, name)) {
-      await until(async () => (await role(command)).role === 'primary', promotedWithinMs, 'it was not promoted')
-      return
-    }
     await old(['CLIENT', 'PAUSE', String(pauseMs), 'WRITE'])
     try {
       const { replid, offset } = await role(old)
@@ -76,17 +74,6 @@ export async function handOver(
     await old(['CLIENT', 'UNPAUSE'])
   } finally {
     for (const link of links) link.close()
-  }
-}
-
-async function acceptsCoordinated(watcher: Command, name: string): Promise<boolean> {
-  try {
-    await watcher(['SENTINEL', 'FAILOVER', name, 'COORDINATED'])
-    return true
-  } catch (error) {
-    if (error instanceof HoldfastError && error.code === 'ENGINE_REFUSED' && /wrong number|syntax/i.test(error.message))
-      return false
-    throw error
   }
 }
 
