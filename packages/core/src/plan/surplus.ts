@@ -4,6 +4,7 @@
  */
 import type { NodePlace, PlaceChange } from '../document.ts'
 import { numberIn } from '../document.ts'
+import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { copiesOfShard } from '../spec.ts'
 import { hasCopy } from './copy.ts'
@@ -58,7 +59,7 @@ function leaverOf(shard: ShardPicture, { spec, document }: PlanInput): Leaver | 
     .filter((node) => others.includes(node))
     .sort(
       (a, b) =>
-        Number(b.gone) - Number(a.gone) ||
+        Number(isOut(b)) - Number(isOut(a)) ||
         Number(isCopy(a, shard)) - Number(isCopy(b, shard)) ||
         Number(b.place.drained === true) - Number(a.place.drained === true) ||
         numberIn(b.id) - numberIn(a.id),
@@ -72,6 +73,9 @@ function mayHaveData(node: NodePicture, shard: ShardPicture, { spec }: PlanInput
   const hadData = node.agent?.record != null && (node.agent.record.linkUpAt !== null || node.agent.record.ownedSlots)
   return isCopy(node, shard) || (hadData && hasCopy(node, spec))
 }
+
+/** It does not run, or is being started once more after it has failed again and again. */
+const isOut = (node: NodePicture): boolean => node.gone || keepsFailing(node)
 
 const isCopy = (node: NodePicture, shard: ShardPicture): boolean =>
   node === shard.primary || objectionToHeir(node, shard) === null
