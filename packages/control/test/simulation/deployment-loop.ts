@@ -1,8 +1,20 @@
-import type { Document, SpecText } from '@holdfast/core'
-import { heldInFile, layOut, ownedBy, ownedDirectives, parseSpec } from '@holdfast/core'
+import type { Document, EngineBuild, NodePlace, Spec, SpecText } from '@holdfast/core'
+import {
+  engineUsers,
+  heldInFile,
+  layOut,
+  newSecrets,
+  ownedBy,
+  ownedDirectives,
+  parseSpec,
+  placeMore,
+  renderUsers,
+} from '@holdfast/core'
+import type { Rendered } from '../../src/reconcile.ts'
 import { DeploymentLoop } from '../../src/reconcile.ts'
 import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
 import type { MakeTurner } from './controller.ts'
+import { sha256 } from './memory/access.ts'
 
 const silent = () => undefined
 
@@ -11,11 +23,6 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
   const store = new MemoryStore()
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
-  const owned = ownedDirectives(spec)
-  const configOf = (node: string): string =>
-    Object.entries({ ...ownedBy(node, owned), ...heldInFile(spec) })
-      .map(([name, value]) => `${name} ${value === '' ? '""' : value}`)
-      .join('\n')
   store.save(newDocument(specText))
   const makeTurner: MakeTurner = (seat) =>
     new DeploymentLoop({
@@ -27,15 +34,28 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
       store,
       history,
       log: { debug: silent, info: silent, warn: silent, error: silent },
-      render: ({ nodes }) => {
-        const files = nodes.map(({ id }) => [id, { config: configOf(id), users: 'user app on' }] as const)
-        return Promise.resolve({ files: new Map(files), owned })
-      },
+      render: (document, wanted) => Promise.resolve(render(document, wanted)),
       engine: () => null,
       onStatus: silent,
       onGone: silent,
     })
   return { makeTurner, store }
+}
+
+/** What the directives are is of no matter here, but who may sign in is, and so is the version of the engine. */
+function render({ nodes, secrets }: Document, spec: Spec): Rendered {
+  const owned = ownedDirectives(spec)
+  const engine: EngineBuild = { flavor: 'redis', version: spec.engine.version ?? '7.0.15' }
+  const users = renderUsers({ spec, secrets, engine, sha256 })
+  const signsInWith = sha256(secrets[engineUsers.replication] ?? '')
+  const configOf = (node: string): string =>
+    Object.entries({ ...ownedBy(node, owned), ...heldInFile(spec) })
+      .map(([name, value]) => `${name} ${value === '' ? '""' : value}`)
+      .join('\n')
+  const files = nodes.map(
+    ({ id }) => [id, { config: configOf(id), users, signsInWith, engineVersion: engine.version }] as const,
+  )
+  return { files: new Map(files), owned }
 }
 
 function newDocument(spec: SpecText): Document {
@@ -52,10 +72,18 @@ function newDocument(spec: SpecText): Document {
     nodes: layOut(parsed),
     operations: [],
     scale: { shards: parsed.shards, setBy: 'spec' },
-    secrets: {},
+    secrets: newSecrets(() => 'the first'),
     acceptDataLoss: false,
   }
 }
+
+/** Those that belong to a deployment: not who stands by, and not who leaves. */
+export const membersOf = ({ nodes }: Document): NodePlace[] =>
+  nodes.filter(({ spare, leaving }) => spare !== true && leaving === undefined)
+
+/** Places of which a new deployment knows nothing yet, in the order in which they will be given. */
+export const moreNodes = (spec: SpecText, count: number): NodePlace[] =>
+  placeMore(newDocument(spec), parseSpec(spec), Array<string>(count).fill('shard-1'), () => false)
 
 /** The directives that the memory agent reads back. */
 export const ownedNames = (specText: SpecText): string[] => Object.keys(ownedDirectives(parseSpec(specText)))

@@ -127,24 +127,30 @@ export function judgeDurability(cluster: MemoryCluster): string[] {
 /** What is not as it should be once everything has settled: the outside's own idea of "ready". */
 export function unsettled(cluster: MemoryCluster): string[] {
   const now = cluster.now()
-  const silent = cluster.nodes.filter((node) => !isServing(node, now)).map(({ place }) => `${place.id} does not serve`)
+  const members = cluster.layout().map((place) => ({ place, node: cluster.node(place.id) }))
+  const silent = members.filter(({ node }) => !isServing(node, now)).map(({ place }) => `${place.id} does not serve`)
   if (silent.length > 0) return silent
-  return [...slotProblems(cluster), ...cluster.nodes.flatMap((node) => nodeProblems(cluster, node))]
+  const shards = new Map(members.map(({ place, node }) => [node, place.shard]))
+  return [...slotProblems(shards), ...members.flatMap(({ node }) => nodeProblems(cluster, node, shards))]
 }
 
-function slotProblems(cluster: MemoryCluster): string[] {
-  const owned = cluster.nodes.flatMap((node) => confOf(node).slots)
+/** Who belongs to the deployment, and to which shard. */
+type Shards = ReadonlyMap<MemoryNode, string>
+
+function slotProblems(shards: Shards): string[] {
+  const owned = [...shards.keys()].flatMap((node) => confOf(node).slots)
   const missing = missingSlots(owned)
   if (missing.length > 0) return [`nobody owns slots ${formatSlots(missing)}`]
   return countSlots(owned) === slotCountTotal ? [] : ['slots are owned twice']
 }
 
-function nodeProblems(cluster: MemoryCluster, node: MemoryNode): string[] {
-  const { id, shard } = node.place
+function nodeProblems(cluster: MemoryCluster, node: MemoryNode, shards: Shards): string[] {
+  const { id } = node.place
+  const shard = shards.get(node) ?? ''
   const conf = confOf(node)
   const owner = cluster.ownerOf(shard)
   if (owner === undefined) return [`nobody owns ${shard}`]
-  if (owner.place.shard !== shard) return [`${shard} is owned by ${owner.place.id}`]
+  if (shards.get(owner) !== shard) return [`${shard} is owned by ${owner.place.id}`]
   const problems: string[] = []
   if (node === owner ? conf.role !== 'primary' : conf.follows !== confOf(owner).id) {
     problems.push(`${id} is no copy of ${owner.place.id}`)
@@ -153,9 +159,9 @@ function nodeProblems(cluster: MemoryCluster, node: MemoryNode): string[] {
   if (node.process?.clusterOk !== true) problems.push(`${id} does not accept writes`)
   if (conf.open.length > 0) problems.push(`${id} has an open slot`)
   const { entries } = viewOf(node)
-  if (entries.length !== cluster.nodes.length) problems.push(`${id} knows ${entries.length} nodes`)
+  if (entries.length !== shards.size) problems.push(`${id} knows ${entries.length} nodes`)
   for (const entry of entries) {
-    const other = cluster.nodes.find((candidate) => candidate.conf?.id === entry.engineId)
+    const other = [...shards.keys()].find((candidate) => candidate.conf?.id === entry.engineId)
     if (other === undefined) problems.push(`${id} knows a stranger`)
     else if (entry.health !== 'ok' || entry.handshake) problems.push(`${id} sees ${other.place.id} as ${entry.health}`)
     else problems.push(...differences(cluster, id, entry, other))

@@ -34,6 +34,10 @@ export interface SimulationOptions {
   /** Large writes make a second of lag matter: with 10 a second, 100 000 bytes each are 1 MB. */
   readonly writeBytes?: number
   readonly limits?: Partial<SafetyLimits>
+  /** Where nodes may come to later. Default: nowhere. */
+  readonly moreNodes?: readonly NodePlace[]
+  /** Who belongs to the deployment now. Default: those of the spec. */
+  readonly layout?: () => readonly NodePlace[]
 }
 
 export interface Settled {
@@ -76,7 +80,8 @@ export class Simulation {
     }
     this.cluster = new MemoryCluster({
       seed: options.seed,
-      nodes: this.nodes,
+      nodes: [...this.nodes, ...(options.moreNodes ?? [])],
+      layout: options.layout ?? (() => this.nodes),
       nodeTimeoutMs: this.spec.timeouts.node,
       writeBytes: options.writeBytes ?? 100_000,
       nativeFailover: !isDurable(this.spec),
@@ -111,6 +116,16 @@ export class Simulation {
     return this.cluster.clock.advance(ms)
   }
 
+  /** Kills one of those that run; its supervisor starts another one. */
+  replaceController(): void {
+    const running = this.controllers.filter(({ state }) => state !== 'killed')
+    if (running.length === 0) return
+    const victim = this.random.pick(running)
+    this.#tell('fault', `${victim.id} is killed`)
+    victim.kill()
+    if (running.length === 1) this.addController()
+  }
+
   /** Lives through a schedule whose times count from now. */
   async live(schedule: readonly Scheduled[]): Promise<void> {
     const began = this.cluster.now()
@@ -118,7 +133,7 @@ export class Simulation {
       await this.advance(Math.max(0, began + at - this.cluster.now()))
       switch (fault.kind) {
         case 'kill-controller':
-          this.#replaceController()
+          this.replaceController()
           break
         case 'pause-controller':
           this.#pauseController(fault.forMs)
@@ -169,16 +184,6 @@ export class Simulation {
     this.#turns++
     this.#tell(controller.id, plan.because)
     this.#note(judgePlan(this.cluster, plan))
-  }
-
-  #replaceController(): void {
-    const running = this.controllers.filter(({ state }) => state !== 'killed')
-    if (running.length === 0) return
-    const victim = this.random.pick(running)
-    this.#tell('fault', `${victim.id} is killed`)
-    victim.kill()
-    // Its supervisor starts another one.
-    if (running.length === 1) this.addController()
   }
 
   #pauseController(forMs: number): void {

@@ -1,5 +1,6 @@
-import type { Action, SlotRange } from '@holdfast/core'
+import type { Action, NodeFiles, SlotRange } from '@holdfast/core'
 import { HoldfastError, normalizeSlots, subtractSlots } from '@holdfast/core'
+import { sha256 } from './access.ts'
 import { intersectSlots, takeClaimedSlots } from './claims.ts'
 import { cloneCopy } from './data.ts'
 import { failoverRefusal, manualFailoverMs, takeOver } from './election.ts'
@@ -8,7 +9,7 @@ import { broadcast, forget, meet } from './gossip.ts'
 import type { MemoryNode, World } from './node.ts'
 import { confOf, isServing, noteClaim, noteKnowledge, nothingRead } from './node.ts'
 import { killProcess, noteFailedStart, shutDown, startProcess } from './process.ts'
-import { becomeReplica } from './replication.ts'
+import { becomeReplica, newLink } from './replication.ts'
 
 /* What an agent does beside its engines, with the engine's own refusals. */
 
@@ -31,7 +32,9 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
     case 'fence':
       return fence(world, node, action)
     case 'purge':
-      return deleteFiles(world, node)
+      deleteFiles(world, node)
+      node.record = null
+      return
     case 'work':
     case 'end-work':
     case 'place':
@@ -70,7 +73,7 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
     case 'configure':
       Object.assign(node.config, action.set)
       node.given = { ...node.given, ...action.set }
-      node.configFile = action.files.config
+      writeConfig(node, action.files)
       return changed(node)
     case 'save':
       node.rdb = cloneCopy(node.data)
@@ -92,12 +95,20 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
     case 'load-users':
       node.usersFile = action.files.users
       node.users = action.files.users
-      node.readBack.usersLoaded = null
+      Object.assign(node.readBack, { usersNow: null, usersLoaded: null, at: Number.NEGATIVE_INFINITY })
       return
-    case 'sign-in':
+    case 'sign-in': {
+      const hash = sha256(action.password)
+      Object.assign(node.access, { file: hash, process: hash, givenAt: world.now() })
+      return
+    }
     case 'renew-link':
+      node.access.linkRenewedAt = world.now()
+      if (node.process !== null && confOf(node).role === 'replica') node.process.link = newLink(world.now())
+      return
     case 'close-sessions':
-      throw new Error(`the memory cluster knows no passwords for "${action.kind}"`)
+      node.access.closing = { rotation: action.rotation, at: world.now(), closed: 0, left: 0 }
+      return
     case 'replicate':
     case 'set-priority':
     case 'ask-sentinel':
@@ -114,6 +125,12 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
   }
 }
 
+function writeConfig(node: MemoryNode, { config, signsInWith, engineVersion }: NodeFiles): void {
+  node.configFile = config
+  node.access.file = signsInWith ?? null
+  node.version = engineVersion ?? node.version
+}
+
 function changed(node: MemoryNode): void {
   node.readBack.config = null
   node.readBack.at = Number.NEGATIVE_INFINITY
@@ -121,7 +138,7 @@ function changed(node: MemoryNode): void {
 
 function start(world: World, node: MemoryNode, action: Extract<Action, { kind: 'start' }>): void {
   if (node.process !== null || node.lastExit?.lingering) return
-  node.configFile = action.files.config
+  writeConfig(node, action.files)
   node.usersFile = action.files.users
   node.failoverAsked = null
   node.readBack = nothingRead()

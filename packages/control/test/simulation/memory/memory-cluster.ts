@@ -31,6 +31,8 @@ export interface MemoryClusterOptions {
   readonly durableWrites?: boolean
   /** The directives that the agent reads back. Default: all that the config file names. */
   readonly ownedDirectives?: readonly string[]
+  /** Who belongs to the deployment now, and to which shard. Default: all nodes, where they were placed. */
+  readonly layout?: () => readonly NodePlace[]
 }
 
 /** An envelope that the host accepted, and when. */
@@ -86,6 +88,8 @@ export class MemoryCluster implements World {
   /** What an earlier promotion gave up: a later one is not to blame for it again. */
   readonly #writtenOff = new Set<number>()
   readonly #owned: readonly string[] | undefined
+  /** Who belongs to the deployment now, and to which shard. */
+  readonly layout: () => readonly NodePlace[]
   readonly #byId: ReadonlyMap<string, MemoryNode>
   readonly #byPort: ReadonlyMap<number, MemoryNode>
   readonly #probeSlots: ReadonlyMap<string, number>
@@ -106,6 +110,7 @@ export class MemoryCluster implements World {
     this.durableWrites = options.durableWrites ?? false
     this.nodes = options.nodes.map(newNode)
     this.#owned = options.ownedDirectives
+    this.layout = options.layout ?? (() => options.nodes)
     this.#byId = new Map(this.nodes.map((node) => [node.place.id, node]))
     this.#byPort = new Map(this.nodes.map((node) => [node.place.port, node]))
     const shards = shardsOf(options.nodes)

@@ -96,7 +96,7 @@ function factsOf(cluster: MemoryCluster, node: MemoryNode, process: Process): En
   const now = cluster.now()
   return {
     engineId: conf.id,
-    version: '7.0.15',
+    version: process.version,
     role: conf.role,
     replid: process.stream.replid,
     replidBefore: process.stream.replidBefore,

@@ -1,6 +1,7 @@
 import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
 import { admit, HoldfastError, readConfigText } from '@holdfast/core'
 import type { EngineExit, HostPort } from '../../../src/host/host.ts'
+import { accessSeen } from './access.ts'
 import { perform } from './actions.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
 import type { MemoryNode } from './node.ts'
@@ -97,12 +98,24 @@ function nodeSeen(node: MemoryNode, now: number): AgentNodeSeen {
     failoverAsked: node.failoverAsked,
     config,
     usersMatch: usersNow === null || usersLoaded === null ? null : usersNow === usersLoaded,
-    written: readConfigText(node.configFile),
+    written: directivesIn(node),
     given: node.given,
     saveAskedAt: null,
     freeMemoryBytes: null,
+    access: accessSeen(node),
   }
 }
+
+/** Read once for as long as the file stays as it is. */
+function directivesIn(node: MemoryNode): Readonly<Record<string, string>> {
+  const known = read.get(node)
+  if (known?.text === node.configFile) return known.directives
+  const directives = readConfigText(node.configFile)
+  read.set(node, { text: node.configFile, directives })
+  return directives
+}
+
+const read = new WeakMap<MemoryNode, { readonly text: string; readonly directives: Readonly<Record<string, string>> }>()
 
 function processSeen(node: MemoryNode, now: number): ProcessSeen {
   const { process, lastExit } = node

@@ -9,6 +9,8 @@ import type {
   SlotRange,
   ViewEntry,
 } from '@holdfast/core'
+import type { MemoryAccess } from './access.ts'
+import { noAccess } from './access.ts'
 import type { Copy } from './data.ts'
 import { emptyCopy } from './data.ts'
 import type { Random } from './random.ts'
@@ -91,6 +93,7 @@ interface Manual {
 export interface Process {
   readonly pid: number
   readonly startTime: number
+  readonly version: string
   phase: 'starting' | 'loading' | 'serving'
   /** SIGSTOP. */
   stopped: boolean
@@ -148,6 +151,9 @@ export interface MemoryNode {
   configFile: string
   users: string
   usersFile: string
+  access: MemoryAccess
+  /** Of the engine that its place was last given: who starts next is this one. */
+  version: string
   record: NodeRecord | null
   starts: { failures: number; lastAt: number | null; lastError: string | null }
   fencedAt: number | null
@@ -231,6 +237,8 @@ export function newNode(place: NodePlace): MemoryNode {
     configFile: '',
     users: '',
     usersFile: '',
+    access: noAccess(),
+    version: '7.0.15',
     record: null,
     starts: { failures: 0, lastAt: null, lastError: null },
     fencedAt: null,

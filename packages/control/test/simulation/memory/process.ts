@@ -1,4 +1,5 @@
 import { readConfigText } from '@holdfast/core'
+import { noAccess } from './access.ts'
 import { cloneCopy, emptyCopy } from './data.ts'
 import type { MemoryNode, Process, World } from './node.ts'
 import { newConf, noteKnowledge, ownsSlots } from './node.ts'
@@ -28,7 +29,7 @@ export function startProcess(
   instead: Readonly<Record<string, string>> = {},
 ): void {
   const now = world.now()
-  const process = newProcess(world, now)
+  const process = newProcess(world, now, node.version)
   node.process = process
   node.config = { ...parseDirectives(node.configFile), ...instead }
   if (load !== null) {
@@ -39,6 +40,7 @@ export function startProcess(
   node.savedAt = null
   node.given = readConfigText(node.configFile)
   node.users = node.usersFile
+  node.access = { ...noAccess(), file: node.access.file, process: node.access.file }
   const error = startError(node)
   if (error !== null) {
     world.later(30, () => {
@@ -62,10 +64,11 @@ export function noteFailedStart(world: World, node: MemoryNode, lastError: strin
   node.starts = { failures: node.starts.failures + 1, lastAt: world.now(), lastError }
 }
 
-function newProcess(world: World, now: number): Process {
+function newProcess(world: World, now: number, version: string): Process {
   return {
     pid: world.nextPid(),
     startTime: Math.floor(now / cpuTickMs),
+    version,
     phase: 'starting',
     stopped: false,
     stalled: false,

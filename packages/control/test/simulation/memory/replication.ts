@@ -1,4 +1,5 @@
 import { saysHeld } from '@holdfast/core'
+import { letsReplicate } from './access.ts'
 import type { Copy } from './data.ts'
 import { cloneCopy, emptyCopy } from './data.ts'
 import type { Link, MemoryNode, Stream, World } from './node.ts'
@@ -34,7 +35,7 @@ export function becomeReplica(world: World, node: MemoryNode, primaryId: string)
   node.process.link = newLink(world.now())
 }
 
-const newLink = (now: number): Link => ({
+export const newLink = (now: number): Link => ({
   state: 'down',
   since: now,
   peerPid: 0,
@@ -113,6 +114,7 @@ function dial(world: World, node: MemoryNode, link: Link, primary: MemoryNode | 
   const now = world.now()
   link.nextTryAt = now + redialMs
   if (primary === undefined || !isServing(primary, now) || primary.process === null || node.process === null) return
+  if (!letsReplicate(primary, node)) return
   link.peerPid = primary.process.pid
   if (!holds(node, link, primary)) return
   // A replica without a link of its own turns the dialler away.
