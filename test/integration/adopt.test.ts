@@ -1,40 +1,45 @@
 import type { HoldfastEvent, Status } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { StartedCluster } from '../support/cache-engines.ts'
-import { startCluster } from '../support/cache-engines.ts'
+import type { StartedCluster, StartedSentinel } from '../support/cache-engines.ts'
+import { startCluster, startSentinel } from '../support/cache-engines.ts'
 import { freePorts } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Running } from '../support/program.ts'
 import { Program } from '../support/program.ts'
 
-/* A Cluster that somebody else runs, and a user of it who may look and do nothing else. */
+/* What somebody else runs, and a user of it who may look and do nothing else. */
+const password = 'only:looking/%'
+const env = { HOLDFAST_ADOPT_PASSWORD: password }
+let it: Program
+let serving: Running
+
+beforeAll(async () => {
+  it = new Program({ engines: false })
+  await serve()
+})
+
+afterAll(async () => {
+  serving?.signal('SIGTERM')
+  await serving?.ended
+  await it?.close()
+})
+
+const serve = async (): Promise<void> => {
+  serving = it.start(['serve', '--port', String(await freePorts(1))])
+  await eventually(() => it.controller() !== undefined, { what: 'a controller runs' })
+}
+
 describe('a Cluster that is adopted', () => {
-  const password = 'only:looking/%'
-  const env = { HOLDFAST_ADOPT_PASSWORD: password }
-  let it: Program
   let cluster: StartedCluster
-  let serving: Running
   let url: string
 
   beforeAll(async () => {
-    it = new Program({ engines: false })
     const users = [`user watcher on >${password} -@all +info +cluster|info +cluster|nodes`]
     cluster = await startCluster({ users, shards: 3 })
     url = `redis://watcher@127.0.0.1:${cluster.primaries[0]?.address.port}`
-    await serve()
   })
 
-  afterAll(async () => {
-    serving?.signal('SIGTERM')
-    await serving?.ended
-    await it?.close()
-    await cluster?.close()
-  })
-
-  const serve = async (): Promise<void> => {
-    serving = it.start(['serve', '--port', String(await freePorts(1))])
-    await eventually(() => it.controller() !== undefined, { what: 'a controller runs' })
-  }
+  afterAll(() => cluster?.close())
 
   const at = (index: number): string => `127.0.0.1:${cluster.nodes[index]?.address.port}`
 
@@ -109,5 +114,45 @@ describe('a Cluster that is adopted', () => {
       expect(clients.join('\n')).not.toContain('user=watcher')
       return true
     })
+  })
+})
+
+describe('a primary with Sentinels that is adopted', () => {
+  let watched: StartedSentinel
+
+  beforeAll(async () => {
+    const users = [`user watcher on >${password} -@all +info`]
+    watched = await startSentinel({ users, downAfterMs: 1000 })
+  })
+
+  afterAll(() => watched?.close())
+
+  test('is shown as its Sentinels tell it, followed through a failover, and acted on by nobody', async () => {
+    const [first, ...others] = watched.sentinels
+    const url = `holdfast+sentinel://watcher@127.0.0.1:${first?.address.port}/${watched.masterName}`
+    const { stderr } = await it.ok(['adopt', url, '--name', 'watched'], { env })
+    expect(stderr).toContain('sentinel')
+    const at = ({ address }: { readonly address: { readonly port: number } }): string => `127.0.0.1:${address.port}`
+    const status = await eventually(async () => {
+      const seen = await it.ask<Status>('/deployments/watched')
+      expect(seen).toMatchObject({ topology: 'sentinel', ready: 'yes', copiesInSync: 3 })
+      return seen
+    })
+    expect(status.shards).toMatchObject([{ id: 'shard-1', primary: at(watched.primary) }])
+    expect(status.sentinels).toHaveLength(1 + others.length)
+    await watched.primary.kill()
+    await eventually(
+      async () => {
+        const { shards, ready } = await it.ask<Status>('/deployments/watched')
+        expect(watched.replicas.map(at)).toContain(shards[0]?.primary)
+        expect(ready).toBe('no')
+      },
+      { withinMs: 15_000, what: 'another primary' },
+    )
+    for (const node of watched.replicas) {
+      expect(String(await node.command('ACL', 'LOG'))).not.toContain('watcher')
+      expect(String(await node.command('INFO', 'errorstats'))).not.toContain('errorstat_NOPERM')
+    }
+    await it.ok(['down', 'watched', '--purge', '--yes'])
   })
 })

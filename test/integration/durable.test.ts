@@ -10,7 +10,7 @@ import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { findTestEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
-import { nothingWrong, Writing } from '../support/writing.ts'
+import { nothingWrong, underWrites, Writing } from '../support/writing.ts'
 
 let it: TestDeployment
 
@@ -61,6 +61,21 @@ test('a primary that a stranger starts without its data is held, until a control
   const since = performance.timeOrigin + performance.now()
   await eventually(() => writing.hasAcked(60, since), { what: 'writes afterwards' })
   expect(await writing.check()).toMatchObject(nothingWrong)
+}, 60_000)
+
+test('a switchover and then a restart of its shard lose nothing that a copy acknowledged', async () => {
+  const [primary, shard] = [it.primaryOf('shard-1').id, 'shard-1']
+  const before = new Map(it.status().nodes.map(({ id, pid }) => [id, pid]))
+  const ask = (kind: 'switchover' | 'restart') =>
+    it.over(it.controller.askOperation('it', { id: kind, kind, subject: shard }, 'ada'))
+  const { found } = await underWrites(it, async () => {
+    expect(await ask('switchover')).toMatchObject({ state: 'done' })
+    expect(it.primaryOf(shard).id).not.toBe(primary)
+    expect(await ask('restart')).toMatchObject({ state: 'done' })
+  }, ['durable'])
+  expect(found).toMatchObject(nothingWrong)
+  const restarted = it.status().nodes.filter(({ id, pid }) => before.get(id) !== pid)
+  expect(restarted.map(({ shard: of }) => of)).toEqual([shard, shard, shard])
 }, 60_000)
 
 test('a person may let a shard take writes without a copy, and end that', async () => {

@@ -3,7 +3,10 @@
  * the backports or built, and then what differs most between versions. `HOLDFAST_TEST_ENGINE` runs any other test on
  * them.
  */
+import { join } from 'node:path'
+import type { FaultName, SpecText } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { secretsOf, TestDeployment, TestHome } from '../support/deployment.ts'
 import { engineNamed, findTestEngine, homeOfEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
@@ -11,15 +14,20 @@ import { nothingWrong, underWrites } from '../support/writing.ts'
 
 /** A compiler on a busy machine. */
 const buildWithinMs = 900_000
+const engines = ['valkey 8', 'valkey 9.1'] as const
 
-describe.each(['valkey 8', 'valkey 9.1'])('on %s', (name) => {
+async function upOn(name: string, fields: SpecText): Promise<TestDeployment> {
+  const { flavor, version } = engineNamed(name)
+  await findTestEngine(engineNamed(name), homeOfEngine(name))
+  const place = new TestHome(undefined, homeOfEngine(name))
+  return TestDeployment.up({ engine: { flavor, version }, ...fields }, place)
+}
+
+describe.each(engines)('on %s', (name) => {
   let it: TestDeployment
 
   beforeAll(async () => {
-    const { flavor, version } = engineNamed(name)
-    await findTestEngine(engineNamed(name), homeOfEngine(name))
-    const place = new TestHome(undefined, homeOfEngine(name))
-    it = await TestDeployment.up({ engine: { flavor, version }, security: { legacyAuth: true } }, place)
+    it = await upOn(name, { security: { legacyAuth: true } })
   }, buildWithinMs)
 
   afterAll(async () => {
@@ -61,6 +69,46 @@ describe.each(['valkey 8', 'valkey 9.1'])('on %s', (name) => {
     for (const id of [from.id, to.id, replica]) expect(await it.command(id, 'CLUSTER', 'NODES')).not.toContain('[')
   })
 
+  test('a backup brings back functions and, where the engine has them, ends of hash fields', async () => {
+    const { id, shard } = it.primaryOf('shard-1')
+    const key = tagsOf(it.status()).get(shard) ?? ''
+    await it.command(id, 'FUNCTION', 'LOAD', "#!lua name=ours\nredis.register_function('two', function() return 2 end)")
+    await it.command(id, 'HSET', key, 'f', '1', 'g', '2')
+    const hasFieldEnds = name === 'valkey 9.1'
+    if (hasFieldEnds) await it.command(id, 'HPEXPIREAT', key, '4000000000000', 'FIELDS', '1', 'f')
+    const { backups } = it.controller
+    expect(await it.over(backups.ask(it.name, { id: 'kept', to: null }, 'ann'))).toMatchObject({ state: 'done' })
+    await it.command(id, 'DEL', key)
+    await it.command(id, 'FUNCTION', 'FLUSH')
+    const from = join(backups.list(it.name).directory, 'kept')
+    const restore = await backups.restore(it.name, { id: 'back', from, replace: it.name }, 'ann')
+    expect(await it.over(restore)).toMatchObject({ state: 'done' })
+    await it.ready()
+    const { id: now } = it.primaryOf(shard)
+    expect(await it.command(now, 'FCALL', 'two', '0')).toBe(2)
+    expect(await it.command(now, 'HGETALL', key)).toEqual(['f', '1', 'g', '2'])
+    if (hasFieldEnds) {
+      expect(await it.command(now, 'HPEXPIRETIME', key, 'FIELDS', '2', 'f', 'g')).toEqual([4_000_000_000_000, -1])
+    }
+  })
+
+  test('a node is replaced and the passwords become others, under writes: nothing is lost', async () => {
+    const old = it.replicaOf('shard-2').id
+    const before = secretsOf(it.place.home, it.name)
+    const { found } = await underWrites(it, async () => {
+      const wish = { kind: 'replace', id: 'replace', subject: old } as const
+      expect(await it.over(await it.controller.askForNodes(it.name, wish, 'ann'))).toMatchObject({ state: 'done' })
+    })
+    expect(found).toMatchObject(nothingWrong)
+    expect(it.status().nodes.map(({ id }) => id)).not.toContain(old)
+    const users = ['app', 'replication', 'probe', 'admin']
+    const wish = { kind: 'rotate', id: 'rotate', subject: it.name, users, graceMs: 0 } as const
+    expect(await it.over(it.controller.askOperation(it.name, wish, 'ann'))).toMatchObject({ state: 'done' })
+    const after = secretsOf(it.place.home, it.name)
+    for (const user of users) expect(after[user]).not.toBe(before[user])
+    await it.ready()
+  })
+
   test('all six killed together come back, and the application signs in', async () => {
     const { nodes } = it.status()
     it.kill(...nodes.map(({ id }) => id))
@@ -70,3 +118,53 @@ describe.each(['valkey 8', 'valkey 9.1'])('on %s', (name) => {
     expect(it.told('drift')).toEqual([])
   })
 })
+
+/* Both changes of primary that lose writes most easily, in both classes that keep them apart from the engine's own ways. */
+describe.each(engines)('durable on %s', (name) => {
+  let it: TestDeployment
+
+  beforeAll(async () => {
+    it = await upOn(name, { durability: 'durable', replicasPerShard: 2 })
+  }, buildWithinMs)
+
+  afterAll(() => it?.close())
+
+  test.each(['kill-primary', 'bounce'] as const)(
+    'a primary after "%s": nothing that a copy acknowledged is lost',
+    async (fault) => {
+      const { id, shard } = it.primaryOf(fault === 'kill-primary' ? 'shard-1' : 'shard-2')
+      const { found } = await underWrites(it, async () => {
+        await hurt(it, fault, id)
+        await eventually(() => it.primaryOf(shard).id !== id)
+      }, ['durable'])
+      expect(found).toMatchObject(nothingWrong)
+      expect(it.node(id)).toMatchObject({ role: 'replica', link: 'up' })
+    },
+  )
+})
+
+describe.each(engines)('behind Sentinels on %s', (name) => {
+  let it: TestDeployment
+
+  beforeAll(async () => {
+    it = await upOn(name, { topology: 'sentinel', replicasPerShard: 1, persistOn: 'replicas' })
+  }, buildWithinMs)
+
+  afterAll(() => it?.close())
+
+  test.each(['switchover', 'bounce'] as const)(
+    'a primary that writes no files, after a %s: nothing is lost',
+    async (what) => {
+      const { id } = it.primaryOf('shard-1')
+      const { found } = await underWrites(it, async () => {
+        if (what === 'bounce') await hurt(it, 'bounce', id)
+        else await it.over(it.controller.askOperation(it.name, { id: what, kind: what, subject: 'shard-1' }, 'ann'))
+        await eventually(() => it.primaryOf('shard-1').id !== id)
+      }, ['ioredis', 'cache'])
+      expect(found).toMatchObject({ lost: [], contradictions: [], differing: [] })
+    },
+  )
+})
+
+const hurt = (it: TestDeployment, fault: FaultName, node: string) =>
+  it.controller.injectFault(it.name, { fault, node, forMs: null, onProduction: it.name, drill: null }, 'ann')

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { TestDeployment } from '../support/deployment.ts'
 import { findTestEngine } from '../support/engines.ts'
@@ -36,7 +36,7 @@ test('a primary that a stranger starts again is empty, takes no write, and is wo
   const key = tagsOf(it.status()).get('shard-2') ?? ''
   await it.stopController()
   it.kill(id)
-  await startByFile(id)
+  await startByFile(it, id)
   await eventually(async () => expect(await it.command(id, 'DBSIZE')).toBe(0), { what: 'the empty engine' })
   await eventually(
     async () => expect(String(await it.command(id, 'INFO', 'replication'))).toMatch(/slave\d:.*state=wait_bgsave/),
@@ -61,6 +61,43 @@ test('all copies die at once: those with files are promoted, and nothing is lost
   expect(await keysIn('shard-3')).toBe(keys)
 }, 60_000)
 
+describe('behind Sentinels', () => {
+  let watched: TestDeployment
+
+  beforeAll(async () => {
+    watched = await TestDeployment.up({ topology: 'sentinel', replicasPerShard: 1, persistOn: 'replicas' })
+  })
+  afterAll(() => watched?.close())
+
+  test.each([{ persistOn: 'replicas' }, { persistence: 'none' }])(
+    'a primary without files (%o) that a stranger starts again is no primary, and its copy becomes it',
+    async (fields) => {
+      const { revision } = await watched.controller.apply(
+        { ...watched.spec, persistOn: 'all', ...fields },
+        null,
+        'test',
+      )
+      await eventually(() => watched.status().settledRevision === revision && watched.status().ready === 'yes')
+      const [{ id }, { id: copy }] = [watched.primaryOf('shard-1'), watched.replicaOf('shard-1')]
+      for (let number = 0; number < 50; number++) await watched.command(id, 'SET', `a:${number}`, 'kept')
+      expect(await watched.command(id, 'WAIT', '1', '5000')).toBe(1)
+      await watched.stopController()
+      watched.kill(id)
+      await startByFile(watched, id)
+      await eventually(async () => expect(await watched.command(id, 'DBSIZE')).toBe(0), { what: 'the empty engine' })
+      await expect(watched.command(id, 'SET', 'a:0', 'lost')).rejects.toThrow(/READONLY|NOREPLICAS/)
+      expect(await watched.command(copy, 'DBSIZE')).toBe(50)
+      await watched.startController()
+      await eventually(() => watched.primaryOf('shard-1').id === copy, { what: 'a promotion' })
+      await watched.ready()
+      expect(await watched.command(copy, 'DBSIZE')).toBe(50)
+      expect(await watched.command(id, 'DBSIZE')).toBe(50)
+      expect(watched.told('loss')).toEqual([])
+    },
+    60_000,
+  )
+})
+
 /** Keys that its replica has as well; how many the shard has by then. */
 async function writeTo(shard: string): Promise<unknown> {
   const { id } = it.primaryOf(shard)
@@ -83,9 +120,9 @@ async function filesFollowRoles(): Promise<void> {
 }
 
 /** What a supervisor does: it starts the engine again by its file, at once. */
-async function startByFile(id: string): Promise<void> {
-  const data = it.place.dataDir('it', id)
-  await eventually(() => it.place.pidOf('it', id) === undefined, { what: 'its end' })
+async function startByFile({ place }: TestDeployment, id: string): Promise<void> {
+  const data = place.dataDir('it', id)
+  await eventually(() => place.pidOf('it', id) === undefined, { what: 'its end' })
   const { server, env } = await findTestEngine()
   const config = join(data, '..', 'engine.conf')
   spawn(server, [config], { cwd: data, env: { ...process.env, ...env }, detached: true, stdio: 'ignore' }).unref()
