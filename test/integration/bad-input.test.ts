@@ -168,12 +168,16 @@ describe('beside a deployment that runs', () => {
       expect(stderr).toContain('"holdfast --help" lists all commands')
     }
     await Promise.all(cases.map(check))
-    expect(await it.refused('USAGE', ['events', '-n', 'many'])).toBe('--limit many: a number of events from 1 to 1000')
-    expect(await it.refused('USAGE', ['serve', '--port', '70000'])).toContain('a port is a number from 1 to 65535')
-    expect(await it.refused('USAGE', ['url', '--as', 'memcached'])).toContain('--as is one of holdfast, redis, ioredis')
-    expect(await it.refused('NOT_FOUND', ['down', '../shop', '--yes'])).toBe(
-      'there is no deployment "../shop", only shop',
-    )
+    const [limit, port, client, name] = await Promise.all([
+      it.refused('USAGE', ['events', '-n', 'many']),
+      it.refused('USAGE', ['serve', '--port', '70000']),
+      it.refused('USAGE', ['url', '--as', 'memcached']),
+      it.refused('NOT_FOUND', ['down', '../shop', '--yes']),
+    ])
+    expect(limit).toBe('--limit many: a number of events from 1 to 1000')
+    expect(port).toContain('a port is a number from 1 to 65535')
+    expect(client).toContain('--as is one of holdfast, redis, ioredis')
+    expect(name).toBe('there is no deployment "../shop", only shop')
   })
 
   test('a program that asks for JSON gets its refusal as JSON', async () => {

@@ -174,14 +174,9 @@ describe('the command line', () => {
       session.type('')
       await session.ended
     }
-    for (const args of [
-      ['events', '-n', '1000', '--json'],
-      ['status', '--json'],
-      ['status'],
-      ['plan', spec, '--config'],
-    ]) {
-      const { stdout, stderr } = await it.ok(args)
-      expectNone(canaries, stdout + stderr, args.join(' '))
+    const asked = [['events', '-n', '1000', '--json'], ['status', '--json'], ['status'], ['plan', spec, '--config']]
+    for (const [at, { stdout, stderr }] of (await Promise.all(asked.map((args) => it.ok(args)))).entries()) {
+      expectNone(canaries, stdout + stderr, asked[at]?.join(' ') ?? '')
     }
     const logs = sixNodes.map((node) => join(it.home.node('shop', node), 'engine.log'))
     const beside = readdirSync(it.path).filter((file) => /\.(log|err|db|db-wal|db-shm)$/.test(file))
