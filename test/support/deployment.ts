@@ -59,7 +59,10 @@ export class TestDeployment {
   static async up(fields: SpecText = {}, place = new TestHome()): Promise<TestDeployment> {
     const shards = Number(fields['shards'] ?? 3)
     const sentinels = fields['topology'] === 'sentinel' ? 9 : 0
-    const engines = shards * (1 + Number(fields['replicasPerShard'] ?? 1)) + Number(fields['spares'] ?? 0)
+    const engines =
+      shards * (1 + Number(fields['replicasPerShard'] ?? 1)) +
+      Number(fields['chained'] ?? 0) +
+      Number(fields['spares'] ?? 0)
     const basePort = await freePorts(engines + sentinels)
     const spec = {
       name: 'it',

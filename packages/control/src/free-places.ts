@@ -1,21 +1,21 @@
-import type { Document, NodePlace, Spec } from '@holdfast/core'
+import type { Document, NodePlace, PlaceWish, Spec } from '@holdfast/core'
 import { busPortOf, HoldfastError, placeMore } from '@holdfast/core'
 import { claimPort } from './host/engine-process.ts'
 import type { Store } from './store/store.ts'
 
 /**
- * Where one more node for each of these shards can listen: where no other deployment does, nor anybody else now. Throws
+ * Where one more node for each of these wishes can listen: where no other deployment does, nor anybody else now. Throws
  * HOST_PORT_IN_USE where there is no port left.
  */
 export async function findPlaces(
   document: Document,
   spec: Spec,
-  shards: readonly string[],
+  wishes: readonly PlaceWish[],
   store: Store,
 ): Promise<NodePlace[]> {
   const taken = new Set(store.names().flatMap((name) => (name === document.name ? [] : portsOf(store.load(name)))))
   for (;;) {
-    const places = placeMore(document, spec, shards, (port) => taken.has(port))
+    const places = placeMore(document, spec, wishes, (port) => taken.has(port))
     const occupied = await firstOccupied(places, spec)
     if (occupied === undefined) return places
     taken.add(occupied.port)

@@ -100,7 +100,8 @@ export class OperationDesk {
     const nodes = document.nodes.filter(({ leaving, spare }) => leaving === undefined && spare !== true)
     const about = nodes.filter(({ id, shard }) => [id, shard, document.name].includes(subject))
     const shards = [...new Set(about.map(({ shard }) => shard))]
-    return findPlaces(document, parseSpec(document.spec), shards, this.#options.store)
+    const wishes = shards.map((shard) => ({ shard }))
+    return findPlaces(document, parseSpec(document.spec), wishes, this.#options.store)
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {

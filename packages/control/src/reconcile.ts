@@ -10,6 +10,7 @@ import {
   describeAction,
   describeChanges,
   describeNews,
+  everyCopy,
   formatDuration,
   HoldfastError,
   judgeReadiness,
@@ -410,7 +411,7 @@ const isSettled = (plan: Plan, picture: Picture, rendered: Rendered): boolean =>
   plan.actions.length === 0 &&
   runsAsRendered({ picture, ...rendered }) &&
   judgeReadiness(picture).ready === 'yes' &&
-  picture.nodes.every(({ agent }) => agent?.config != null)
+  everyCopy(picture).every(({ agent }) => agent?.config != null)
 
 const onlyLook = (because: string): Plan => ({ actions: [], because, notes: [], lookAgainMs: null })
 

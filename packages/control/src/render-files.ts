@@ -23,11 +23,12 @@ export interface RenderTerms {
 /** The files of everything that a document places, and the directives that Holdfast owns in them. */
 export function renderFiles(document: Document, spec: Spec, { home, engine, openFilesMax }: RenderTerms): Rendered {
   const { secrets } = document
-  const users = renderUsers({ spec, secrets, engine, sha256 })
+  const usersFor = (chained: boolean): string => renderUsers({ spec, secrets, engine, sha256, chained })
   const signsInAs = (user: EngineUser): string => sha256(secrets[user] ?? '')
   const files = document.nodes.map((node): [string, NodeFiles] => {
     const dir = home.node(spec.name, node.id)
     const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax })
+    const users = usersFor(node.chained === true)
     return [node.id, { config, users, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.replication) }]
   })
   const isWatched = document.sentinels !== undefined && document.sentinels.length > 0

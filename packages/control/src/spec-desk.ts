@@ -241,7 +241,7 @@ function layoutInWords({ nodes, sentinels = [] }: Document): string[] {
   const where = ({ host, address, port }: SentinelPlace): string =>
     `${host === localHostId ? '' : `${host} `}${address}:${port}`
   return [
-    ...nodes.map((node) => `${node.id}: ${node.shard}, ${where(node)}`),
+    ...nodes.map((node) => `${node.id}: ${node.shard}${node.chained === true ? ', chained' : ''}, ${where(node)}`),
     ...sentinels.map((place) => `${place.id}: ${where(place)}`),
   ]
 }

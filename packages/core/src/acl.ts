@@ -49,6 +49,11 @@ export interface UsersInput {
   readonly spec: Spec
   readonly secrets: Readonly<Record<string, string>>
   readonly engine: EngineBuild
+  /**
+   * For a chained replica, which is none of the Sentinels' business: one that they have met, because its upstream became
+   * the primary, they would let follow the primary for good, ten seconds after each word of ours. So they cannot sign in.
+   */
+  readonly chained?: boolean
   /** SHA-256 in lower-case hex. */
   readonly sha256: (text: string) => string
 }
@@ -64,7 +69,9 @@ export function renderUsers(input: UsersInput): string {
   const nobody = 'user default off resetpass ~* &* +@all'
   return [
     spec.security.legacyAuth ? `user default on resetpass ${hashOf('app')} ${appRights}` : nobody,
-    ...ownUsers(spec).map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
+    ...ownUsers(spec)
+      .filter((user) => user !== 'sentinel' || input.chained !== true)
+      .map((user) => `user ${user} on ${hashOf(user)} ${rightsOf(user, engine)}`),
     ...spec.security.users.map((user) => {
       const hash = user.passwordHash === null ? hashOf(user.name) : `#${user.passwordHash}`
       return `user ${user.name} on ${hash} ${rightsGivenTo(user, engine)}`

@@ -117,6 +117,8 @@ export type Action =
   | { readonly kind: 'purge'; readonly node: string }
   /** Outside a Cluster: it follows this one from now on. */
   | { readonly kind: 'replicate'; readonly node: string; readonly primary: Endpoint }
+  /** Outside a Cluster: it follows nobody from now on. For the last copy that there is, where no Sentinel knows it. */
+  | { readonly kind: 'promote'; readonly node: string }
   /** By which Sentinels choose whom to promote: 100 as all, or 0, never. */
   | { readonly kind: 'set-priority'; readonly node: string; readonly priority: number }
   /** One Sentinel, and no other, is asked to promote a replica of a dead primary. */
@@ -231,6 +233,8 @@ export function describeAction(action: Action): string {
       return `remove what the restore has left on ${action.node}`
     case 'replicate':
       return `let ${action.node} follow ${action.primary.address}:${action.primary.port}`
+    case 'promote':
+      return `promote ${action.node}`
     case 'set-priority':
       return action.priority === 0
         ? `keep the Sentinels from promoting ${action.node}`

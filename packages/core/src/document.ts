@@ -1,6 +1,6 @@
 import type { Operation } from './operation.ts'
 import type { Spec, SpecText } from './spec.ts'
-import { copiesOfShard, nodeCountOf, proxyPorts } from './spec.ts'
+import { copiesOfShard, engineCountOf, proxyPorts } from './spec.ts'
 
 /** One engine process that the deployment should have. Its id never changes; the engine's own id may. */
 export interface NodePlace {
@@ -16,6 +16,8 @@ export interface NodePlace {
   readonly lentTo?: string
   /** It stands by: it runs, empty and alone, until it takes the place of one that does not come back. Absent: it does not. */
   readonly spare?: boolean
+  /** It follows a replica of its shard in place of the primary, and is never promoted. Absent: it does not. */
+  readonly chained?: boolean
   /** It goes for good. Absent: it stays. */
   readonly leaving?: Leaving
 }
@@ -113,40 +115,44 @@ export function pauseAt({ paused }: Document, wallNow: number): Pause | null {
 /** The id of the one machine that a spec without hosts means. */
 export const localHostId = 'local'
 
-/** Where each node goes: the first copies of all shards first, so that ports read as people expect, and spares last. */
+/** Where each node goes: the first copies of all shards first, so that ports read as people expect, then what is chained, and spares last. */
 export function layOut(spec: Spec): NodePlace[] {
   const places: NodePlace[] = []
   const copiesMax = Math.max(...Array.from({ length: spec.shards }, (_, i) => copiesOfShard(spec, i + 1)))
   for (let copy = 0; copy < copiesMax; copy++) {
     for (let shard = 1; shard <= spec.shards; shard++) {
       if (copy >= copiesOfShard(spec, shard)) continue
-      places.push({
-        id: `node-${places.length + 1}`,
-        shard: `shard-${shard}`,
-        host: localHostId,
-        address: spec.expose.bind,
-        port: spec.expose.basePort + places.length,
-      })
+      places.push(placeNode(places.length + 1, { shard: `shard-${shard}` }, spec))
     }
   }
+  for (let index = 0; index < spec.chained; index++)
+    places.push(placeNode(places.length + 1, chainedIn('shard-1'), spec))
   const spares = Array.from({ length: spec.spares }, (_, index) => placeSpare(places.length + index + 1, spec))
   return [...places, ...spares]
 }
 
-/** The place of a spare; `number` is its own. */
-export const placeSpare = (number: number, { expose: { bind, basePort } }: Spec): NodePlace => ({
+/** What a place is for. */
+export type PlaceWish = Pick<NodePlace, 'shard' | 'spare' | 'chained'>
+
+export const spareWish: PlaceWish = { shard: '', spare: true }
+export const chainedIn = (shard: string): PlaceWish => ({ shard, chained: true })
+
+/** Node n listens on `basePort` + n - 1. */
+export const placeNode = (number: number, wish: PlaceWish, { expose: { bind, basePort } }: Spec): NodePlace => ({
   id: `node-${number}`,
-  shard: '',
   host: localHostId,
   address: bind,
   port: basePort + number - 1,
-  spare: true,
+  ...wish,
 })
+
+/** The place of a spare; `number` is its own. */
+export const placeSpare = (number: number, spec: Spec): NodePlace => placeNode(number, spareWish, spec)
 
 /** Sentinels listen above the nodes' ports. */
 export function placeSentinels(spec: Spec): SentinelPlace[] {
   const { bind: address, basePort } = spec.expose
-  const first = basePort + nodeCountOf(spec) + spec.spares
+  const first = basePort + engineCountOf(spec)
   return Array.from({ length: spec.topology === 'sentinel' ? spec.sentinel.count : 0 }, (_, index) => ({
     id: `sentinel-${index + 1}`,
     host: localHostId,
@@ -171,10 +177,12 @@ export function placeProxy(spec: Spec): ProxyPlace | null {
   }
 }
 
-/** The shards of a layout by their numbers, each with its nodes; spares are of none. */
+/** The shards of a layout by their numbers, each with its nodes; spares are of none, and what is chained votes and counts nowhere. */
 export function shardsOf(nodes: readonly NodePlace[]): { id: string; nodes: NodePlace[] }[] {
   const shards = new Map<string, NodePlace[]>()
-  for (const node of nodes) if (node.shard !== '') shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
+  for (const node of nodes) {
+    if (node.shard !== '' && node.chained !== true) shards.set(node.shard, [...(shards.get(node.shard) ?? []), node])
+  }
   return [...shards]
     .map(([id, members]) => ({ id, nodes: members }))
     .sort((one, other) => numberIn(one.id) - numberIn(other.id))

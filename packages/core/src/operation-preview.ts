@@ -30,6 +30,9 @@ function previewSwitchover({ subject, to }: OperationWish, status: Status): Oper
   const shard = status.shards.find(({ id }) => id === subject)
   if (shard === undefined) return refuse(`there is no ${subject}: shards are ${idsOf(status.shards)}`)
   if (shard.replicas.length === 0) return refuse(`${subject} has no other copy: there is nobody to hand it over to`)
+  if (to != null && shard.chained?.includes(to) === true) {
+    return refuse(`${to} is chained and never becomes primary: replicas of ${subject} are ${shard.replicas.join(', ')}`)
+  }
   if (to != null && !shard.replicas.includes(to) && shard.primary !== to) {
     return refuse(`${to} is no copy of ${subject}: its replicas are ${shard.replicas.join(', ')}`)
   }
@@ -80,6 +83,11 @@ function previewReplacement({ subject, places }: OperationWish, status: Status):
   const shard = status.shards.find(({ id }) => id === node.shard)
   if (shard?.primary == null) {
     return refuse(`${node.shard} has no living primary to copy from: it has to come back first`)
+  }
+  if (node.upstream !== undefined) {
+    return refuse(
+      `${subject} is chained, and nobody depends on it: apply the spec with one more chained, and then with as many as now; a dead one goes first`,
+    )
   }
   const isPrimary = shard.primary === subject
   const [by] = places ?? []
@@ -132,10 +140,12 @@ function previewRotation(
 
 function describeShard(id: string, members: readonly NodeStatus[], status: Status): string[] {
   const shard = status.shards.find((one) => one.id === id)
-  const replicas = members.filter((node) => node.id !== shard?.primary)
+  const chained = members.filter((node) => node.upstream !== undefined)
+  const replicas = members.filter((node) => node.id !== shard?.primary && !chained.includes(node))
   const primary = members.find((node) => node.id === shard?.primary)
   const isAlone = shard?.replicas.length === 0
   return [
+    ...chained.map((node) => `  ${id}: ${node.id}, chained`),
     ...replicas.map((node) => `  ${id}: ${node.id}, a replica`),
     ...(primary === undefined
       ? []

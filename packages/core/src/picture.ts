@@ -28,6 +28,8 @@ export interface Picture {
   readonly nodes: readonly NodePicture[]
   /** Those that go for good: of no shard any more, and of no interest to any rule but `planRetire`. */
   readonly leaving: readonly NodePicture[]
+  /** Those that follow a replica: of no shard either, so that nobody promotes them or counts on them. */
+  readonly chained: readonly NodePicture[]
   /** Those that stand by. */
   readonly spares: readonly NodePicture[]
   readonly shards: readonly ShardPicture[]
@@ -105,7 +107,9 @@ export function readPicture(
   )
   if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
   const { owners, unowned } = slotOwners(viewsOf(all))
-  const { nodes, leaving, spares } = parted(all, (node) => owners.some((claim) => claim.engineId === node.engineId))
+  const { nodes, leaving, chained, spares } = parted(all, (node) =>
+    owners.some((claim) => claim.engineId === node.engineId),
+  )
   const views = viewsOf(nodes)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
@@ -129,6 +133,7 @@ export function readPicture(
     at: observed.at,
     nodes,
     leaving,
+    chained,
     spares,
     shards,
     memoryOnly: memoryOnlyOf(shards, spec),
@@ -146,11 +151,11 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
   const primary =
     spec.topology === 'sentinel'
       ? primaryAmong(
-          all.filter((node) => !isSpare(node)),
+          all.filter((node) => !isSpare(node) && node.place.chained !== true),
           sentinels,
         )
       : (all[0] ?? null)
-  const { nodes, leaving, spares } = parted(all, (node) => node === primary)
+  const { nodes, leaving, chained, spares } = parted(all, (node) => node === primary)
   const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id }, index): ShardPicture => {
     const born = nodes.some(({ agent }) => agent?.record != null)
     return { id, index, nodes, primary, ghost: null, slots: allSlots, born }
@@ -161,6 +166,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     at: observed.at,
     nodes,
     leaving,
+    chained,
     spares,
     shards,
     memoryOnly: memoryOnlyOf(shards, spec),
@@ -184,11 +190,16 @@ function readProxy({ proxy, at }: Observed, spec: Spec): ProxyPicture | null {
 function parted(
   all: readonly NodePicture[],
   isPrimary: (node: NodePicture) => boolean,
-): Pick<Picture, 'nodes' | 'leaving' | 'spares'> {
+): Pick<Picture, 'nodes' | 'leaving' | 'chained' | 'spares'> {
   const leaving = all.filter((node) => node.place.leaving !== undefined && !isPrimary(node))
-  const nodes = all.filter((node) => !leaving.includes(node) && !isSpare(node))
-  return { nodes, leaving, spares: all.filter(isSpare) }
+  const chained = all.filter((node) => node.place.chained === true && !leaving.includes(node))
+  const nodes = all.filter((node) => !leaving.includes(node) && !chained.includes(node) && !isSpare(node))
+  return { nodes, leaving, chained, spares: all.filter(isSpare) }
 }
+
+/** All that have the data of a shard, or shall have it. */
+export const everyCopy = ({ nodes, chained }: Pick<Picture, 'nodes' | 'chained'>): readonly NodePicture[] =>
+  chained.length === 0 ? nodes : [...nodes, ...chained]
 
 const isSpare = ({ place }: NodePicture): boolean => place.spare === true && place.leaving === undefined
 

@@ -1,25 +1,25 @@
 /** Where nodes go that come to a deployment which is there already. */
-import type { Document, NodePlace, PlaceChange } from './document.ts'
-import { busPortOf, localHostId, numberIn, placeSpare, shardsOf, withPlaces } from './document.ts'
+import type { Document, NodePlace, PlaceChange, PlaceWish } from './document.ts'
+import { busPortOf, chainedIn, numberIn, placeNode, shardsOf, spareWish, withPlaces } from './document.ts'
 import { HoldfastError } from './error.ts'
 import type { Spec } from './spec.ts'
 import { copiesOfShard } from './spec.ts'
 
 /**
- * A place for each of these shards, in their order; '' is a spare. Node n listens on `basePort` + n - 1, so a number whose port is taken
+ * A place for each of these wishes, in their order. Node n listens on `basePort` + n - 1, so a number whose port is taken
  * is passed over. No number is given twice, not even that of a node that is gone: events and incidents speak of it.
  * Throws HOST_PORT_IN_USE where there is no port left.
  */
 export function placeMore(
   document: Document,
   spec: Spec,
-  shards: readonly string[],
+  wishes: readonly PlaceWish[],
   isTaken: (port: number) => boolean,
 ): NodePlace[] {
-  const { bind: address, basePort } = spec.expose
+  const { basePort } = spec.expose
   const sentinels = new Set((document.sentinels ?? []).map(({ port }) => port))
   let number = lastNumber(document)
-  return shards.map((shard) => {
+  return wishes.map((wish) => {
     for (;;) {
       number++
       const port = basePort + number - 1
@@ -29,20 +29,23 @@ export function placeMore(
         })
       }
       if (sentinels.has(port) || isTaken(port)) continue
-      return shard === '' ? placeSpare(number, spec) : { id: `node-${number}`, shard, host: localHostId, address, port }
+      return placeNode(number, wish, spec)
     }
   })
 }
 
-/** The shards that have fewer nodes than the spec wants, each as often as it lacks one, and '' for each missing spare. */
-export function missingCopies({ nodes }: Document, spec: Spec): string[] {
+/** What the spec wants and there is no place for yet: copies of shards, chained ones, and spares. */
+export function missingCopies({ nodes }: Document, spec: Spec): PlaceWish[] {
   const staying = nodes.filter(({ leaving, lentTo }) => leaving === undefined && lentTo === undefined)
+  const chained = spec.chained - staying.filter((node) => node.chained === true).length
   const spares = spec.spares - staying.filter(({ spare }) => spare === true).length
   const copies = shardsOf(staying).flatMap(({ id, nodes: own }) =>
-    Array.from({ length: Math.max(0, copiesOfShard(spec, numberIn(id)) - own.length) }, () => id),
+    Array.from({ length: Math.max(0, copiesOfShard(spec, numberIn(id)) - own.length) }, () => ({ shard: id })),
   )
-  return [...copies, ...Array.from({ length: Math.max(0, spares) }, () => '')]
+  return [...copies, ...times(chained, chainedIn('shard-1')), ...times(spares, spareWish)]
 }
+
+const times = (count: number, wish: PlaceWish): PlaceWish[] => Array.from({ length: Math.max(0, count) }, () => wish)
 
 /** The document with these changes of its layout. */
 export const replaced = (document: Document, changes: readonly PlaceChange[]): Document =>

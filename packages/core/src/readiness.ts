@@ -5,9 +5,10 @@
  */
 import type { ViewEntry } from './observed.ts'
 import type { Picture, ShardPicture } from './picture.ts'
-import { addressOf, primaryIdOf } from './picture.ts'
+import { addressOf, everyCopy, primaryIdOf } from './picture.ts'
 import { names } from './sentinel-picture.ts'
 import { countSlots, formatSlots, slotCountTotal } from './slots.ts'
+import { upstreamsOf } from './upstream.ts'
 
 export interface Readiness {
   readonly ready: 'yes' | 'no' | 'unknown'
@@ -17,12 +18,13 @@ export interface Readiness {
 
 export function judgeReadiness(picture: Picture): Readiness {
   const proxies = picture.proxy?.place == null ? [] : [{ id: picture.proxy.place.id, life: picture.proxy.life }]
-  const unseen = [...picture.nodes, ...picture.sentinels, ...proxies].filter(({ life }) => life === 'away')
+  const unseen = [...everyCopy(picture), ...picture.sentinels, ...proxies].filter(({ life }) => life === 'away')
   if (unseen.length > 0) return { ready: 'unknown', because: `cannot see ${idsOf(unseen)}` }
   const joined = picture.topology === 'cluster' ? [...slotGaps(picture), ...disagreements(picture)] : oddRoles(picture)
   const missing = [
     ...silentNodes(picture),
     ...joined,
+    ...chainTrouble(picture),
     ...badLinks(picture),
     ...sentinelTrouble(picture),
     ...proxyTrouble(picture),
@@ -31,8 +33,8 @@ export function judgeReadiness(picture: Picture): Readiness {
   return { ready: 'yes', because: inWords(picture) }
 }
 
-function inWords({ topology, nodes, shards, sentinels }: Picture): string {
-  const all = `${nodes.length} of ${nodes.length} nodes in sync`
+function inWords({ topology, nodes, chained, shards, sentinels }: Picture): string {
+  const all = `${nodes.length} of ${nodes.length} nodes in sync${chained.length === 0 ? '' : ` and ${chained.length} chained behind them`}`
   switch (topology) {
     case 'cluster':
       return `${shards.length} shards, ${all}`
@@ -57,6 +59,17 @@ function oddRoles({ shards }: Picture): string[] {
   })
 }
 
+/** Who is chained follows whom it shall. */
+function chainTrouble(picture: Picture): string[] {
+  const upstreams = upstreamsOf(picture)
+  return picture.chained.flatMap(({ id, facts, follows }) => {
+    if (facts === null) return []
+    if (facts.role !== 'replica') return [`${id} is chained, and says to be a primary`]
+    const upstream = upstreams.get(id)
+    return upstream === undefined || follows === upstream.engineId ? [] : [`${id} does not follow ${upstream.id}`]
+  })
+}
+
 /** The fewest living copies in sync that any shard has, its primary included. */
 export function copiesInSync(picture: Picture): number {
   return Math.min(...picture.shards.map(inSync))
@@ -71,7 +84,9 @@ function inSync(shard: ShardPicture): number {
 const idsOf = (nodes: readonly { readonly id: string }[]): string => nodes.map(({ id }) => id).join(', ')
 
 function silentNodes(picture: Picture): string[] {
-  return picture.nodes.filter((node) => node.facts === null).map((node) => `${node.id} is ${node.life}`)
+  return everyCopy(picture)
+    .filter((node) => node.facts === null)
+    .map((node) => `${node.id} is ${node.life}`)
 }
 
 function slotGaps(picture: Picture): string[] {
@@ -151,7 +166,7 @@ function proxyTrouble({ proxy, shards }: Picture): string[] {
 
 /** A link counts once its agent has seen it too: the agent's record is what a failover is decided by. */
 function badLinks(picture: Picture): string[] {
-  return picture.nodes.flatMap(({ id, facts, agent }) => {
+  return everyCopy(picture).flatMap(({ id, facts, agent }) => {
     if (facts?.role !== 'replica') return []
     if (facts.link?.state === 'syncing') return [`${id} is syncing`]
     if (facts.link?.state !== 'up') return [`${id} has lost its link`]

@@ -24,7 +24,8 @@ export interface ProxyConfigInput {
 const toldForMs = 5000
 
 export function renderProxy({ spec, document, place }: ProxyConfigInput): string {
-  const { nodes, sentinels = [], secrets } = document
+  const { sentinels = [], secrets } = document
+  const nodes = servedBy(document)
   const isWatched = sentinels.length > 0
   const signIn = `AUTH ${engineUsers.probe} ${secrets[engineUsers.probe] ?? ''}\\r\\n`
   const replicaPort = place.replicaPort
@@ -39,6 +40,13 @@ export function renderProxy({ spec, document, place }: ProxyConfigInput): string
     '',
   ].join('\n')
 }
+
+/**
+ * The nodes that it may lead to. One that is chained is none of them: its link is up also where that of its upstream is
+ * not, so nothing that a check can ask tells how old its answers are.
+ */
+export const servedBy = ({ nodes }: Pick<Document, 'nodes'>): readonly NodePlace[] =>
+  nodes.filter(({ chained }) => chained !== true)
 
 function head(spec: Spec): string[] {
   // Three checks without an answer mark a server down. By then the Sentinels have named another, where there is one.

@@ -79,6 +79,12 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
     case 'replicasPerShard':
     case 'shardOverrides':
       return judgeCopies(before, after)
+    case 'chained':
+      return live(
+        after.chained > before.chained
+          ? `${nodes(after.chained - before.chained)} more, each a copy of a replica`
+          : `${nodes(before.chained - after.chained)} fewer, one after the other`,
+      )
     case 'spares':
       return live('each stands by as soon as it runs')
     case 'expose':

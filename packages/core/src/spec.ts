@@ -78,6 +78,11 @@ export const Spec = z.strictObject({
   spares: count(0, 50)
     .default(0)
     .describe('Engines that stand by, empty, to take the place of a node that does not come back.'),
+  chained: count(0, 50)
+    .default(0)
+    .describe(
+      'Copies that follow a replica in place of the primary, and are never promoted; with topology `sentinel`.',
+    ),
   use: z
     .enum(['cache', 'session', 'queue', 'primary-store'])
     .default('cache')
@@ -276,13 +281,16 @@ export function nodeCountOf(spec: Spec): number {
   return Array.from({ length: spec.shards }, (_, index) => copiesOfShard(spec, index + 1)).reduce((a, b) => a + b, 0)
 }
 
+/** Engines of the whole deployment: its nodes, what is chained behind them, and what stands by. */
+export const engineCountOf = (spec: Spec): number => nodeCountOf(spec) + spec.chained + spec.spares
+
 /** How large it is, in words: "3 shards on 6 nodes". */
 export function describeSize(spec: Spec): string {
   switch (spec.topology) {
     case 'cluster':
       return `${spec.shards} shards on ${nodeCountOf(spec)} nodes`
     case 'sentinel':
-      return `a primary and ${nodeCountOf(spec) - 1} replicas, watched by ${spec.sentinel.count} Sentinels`
+      return `a primary and ${nodeCountOf(spec) - 1} replicas${spec.chained === 0 ? '' : `, ${spec.chained} chained behind them`}, watched by ${spec.sentinel.count} Sentinels`
     case 'standalone':
       return 'one engine without a copy'
     default:
@@ -308,6 +316,7 @@ function checkSpec(spec: Spec): Problem[] {
   if (spec.topology === 'standalone' && spec.spares > 0) {
     say('spares', 'a standalone engine has no copy that a spare could be made from: use topology sentinel or cluster')
   }
+  if (spec.chained > 0 && spec.topology !== 'sentinel') say('chained', notChained[spec.topology])
   if (spec.topology === 'sentinel') {
     const { count: sentinels, quorum } = spec.sentinel
     if (copiesOfShard(spec, 1) < 2) say('replicasPerShard', 'Sentinels need at least one replica to promote, not 0')
@@ -344,7 +353,7 @@ function checkSpec(spec: Spec): Problem[] {
     say('timeouts.busyAfter', 'not shorter than timeouts.frozenAfter')
   if (spec.backup !== 'off' && spec.backup.every < 60_000) say('backup.every', 'at least 1m: each one forks an engine')
   const beyond = spec.topology === 'cluster' ? 10_000 : spec.topology === 'sentinel' ? spec.sentinel.count : 0
-  const portLast = spec.expose.basePort + nodeCountOf(spec) + spec.spares - 1 + beyond
+  const portLast = spec.expose.basePort + engineCountOf(spec) - 1 + beyond
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return [...problems, ...checkProxy(spec)]
 }
@@ -362,7 +371,7 @@ function checkProxy(spec: Spec): Problem[] {
     problems.push({ path: 'expose.proxy.replicaPort', message: 'a standalone engine has no replica: leave it out' })
   if (port === replicaPort)
     problems.push({ path: 'expose.proxy.replicaPort', message: `port ${port} is the primary's already` })
-  const beyond = basePort + nodeCountOf(spec) + (spec.topology === 'sentinel' ? spec.sentinel.count : 0)
+  const beyond = basePort + engineCountOf(spec) + (spec.topology === 'sentinel' ? spec.sentinel.count : 0)
   for (const [key, one] of Object.entries({ port, replicaPort })) {
     if (one >= basePort && one < beyond)
       problems.push({ path: `expose.proxy.${key}`, message: `${one} is the port of a node: choose another` })
@@ -438,6 +447,12 @@ function persistOnProblems(spec: Spec): Problem[] {
   }
   return problems
 }
+
+const notChained = {
+  cluster:
+    'an engine of a Cluster follows a primary, and refuses to follow a replica: leave it out and add to replicasPerShard, or use topology sentinel',
+  standalone: 'a standalone engine has no replica that could be followed: leave it out, or use topology sentinel',
+} as const
 
 const notDurable = {
   sentinel: 'Sentinels promote by what they heard seconds ago, and nobody can keep them from it',

@@ -6,7 +6,7 @@ import { durableLimit, durablePromise, isDurable } from './durability.ts'
 import type { EventKind } from './event.ts'
 import { diskLoss } from './loss-window.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
-import { addressOf } from './picture.ts'
+import { addressOf, everyCopy } from './picture.ts'
 import { pendingRestart } from './plan/configure.ts'
 import type { PlanInput } from './plan/step.ts'
 import { writeGuardOf } from './plan/write-guard.ts'
@@ -53,7 +53,7 @@ export function statusOf(input: StatusInput): Status {
     shards: picture.shards.map((shard) => shardStatus(shard, input)),
     sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
     proxy: proxyStatus(picture, document),
-    nodes: picture.nodes.map((node) => nodeStatus(node, input)),
+    nodes: everyCopy(picture).map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
     operations: document.operations,
     users: usersOf(spec),
@@ -117,13 +117,14 @@ function proxyChanges(was: ProxyStatus | null, is: ProxyStatus | null): ReturnTy
 const isPassing = (was: NodeState, is: NodeState): boolean =>
   (was === 'starting' && is === 'syncing') || (was === 'ok' && is === 'silent') || (was === 'silent' && is === 'ok')
 
-function shardStatus(shard: ShardPicture, { spec, document: { degraded } }: StatusInput): ShardStatus {
+function shardStatus(shard: ShardPicture, { picture, spec, document: { degraded } }: StatusInput): ShardStatus {
   const primary = shard.primary !== null && !shard.primary.gone ? shard.primary.id : null
   return {
     id: shard.id,
     slots: shard.slots,
     primary,
     replicas: shard.nodes.filter((node) => node.id !== primary).map(({ id }) => id),
+    ...(picture.chained.length === 0 ? {} : { chained: picture.chained.map(({ id }) => id) }),
     ...(isDurable(spec)
       ? { guard: { minReplicas: writeGuardOf(shard.primary), degraded: degraded?.[shard.id] ?? null } }
       : {}),
@@ -145,6 +146,7 @@ function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
     port: node.place.port,
     role: facts?.role ?? last?.role ?? 'unknown',
     state: stateOf(node, document),
+    ...(node.place.chained === true ? { upstream: upstreamOf(node, picture)?.id ?? null } : {}),
     epoch:
       facts?.view.entries.find((entry) => entry.engineId === facts.engineId)?.configEpoch ?? last?.configEpoch ?? null,
     offset: facts?.offset ?? last?.offset ?? null,
@@ -258,11 +260,15 @@ function lagOf(node: NodePicture, picture: Picture): number | null {
   return primary.facts.replid === node.facts.replid ? Math.max(0, primary.facts.offset - node.facts.offset) : null
 }
 
-/** By the word of its primary: a replica that is cut off does not know it. */
+const upstreamOf = ({ follows }: NodePicture, { nodes }: Picture): NodePicture | undefined =>
+  follows === null ? undefined : nodes.find(({ engineId }) => engineId === follows)
+
+/** By the word of whom it follows: a replica that is cut off does not know it. */
 function ackAgeOf(node: NodePicture, picture: Picture): number | null {
-  const primary = picture.shards.find((shard) => shard.id === node.shard)?.primary
   if (node.facts?.role !== 'replica') return null
-  return primary?.facts?.replicas.find(({ port }) => port === node.place.port)?.ackAgeSeconds ?? null
+  const primary = picture.shards.find((shard) => shard.id === node.shard)?.primary
+  const followed = node.place.chained === true ? upstreamOf(node, picture) : primary
+  return followed?.facts?.replicas.find(({ port }) => port === node.place.port)?.ackAgeSeconds ?? null
 }
 
 function lossWindowOf(picture: Picture, spec: Spec, document: Document): string {

@@ -54,6 +54,8 @@ export interface ShardStatus {
   /** The id of the node that owns the slots, null where nobody living does. */
   readonly primary: string | null
   readonly replicas: readonly string[]
+  /** Those that follow a replica: none of them is ever promoted, and none counts as a copy in sync. Absent: there are none. */
+  readonly chained?: readonly string[]
   /** With durability `durable`. */
   readonly guard?: {
     /** With 1 its primary refuses writes while no copy acknowledges them. Null: not read yet. */
@@ -129,6 +131,8 @@ export interface NodeStatus {
   readonly port: number
   readonly role: 'primary' | 'replica' | 'unknown'
   readonly state: NodeState
+  /** A chained replica: the node that it follows, null where that is none of ours or not known. Absent: it is not chained. */
+  readonly upstream?: string | null
   readonly epoch: number | null
   readonly offset: number | null
   readonly replid: string | null

@@ -34,6 +34,9 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
     case 'replicate':
       await follow(action.primary, command)
       return
+    case 'promote':
+      await command(['REPLICAOF', 'NO', 'ONE'])
+      return
     case 'set-priority':
       await command(['CONFIG', 'SET', 'replica-priority', String(action.priority)])
       return

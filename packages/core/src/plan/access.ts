@@ -7,6 +7,7 @@ import { engineUsers, hashesAmong, readUsers } from '../acl.ts'
 import type { Action, NodeFiles, PlanNote } from '../action.ts'
 import type { AccessSeen } from '../observed.ts'
 import type { NodePicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import type { SentinelPicture } from '../sentinel-picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle } from './step.ts'
@@ -16,11 +17,11 @@ const howTo = 'to sign in to others with the password as it is now'
 type Door = NodePicture | SentinelPicture
 
 export function planAccess(input: PlanInput): Step {
-  const doors: readonly Door[] = [...input.picture.nodes, ...input.picture.sentinels]
+  const doors: readonly Door[] = [...everyCopy(input.picture), ...input.picture.sentinels]
   const users = doors.flatMap((door) => loadUsers(door, input))
   if (users.length > 0) return tell(users, 'who may sign in now')
   // Whoever signs in with a new password needs the others to know it: so all users come first.
-  const nodes = input.picture.nodes.flatMap((node) => signIn(node, input, engineUsers.replication))
+  const nodes = everyCopy(input.picture).flatMap((node) => signIn(node, input, engineUsers.replication))
   if (nodes.length > 0) return tell(nodes, howTo)
   return tell(nextSentinel(input), howTo)
 }
@@ -102,7 +103,7 @@ export function accessPending({ picture, files }: PlanInput): string[] {
   const { proxy } = picture
   const isBehind = proxy?.place != null && proxy.agent?.loaded !== files.get(proxy.place.id)?.config
   const ofProxy = isBehind ? ['the proxy still signs in as its former file says'] : []
-  const ofDoors = [...picture.nodes, ...picture.sentinels].flatMap(({ id, agent, life }) => {
+  const ofDoors = [...everyCopy(picture), ...picture.sentinels].flatMap(({ id, agent, life }) => {
     const rendered = files.get(id)
     const { access } = agent ?? {}
     if (rendered === undefined || access === undefined) return [`nobody can say what users ${id} has`]

@@ -11,6 +11,7 @@ import { readConfigText } from '../config-text.ts'
 import { isDurable, isHeldInFile, letGoOf, saysHeld } from '../durability.ts'
 import { filesOf, ownedOf } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { changesPersistence } from './persistence.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
@@ -19,7 +20,7 @@ export function planConfigure(input: PlanInput): Step {
   const actions: Action[] = []
   const notes: PlanNote[] = []
   const quiet = new Map<string, string[]>()
-  for (const node of [...input.picture.nodes, ...input.picture.spares]) {
+  for (const node of [...everyCopy(input.picture), ...input.picture.spares]) {
     const rendered = filesOf(node, input)
     if (node.gone || node.agent === null || rendered === undefined) continue
     const { config } = node.agent
@@ -47,7 +48,7 @@ export function planConfigure(input: PlanInput): Step {
   if (actions.length > 0) {
     return act(`not as specified: ${notes.map(({ because }) => because).join('; ')}`, actions, notes)
   }
-  const waiting = input.picture.nodes.flatMap((node) => {
+  const waiting = everyCopy(input.picture).flatMap((node) => {
     const names = pendingRestart(node, input)
     return names.length === 0 ? [] : [`${node.id} (${names.join(', ')})`]
   })
@@ -89,7 +90,7 @@ export function pendingRestart(node: NodePicture, input: Pick<PlanInput, 'pictur
 
 /** Whether every node runs with what is rendered for it: nothing waits for a restart, and no persistence is changed. */
 export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'owned'>): boolean =>
-  input.picture.nodes.every((node) => {
+  everyCopy(input.picture).every((node) => {
     const { written } = node.agent ?? {}
     const rendered = filesOf(node, input)
     const isWritten = written == null || rendered === undefined || isSame(written, readConfigText(rendered.config))

@@ -6,6 +6,7 @@ import type { Action } from '../action.ts'
 import { proxyId } from '../document.ts'
 import { writesOnSome } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
 
@@ -19,7 +20,7 @@ export function planDown({ picture, spec, document }: PlanInput): Step {
       watching.map(({ id }): Action => ({ kind: 'stop', node: id, save: false })),
     )
   }
-  const all = [...picture.nodes, ...picture.leaving, ...picture.spares]
+  const all = [...everyCopy(picture), ...picture.leaving, ...picture.spares]
   const running = all.filter((node) => !node.gone || isLingering(node))
   if (running.length === 0)
     return document.purge

@@ -16,9 +16,10 @@ export const fenceEveryMs = 600_000
 const worthTellingMs = 250
 
 export function planFence({ picture, spec }: PlanInput): Step {
-  const steps = picture.shards.flatMap((shard) => {
-    const fencedAt = Math.max(...shard.nodes.map((node) => node.agent?.fencedAt ?? Number.NEGATIVE_INFINITY))
-    return shard.nodes.map((node) => fenceNode(node, picture.at - fencedAt, picture.at, spec))
+  const groups = [...picture.shards.map(({ nodes }) => nodes), ...picture.chained.map((node) => [node])]
+  const steps = groups.flatMap((nodes) => {
+    const fencedAt = Math.max(...nodes.map((node) => node.agent?.fencedAt ?? Number.NEGATIVE_INFINITY))
+    return nodes.map((node) => fenceNode(node, picture.at - fencedAt, picture.at, spec))
   })
   const first = steps.find((step) => step.actions.length > 0)
   return first ?? join(steps)
@@ -49,6 +50,7 @@ function fenceNode(node: NodePicture, sinceFenceMs: number, now: number, spec: S
     )
   }
   const fence = { kind: 'fence', node: node.id, pid, startTime } as const
+  if (node.place.chained === true) return act(`${frozen}, killing it to start it again`, [fence])
   if (spec.topology !== 'standalone') {
     return act(`${frozen}, killing it so that it cannot wake up as a second primary`, [fence])
   }

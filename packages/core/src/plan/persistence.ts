@@ -24,6 +24,7 @@
 import type { Action } from '../action.ts'
 import { hasItsFiles, keepersOf, keepsFailing, ownedOf, writesOnSome } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { lacksHeadroom } from '../save-headroom.ts'
 import { formatDuration } from '../units.ts'
@@ -55,10 +56,10 @@ export function changesPersistence(node: NodePicture, input: Pick<PlanInput, 'pi
 export function planPersistence(input: PlanInput): Step {
   const { picture } = input
   const unsaved = withoutFirstSnapshot(input)
-  const changing = picture.nodes.filter(
+  const changing = everyCopy(picture).filter(
     (node) => node.facts !== null && (changesPersistence(node, input) || unsaved.includes(node)),
   )
-  const stale = picture.nodes.filter((node) => holdsOldSnapshot(node, input))
+  const stale = everyCopy(picture).filter((node) => holdsOldSnapshot(node, input))
   if (changing.length === 0 && stale.length === 0) return idle
   const { ready, because } = judgeReadiness(picture)
   if (ready !== 'yes') return replaceWriter(changing, input, because)
@@ -144,7 +145,7 @@ function endLog(node: NodePicture, { save }: Wanted, input: PlanInput): Step {
 function beginSave(node: NodePicture, { picture }: PlanInput, action: Action, because: string): Step {
   const { agent, facts } = node
   if (agent === null || facts === null) return idle
-  const busy = picture.nodes.find((other) => other.place.host === node.place.host && isSaving(other))
+  const busy = everyCopy(picture).find((other) => other.place.host === node.place.host && isSaving(other))
   if (busy !== undefined) return wait(`${node.id} waits until ${busy.id} has saved`, lookMs)
   const lack = lacksHeadroom({ usedBytes: facts.memoryBytes, freeBytes: agent.freeMemoryBytes })
   if (lack !== null) return wait(`persistence of ${node.id} is not changed yet: ${lack}`)

@@ -6,12 +6,14 @@ import type { Spec } from '../spec.ts'
 import { planAccess } from './access.ts'
 import { planAttach } from './attach.ts'
 import { planBirth } from './birth.ts'
+import { planChained } from './chained.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
 import { planDrain } from './drain.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planHomecoming } from './homecoming.ts'
+import { planLastCopy } from './last-copy.ts'
 import { planLeftovers } from './leftovers.ts'
 import { planLetGo } from './let-go.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
@@ -65,12 +67,14 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planStray,
     planFence,
     planPromotion,
+    planLastCopy,
     planPoint,
     planStart,
     planSentinels,
     planProxy,
     planWatch,
     planAttach,
+    planChained,
     planPriority,
     planRetire,
     planTidy,

@@ -5,6 +5,7 @@
  * watch, whom most of them name. Those tell up to a second after a promotion; the controller knows at once.
  */
 import { proxyId } from '../document.ts'
+import { servedBy } from '../render-proxy.ts'
 import { formatDuration } from '../units.ts'
 import { fenceEveryMs } from './fence.ts'
 import { restOf } from './start.ts'
@@ -49,7 +50,7 @@ export function planPoint({ picture, document, files }: PlanInput): Step {
   if (proxy?.facts == null || primary?.facts?.role !== 'primary') return idle
   // A file of before may number other nodes.
   if (proxy.agent?.loaded !== files.get(proxyId)?.config) return idle
-  const number = document.nodes.findIndex(({ id }) => id === primary.id) + 1
+  const number = servedBy(document).findIndex(({ id }) => id === primary.id) + 1
   if (proxy.facts.primary === primary.id || proxy.facts.told === number) return idle
   const because = `the proxy leads to ${proxy.facts.primary ?? 'nobody'}: it hears that ${primary.id} is the primary`
   return act(because, [{ kind: 'point', node: proxyId, to: primary.id, number }])

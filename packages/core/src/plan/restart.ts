@@ -11,6 +11,7 @@ import type { Restart, RestartStep } from '../operation.ts'
 import { ended } from '../operation.ts'
 import { keepsFailing, logsWrites } from '../persist-on.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -30,8 +31,8 @@ function nodesOfSubject(subject: string, name: string, picture: Picture): readon
   return everyEngine(picture).filter((node) => subject === name || node.shard === subject || node.id === subject)
 }
 
-/** Also those that stand by: one of them may be needed tomorrow. */
-const everyEngine = ({ nodes, spares }: Picture): readonly NodePicture[] => [...spares, ...nodes]
+/** Also those that stand by: one of them may be needed tomorrow. What is chained goes before whom it follows. */
+const everyEngine = ({ nodes, chained, spares }: Picture): readonly NodePicture[] => [...spares, ...chained, ...nodes]
 
 function begin(operation: Restart, input: PlanInput): Step {
   const { picture, spec, document, wallNow } = input
@@ -73,11 +74,11 @@ function goOn(operation: Restart, input: PlanInput): Step {
     const because = `${toldOf(operation)} stopped after ${done} of ${all}: ${why}`
     return record(ended(operation, 'failed', because, wallNow))
   }
-  const broken = picture.nodes.find((node) => node.gone && keepsFailing(node))
+  const broken = everyCopy(picture).find((node) => node.gone && keepsFailing(node))
   if (broken !== undefined) {
     return stop(`${broken.id} does not start (${broken.agent?.starts.lastError ?? 'no reason given'})`)
   }
-  const other = picture.nodes.find(
+  const other = everyCopy(picture).find(
     (node) =>
       node.facts !== null && wasReplaced(operation, node) && !isRight(node, operation) && operation.engine !== null,
   )
@@ -95,7 +96,9 @@ function goOn(operation: Restart, input: PlanInput): Step {
   }
   const readiness = judgeReadiness(picture)
   if (readiness.ready !== 'yes') {
-    const isMoving = picture.nodes.some(({ life, facts }) => life === 'loading' || facts?.link?.state === 'syncing')
+    const isMoving = everyCopy(picture).some(
+      ({ life, facts }) => life === 'loading' || facts?.link?.state === 'syncing',
+    )
     const since = wallNow - (step?.at ?? operation.beganAt ?? wallNow)
     if (!isMoving && since > recoverWithinMs) {
       return stop(
@@ -112,10 +115,11 @@ function next(operation: Restart, input: PlanInput, stop: (why: string) => Step)
   const { picture, spec, wallNow } = input
   const old = everyEngine(picture).filter((node) => isOld(operation, node))
   const { done, all } = progressOf(operation, picture)
-  const idle = old.find((node) => picture.spares.includes(node))
-  if (idle !== undefined) {
-    const because = `restarting ${idle.id} (${done + 1} of ${all}), which stands by`
-    return act(because, [{ kind: 'stop', node: idle.id, save: false }])
+  const aside = old.find((node) => picture.spares.includes(node) || picture.chained.includes(node))
+  if (aside !== undefined) {
+    const what = aside.place.chained === true ? 'is chained' : 'stands by'
+    const because = `restarting ${aside.id} (${done + 1} of ${all}), which ${what}`
+    return act(because, [{ kind: 'stop', node: aside.id, save: false }])
   }
   const shard = picture.shards.find(({ nodes }) => nodes.some((node) => old.includes(node)))
   if (shard === undefined) {

@@ -16,6 +16,7 @@ import type { Document } from '../document.ts'
 import type { Restore } from '../operation.ts'
 import { ended } from '../operation.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
 import { jobId, jobsOf } from './backup.ts'
@@ -72,12 +73,12 @@ function fetch(operation: Restore, { picture, wallNow }: PlanInput): Step {
 
 /** Before every other rule: nothing starts while the data is being replaced. Idle once every node has its own. */
 export function planReplace(operation: Restore, { picture }: PlanInput): Step {
-  const unplaced = picture.nodes.filter((node) => node.agent?.restore?.placed !== operation.id)
+  const unplaced = everyCopy(picture).filter((node) => node.agent?.restore?.placed !== operation.id)
   if (unplaced.length === 0) return idle
   const told = `restore from ${operation.from}`
   const unseen = unplaced.filter(({ agent }) => agent === null)
   if (unseen.length > 0) return wait(`${told} waits: the agent of ${idsOf(unseen)} does not answer`, 250)
-  const running = picture.nodes.filter((node) => !node.gone || isLingering(node))
+  const running = everyCopy(picture).filter((node) => !node.gone || isLingering(node))
   if (running.length > 0) return stopAll(told, running)
   return act(
     `${told}: every engine is stopped, putting the data aside`,
@@ -107,10 +108,10 @@ function finish(operation: Restore, input: PlanInput): Step {
   const told = `restore from ${operation.from}`
   const { ready, because } = judgeReadiness(picture)
   if (ready !== 'yes') return wait(`${told}: ${because}`, pollMs)
-  if (picture.nodes.some(({ agent }) => agent?.config == null))
+  if (everyCopy(picture).some(({ agent }) => agent?.config == null))
     return wait(`${told}: reading the settings back`, pollMs)
   // Until the last log is written, what is acknowledged is on no disk, and the data that was there stays.
-  const unlogged = picture.nodes.filter((node) => changesPersistence(node, input))
+  const unlogged = everyCopy(picture).filter((node) => changesPersistence(node, input))
   if (unlogged.length > 0) return wait(`${told}: ${idsOf(unlogged)} has still to begin its files`, pollMs)
   const keys = picture.shards.reduce((sum, { primary }) => sum + (primary?.facts?.keys ?? 0), 0)
   const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))

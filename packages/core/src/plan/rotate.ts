@@ -13,6 +13,7 @@ import type { Rotation } from '../operation.ts'
 import { ended, waitsForMs } from '../operation.ts'
 import { dropPrevious, hasNext, hasPrevious, useNext } from '../passwords.ts'
 import type { NodePicture, Picture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration, formatInstant } from '../units.ts'
 import { accessPending } from './access.ts'
@@ -63,7 +64,7 @@ function changedBefore({ users }: Rotation, { document, wallNow }: PlanInput): n
 
 /** Nobody is in danger while it waits: both passwords are valid, or the old one is gone everywhere. */
 function waitFor(pending: string, operation: Rotation, { picture, wallNow }: PlanInput): Step {
-  const isMoving = picture.nodes.some(({ life, facts }) => life === 'loading' || facts?.link?.state === 'syncing')
+  const isMoving = everyCopy(picture).some(({ life, facts }) => life === 'loading' || facts?.link?.state === 'syncing')
   const sinceMs = wallNow - operation.steppedAt
   if (isMoving || sinceMs <= recoverWithinMs) return wait(`${describeRotation(operation)}: ${pending}`, pollMs)
   const because = `${describeRotation(operation)} stopped after ${formatDuration(sinceMs)}: ${pending}. What was valid stays valid; ask again to go on`
@@ -81,7 +82,9 @@ function change(operation: Rotation, { document, wallNow }: PlanInput): Step {
 
 function prove(operation: Rotation, input: PlanInput): Step {
   const { picture, document, wallNow } = input
-  const unproven = operation.users.includes(engineUsers.replication) ? picture.nodes.filter(isUnproven(picture)) : []
+  const unproven = operation.users.includes(engineUsers.replication)
+    ? everyCopy(picture).filter(isUnproven(picture))
+    : []
   const [first] = unproven
   if (first !== undefined) {
     const because = `${first.id} links to its primary anew, to prove that it can sign in with the new password (${unproven.length} to go)`
@@ -111,7 +114,7 @@ const isUnproven =
 
 /** An authenticated session goes on without a password: those that are older than the change are ended, a few a second. */
 function close(operation: Rotation, { picture, wallNow }: PlanInput): Step {
-  const doors = [...picture.nodes, ...picture.sentinels]
+  const doors = [...everyCopy(picture), ...picture.sentinels]
   const closings = doors.map(({ id, agent }) => {
     const last = agent?.access?.closing
     return { id, last: last?.rotation === operation.id ? last : null }

@@ -132,8 +132,11 @@ export function planTidy({ picture, document }: PlanInput): Step {
 }
 
 /** By address; a Sentinel that was made anew leaves its former id behind. */
-function strangersOf(watch: NonNullable<SentinelPicture['watch']>, { nodes, sentinels }: Picture): string[] {
-  const ours = new Set(nodes.map(({ place }) => addressOf(place)))
+function strangersOf(watch: NonNullable<SentinelPicture['watch']>, picture: Picture): string[] {
+  const { nodes, chained, sentinels } = picture
+  // One that is chained behind the primary itself, for want of a replica, would be met again at once.
+  const direct = chained.filter(({ follows }) => follows === addressOf(watch.primary))
+  const ours = new Set([...nodes, ...direct].map(({ place }) => addressOf(place)))
   const ids = new Map(sentinels.map(({ place, facts }) => [addressOf(place), facts?.sentinelId ?? null]))
   const replicas = watch.replicas.filter((replica) => !ours.has(addressOf(replica)))
   const peers = watch.peers.filter((peer) => {

@@ -16,6 +16,7 @@ import { formatDuration } from '../units.ts'
 import { failoverCandidate, hasHistoryOf, isCopyOf, judgeReplicas, lastAsked } from './candidate.ts'
 import { canRestartInPlace, freshestFile, hasCopy, isLeftover } from './copy.ts'
 import { unproven } from './failover.ts'
+import { mayHoldData } from './last-copy.ts'
 import { isUnderWay } from './promotion.ts'
 import { wasSettled } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -137,6 +138,11 @@ const isBlank = (node: NodePicture, { spec }: PlanInput): boolean =>
 /** The last resort, for a cache alone or by a person's word: the loss is said as such. */
 function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
   const { spec, document } = input
+  const chained = mayHoldData(input)
+  if (chained.length > 0) {
+    const ids = chained.map(({ id }) => id).join(', ')
+    return wait(`${shard.id} has no copy left but what is chained: waiting for ${ids} to answer`, 100)
+  }
   if ((!isDurable(spec) && spec.use === 'cache') || document.acceptDataLoss) {
     const because = `${shard.id} has no copy left: it starts empty`
     const note = { kind: 'loss', subject: shard.id, because: `data lost: ${because}` } as const
@@ -147,7 +153,7 @@ function startEmpty(node: NodePicture, shard: ShardPicture, input: PlanInput): S
   )
 }
 
-function startNode(
+export function startNode(
   node: NodePicture,
   because: string,
   input: PlanInput,

@@ -3,12 +3,12 @@
  * person, gets one that takes no write and gives no copy. It is in the way of the one that shall run there: it is ended,
  * and from then on its node is dead as any other. What it was before is in the agent's record, untouched.
  */
-import { followsItself } from '../picture.ts'
+import { everyCopy, followsItself } from '../picture.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle } from './step.ts'
 
 export function planStray({ picture }: PlanInput): Step {
-  const strays = picture.nodes.flatMap((node) => {
+  const strays = everyCopy(picture).flatMap((node) => {
     const process = node.agent?.process
     if (process?.state !== 'running' || !followsItself(node.place, node.facts?.link)) return []
     return [{ kind: 'fence', node: node.id, pid: process.pid, startTime: process.startTime, stray: true } as const]

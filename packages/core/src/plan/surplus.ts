@@ -22,6 +22,11 @@ export function planSurplus(input: PlanInput): Step {
     const because = `the spec wants ${input.spec.spares} to stand by`
     return replan(`${idler.id} goes: ${because}`, [leave(idler.place, because)])
   }
+  const chained = lastChained(input)
+  if (chained !== undefined)
+    return replan(`${chained.id} goes: the spec wants ${input.spec.chained} chained`, [
+      leave(chained.place, `the spec wants ${input.spec.chained} chained`),
+    ])
   if (next === undefined) return idle
   const { node, shard, because } = next
   const going = picture.leaving.find(({ place }) => place.leaving?.forgottenAt === null)
@@ -33,6 +38,12 @@ export function planSurplus(input: PlanInput): Step {
     return wait(`${node.id} leaves (${because}) once ${lacking.id} has all the data of ${shard.id}`)
   }
   return replan(`${node.id} leaves ${shard.id}: ${because}`, [leave(node.place, because)])
+}
+
+/** Of more than the spec wants, who is dead, else who came last: nobody depends on one. */
+function lastChained({ picture: { chained }, spec }: PlanInput): NodePicture | undefined {
+  if (chained.length <= spec.chained) return undefined
+  return [...chained].sort((a, b) => Number(b.gone) - Number(a.gone) || numberIn(b.id) - numberIn(a.id))[0]
 }
 
 /** From now on it goes. */

@@ -264,23 +264,26 @@ describe('places for more nodes', () => {
   const document = aDeployment().document
 
   test('the next number, and the port that goes with it', () => {
-    expect(placeMore(document, spec, ['shard-1'], () => false)).toEqual([by])
+    expect(placeMore(document, spec, [{ shard: 'shard-1' }], () => false)).toEqual([by])
   })
 
   test('a number whose port is taken is passed over', () => {
-    expect(placeMore(document, spec, ['shard-1', 'shard-2'], (port) => port === 7007).map(({ id }) => id)).toEqual([
-      'node-8',
-      'node-9',
-    ])
+    expect(
+      placeMore(document, spec, [{ shard: 'shard-1' }, { shard: 'shard-2' }], (port) => port === 7007).map(
+        ({ id }) => id,
+      ),
+    ).toEqual(['node-8', 'node-9'])
   })
 
   test('no number is given twice, not even while the node has not come yet', () => {
     const promised = { ...document, nodes: layOut(spec), operations: [operation('node-4')] }
-    expect(placeMore(promised, spec, ['shard-1'], () => false)[0]?.id).toBe('node-8')
-    expect(placeMore({ ...document, lastNode: 12 }, spec, ['shard-1'], () => false)[0]?.id).toBe('node-13')
+    expect(placeMore(promised, spec, [{ shard: 'shard-1' }], () => false)[0]?.id).toBe('node-8')
+    expect(placeMore({ ...document, lastNode: 12 }, spec, [{ shard: 'shard-1' }], () => false)[0]?.id).toBe('node-13')
   })
 
   test('no port at all is said', () => {
-    expect(() => placeMore(document, spec, ['shard-1'], () => true)).toThrow('there is no free port above 7001')
+    expect(() => placeMore(document, spec, [{ shard: 'shard-1' }], () => true)).toThrow(
+      'there is no free port above 7001',
+    )
   })
 })

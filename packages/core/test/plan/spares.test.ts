@@ -111,7 +111,7 @@ describe('as many as the spec wants', () => {
   test('what is missing is counted with the copies', () => {
     const { document } = aDeployment()
     const spec = parseSpec({ name: 'shop', spares: 1, shardOverrides: { 2: { replicas: 2 } } })
-    expect(missingCopies(document, spec)).toEqual(['shard-2', ''])
+    expect(missingCopies(document, spec)).toEqual([{ shard: 'shard-2' }, { shard: '', spare: true }])
   })
 
   test('one too many goes', () => {

@@ -110,6 +110,7 @@ function tellEngine(world: World, node: MemoryNode, action: EngineAction): void 
       node.access.closing = { rotation: action.rotation, at: world.now(), closed: 0, left: 0 }
       return
     case 'replicate':
+    case 'promote':
     case 'set-priority':
     case 'ask-sentinel':
     case 'watch':
