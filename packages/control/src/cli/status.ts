@@ -55,7 +55,7 @@ function renderStatus(now: Status): string {
   const rows = now.nodes.map((node) => [
     node.shard,
     node.id,
-    node.role,
+    node.upstream === undefined ? node.role : `behind ${node.upstream ?? '?'}`,
     node.state,
     `${node.host}:${node.port}`,
     node.pid === null ? '-' : String(node.pid),

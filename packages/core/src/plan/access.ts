@@ -17,14 +17,19 @@ const howTo = 'to sign in to others with the password as it is now'
 type Door = NodePicture | SentinelPicture
 
 export function planAccess(input: PlanInput): Step {
-  const doors: readonly Door[] = [...everyCopy(input.picture), ...input.picture.sentinels]
-  const users = doors.flatMap((door) => loadUsers(door, input))
-  if (users.length > 0) return tell(users, 'who may sign in now')
+  const users = tellUsers([...everyCopy(input.picture), ...input.picture.sentinels], input)
+  if (users.actions.length > 0) return users
   // Whoever signs in with a new password needs the others to know it: so all users come first.
   const nodes = everyCopy(input.picture).flatMap((node) => signIn(node, input, engineUsers.replication))
   if (nodes.length > 0) return tell(nodes, howTo)
   return tell(nextSentinel(input), howTo)
 }
+
+export const tellUsers = (doors: readonly Door[], input: PlanInput): Step =>
+  tell(
+    doors.flatMap((door) => loadUsers(door, input)),
+    'who may sign in now',
+  )
 
 interface Correction {
   readonly action: Action

@@ -13,6 +13,7 @@ import { sentinelSettings } from '../render-sentinel.ts'
 import type { SentinelPicture } from '../sentinel-picture.ts'
 import { names } from '../sentinel-picture.ts'
 import { formatDuration } from '../units.ts'
+import { tellUsers } from './access.ts'
 import { fenceEveryMs } from './fence.ts'
 import { isUnderWay } from './promotion.ts'
 import { isFailingOver } from './selection.ts'
@@ -48,13 +49,18 @@ function keepUp(sentinel: SentinelPicture, { picture, files }: PlanInput): Step 
 }
 
 /** Everybody watches the primary under the deployment's name, as the spec says. */
-export function planWatch({ picture, spec, document }: PlanInput): Step {
+export function planWatch(input: PlanInput): Step {
+  const { picture, spec, document } = input
   const primary = picture.shards[0]?.primary
   if (primary?.facts?.role !== 'primary' || isUnderWay(picture)) return idle
   const { name } = document
   const { address, port } = primary.place
   const awake = picture.sentinels.filter(({ facts }) => facts?.tilt === false)
   const wrong = awake.filter((sentinel) => isWrongForGood(sentinel, primary, picture))
+  const blind = awake.filter(({ watch }) => watch === null)
+  // One that cannot sign in when it first comes does not try again by itself.
+  const users = wrong.length + blind.length > 0 ? tellUsers([primary], input) : idle
+  if (users.actions.length > 0) return users
   if (wrong.length > 0) {
     const told = wrong.map(({ id, watch }) => `${id} names ${watch === null ? '' : addressOf(watch.primary)}`)
     return act(
@@ -64,7 +70,6 @@ export function planWatch({ picture, spec, document }: PlanInput): Step {
   }
   const auth = { 'auth-user': engineUsers.sentinel, 'auth-pass': document.secrets[engineUsers.sentinel] ?? '' }
   const settings = sentinelSettings(spec)
-  const blind = awake.filter(({ watch }) => watch === null)
   if (blind.length > 0) {
     const watched = { address, port }
     return act(

@@ -50,7 +50,10 @@ function NodeRow({ node, slots }: { node: NodeStatus; slots: number | undefined 
         {node.id}
         <span class="muted second">{node.shard}</span>
       </th>
-      <td>{node.role === 'unknown' ? <Unknown /> : <span class={`role-${node.role}`}>{node.role}</span>}</td>
+      <td>
+        {node.role === 'unknown' ? <Unknown /> : <span class={`role-${node.role}`}>{node.role}</span>}
+        {node.upstream !== undefined && <span class="muted second">behind {node.upstream ?? <Unknown />}</span>}
+      </td>
       <td>
         <Badge tone={nodeTone(node.state)} word={node.state} />
         {node.fence !== null && <span class="second bad-words">fenced: {node.fence.reason}</span>}
