@@ -85,8 +85,9 @@ function previewReplacement({ subject, places }: OperationWish, status: Status):
     return refuse(`${node.shard} has no living primary to copy from: it has to come back first`)
   }
   if (node.upstream !== undefined) {
+    const count = shard.chained?.length ?? 0
     return refuse(
-      `${subject} is chained, and nobody depends on it: apply the spec with one more chained, and then with as many as now; a dead one goes first`,
+      `${subject} is chained, and nobody follows it: apply the spec with chained: ${count + 1}, and then with ${count}; a dead one goes first`,
     )
   }
   const isPrimary = shard.primary === subject

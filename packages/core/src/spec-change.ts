@@ -83,7 +83,7 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
       return live(
         after.chained > before.chained
           ? `${nodes(after.chained - before.chained)} more, each a copy of a replica`
-          : `${nodes(before.chained - after.chained)} fewer, one after the other`,
+          : `${nodes(before.chained - after.chained)} fewer, and nobody follows them`,
       )
     case 'spares':
       return live('each stands by as soon as it runs')

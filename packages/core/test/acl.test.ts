@@ -6,9 +6,10 @@ const redis62: EngineBuild = { flavor: 'redis', version: '6.2.14' }
 const redis7: EngineBuild = { flavor: 'redis', version: '7.0.15' }
 const valkey8: EngineBuild = { flavor: 'valkey', version: '8.1.4' }
 
-const usersOf = (spec: Record<string, unknown> = {}, engine = redis7): string[] => {
+const usersOf = (spec: Record<string, unknown> = {}, engine = redis7, chained = false): string[] => {
   let count = 0
   return renderUsers({
+    chained,
     spec: parseSpec({ name: 'shop', ...spec }),
     secrets: newSecrets(() => `canary-${++count}`),
     engine,
@@ -27,6 +28,13 @@ describe("the engine's users", () => {
       'user probe on',
       'user admin on',
     ])
+  })
+
+  test('Sentinels cannot sign in to a chained replica', () => {
+    const fields = { topology: 'sentinel', replicasPerShard: 2, chained: 1 }
+    const sentinelsIn = (chained: boolean) =>
+      usersOf(fields, redis7, chained).filter((line) => line.includes('user sentinel'))
+    expect([sentinelsIn(false).length, sentinelsIn(true).length]).toEqual([1, 0])
   })
 
   test('have passwords of their own, which the file does not hold', () => {

@@ -12,6 +12,7 @@ import { withoutSecrets } from '../backup/manifest.ts'
 import type { Backup } from '../operation.ts'
 import { ended } from '../operation.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatSlots } from '../slots.ts'
 import { formatDuration } from '../units.ts'
@@ -162,8 +163,8 @@ export interface HostJob {
 }
 
 /** What the agents know of the works of one operation. */
-export const jobsOf = (operation: string, { nodes }: Picture): readonly HostJob[] =>
-  nodes.flatMap((node) =>
+export const jobsOf = (operation: string, picture: Picture): readonly HostJob[] =>
+  everyCopy(picture).flatMap((node) =>
     (node.agent?.jobs ?? []).flatMap((seen) => (seen.id.startsWith(`${operation}/`) ? [{ node, seen }] : [])),
   )
 

@@ -6,6 +6,7 @@ import type { Action } from '../action.ts'
 import type { Operation } from '../operation.ts'
 import { isUnfinished } from '../operation.ts'
 import type { Picture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
 import { jobId, jobsOf } from './backup.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle } from './step.ts'
@@ -18,7 +19,7 @@ export function planLeftovers({ picture, document, spec }: PlanInput): Step {
     ...over.flatMap((one) => discardPart(one, picture)),
     ...(document.operations.some((one) => one.kind === 'restore' && isUnfinished(one))
       ? []
-      : picture.nodes.flatMap((node): Action[] =>
+      : everyCopy(picture).flatMap((node): Action[] =>
           node.agent?.restore?.hasFiles === true
             ? [{ kind: 'clear-restore', node: node.id, dropSnapshot: spec.persistence === 'none' }]
             : [],

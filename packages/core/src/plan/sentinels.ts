@@ -125,7 +125,9 @@ export function planTidy({ picture, document }: PlanInput): Step {
   const burdened = sentinels.find(({ watch }) => watch !== null && strangersOf(watch, picture).length > 0)
   if (burdened?.watch == null) return idle
   const strangers = strangersOf(burdened.watch, picture)
-  const because = `${burdened.id} knows ${strangers.join(', ')}, which ${strangers.length === 1 ? 'is' : 'are'} not of ${document.name}`
+  const isChained = strangers.some((one) => one.startsWith(chainedReplica))
+  const why = isChained ? 'no Sentinel shall know' : `${strangers.length === 1 ? 'is' : 'are'} not of ${document.name}`
+  const because = `${burdened.id} knows ${strangers.join(', ')}, which ${why}`
   const isCalm = sentinels.every(
     ({ watch }) => names(watch, primary) && !watch?.flags.some((flag) => flag.endsWith('_down')),
   )
@@ -136,6 +138,8 @@ export function planTidy({ picture, document }: PlanInput): Step {
   return act(`${because}: letting it forget`, [{ kind: 'reset-sentinel', node: burdened.id, name: document.name }])
 }
 
+const chainedReplica = 'chained replica'
+
 /** By address; a Sentinel that was made anew leaves its former id behind. */
 function strangersOf(watch: NonNullable<SentinelPicture['watch']>, picture: Picture): string[] {
   const { nodes, chained, sentinels } = picture
@@ -143,12 +147,16 @@ function strangersOf(watch: NonNullable<SentinelPicture['watch']>, picture: Pict
   const direct = chained.filter(({ follows }) => follows === addressOf(watch.primary))
   const ours = new Set([...nodes, ...direct].map(({ place }) => addressOf(place)))
   const ids = new Map(sentinels.map(({ place, facts }) => [addressOf(place), facts?.sentinelId ?? null]))
-  const replicas = watch.replicas.filter((replica) => !ours.has(addressOf(replica)))
+  const hidden = new Set(chained.map(({ place }) => addressOf(place)))
+  const replicas = watch.replicas.map(addressOf).filter((replica) => !ours.has(replica))
   const peers = watch.peers.filter((peer) => {
     const id = ids.get(addressOf(peer))
     return id === undefined || (id !== null && id !== peer.sentinelId)
   })
-  return [...replicas.map((one) => `replica ${addressOf(one)}`), ...peers.map((one) => `Sentinel ${addressOf(one)}`)]
+  return [
+    ...replicas.map((one) => `${hidden.has(one) ? chainedReplica : 'replica'} ${one}`),
+    ...peers.map((one) => `Sentinel ${addressOf(one)}`),
+  ]
 }
 
 const idsOf = (sentinels: readonly SentinelPicture[]): string => sentinels.map(({ id }) => id).join(', ')

@@ -3,6 +3,7 @@ import type { SpecText } from '../../src/index.ts'
 import { judgeReadiness, missingCopies, parseSpec, renderProxy, statusOf } from '../../src/index.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
 import {
+  absent,
   dead,
   factsOf,
   failedStarts,
@@ -14,6 +15,7 @@ import {
 } from '../support/deployment.ts'
 import { replanned } from '../support/layout.ts'
 import { asked, saved, withOperation } from '../support/operations.ts'
+import { aRestore } from '../support/transfers.ts'
 import { sees, watched } from '../support/watched.ts'
 
 const told = (actions: readonly { readonly kind: string; readonly node: string }[]): string[] =>
@@ -199,6 +201,14 @@ describe('the last copy', () => {
   test('where it is down too, its file is the one to start from', () => {
     const swapped = replanned(alone(dead('node-4')))
     expect(told(swapped.plan().actions)).toEqual(['start node-4'])
+  })
+
+  test('a restore puts its data aside as all other, so that what was given up does not come back', () => {
+    const decided = withOperation(aRestore({ stage: 'replacing' }))
+    const down = one(decided, ...[...others, 'node-4'].map(absent))
+    expect(told(down.plan().actions)).toEqual([...others, 'node-4'].map((id) => `place ${id}`))
+    expect(down.plan().actions.at(-1)).toMatchObject({ bytes: null })
+    expect(told(one(decided, ...others.map(absent)).plan().actions)).toEqual(['stop node-4'])
   })
 
   test('is waited for where nobody has heard it', () => {
