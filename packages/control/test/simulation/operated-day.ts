@@ -52,8 +52,8 @@ export class OperatedDay {
   ask(wish: Omit<OperationWish, 'id'>): void {
     const before = this.document()
     const shards = before.nodes.filter(({ id }) => wish.kind === 'replace' && id === wish.subject)
-    const named = shards.map(({ shard }) => shard)
-    const places = placeMore(before, parseSpec(before.spec), named, () => false)
+    const wishes = shards.map(({ shard }) => ({ shard }))
+    const places = placeMore(before, parseSpec(before.spec), wishes, () => false)
     const operation = operationFor({ id: 'op', ...wish, places }, 'ann', this.simulation.cluster.clock.wall())
     const secrets = admitNext(before.secrets, wish.users ?? [], () => 'the second')
     this.store.save({ ...before, secrets, operations: withOperations(before.operations, [operation]) })
