@@ -83,7 +83,12 @@ export const membersOf = ({ nodes }: Document): NodePlace[] =>
 
 /** Places of which a new deployment knows nothing yet, in the order in which they will be given. */
 export const moreNodes = (spec: SpecText, count: number): NodePlace[] =>
-  placeMore(newDocument(spec), parseSpec(spec), Array(count).fill({ shard: 'shard-1' }), () => false)
+  placeMore(
+    newDocument(spec),
+    parseSpec(spec),
+    Array.from({ length: count }, () => ({ shard: 'shard-1' })),
+    () => false,
+  )
 
 /** The directives that the memory agent reads back. */
 export const ownedNames = (specText: SpecText): string[] => Object.keys(ownedDirectives(parseSpec(specText)))
