@@ -101,19 +101,6 @@ async function upInForeground(errand: Errand, port: number | undefined): Promise
   }
 }
 
-/** `holdfast serve`: keeps everything of this home up until it is told to end. The engines run on. */
-export async function serve(context: Context, { port }: { port?: string }): Promise<void> {
-  const interrupts = new Interrupts()
-  const started = await startController({ home: context.home, progress: context.say, acts: true, port: portOf(port) })
-  tellPassword(context, started.newPassword)
-  const names = started.controller.names()
-  const what = names.length === 0 ? 'nothing yet' : names.join(', ')
-  context.say(`controller ${process.pid} of ${context.home.path} keeps up ${what}; panel ${started.url}`)
-  await interrupts.first()
-  await started.close()
-  interrupts.close()
-}
-
 /** A file, the name of a deployment that exists, or nothing: the deployment that everybody begins with. */
 function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['text']>): { wish: Wish; isEdit: boolean } {
   const isName = asked === undefined || (!existsSync(asked) && saved.has(asked))

@@ -1,0 +1,62 @@
+import type { Command } from 'commander'
+import type { Run } from './run.ts'
+import { nameHelp, panelPortHelp, specHelp } from './run.ts'
+
+/** From nothing to a deployment, and back. */
+export function addLife(program: Command, run: Run): void {
+  program
+    .command('up')
+    .argument('[spec]', `${specHelp}, or the name of a deployment that exists; without it: "shop"`)
+    .option('-d, --detach', 'return once it is ready, and keep it up in the background')
+    .option('--port <port>', panelPortHelp)
+    .option('--accept-data-loss', 'start a shard empty that has lost every copy')
+    .description('bring a deployment up and keep it up')
+    .addHelpText('after', upHelp)
+    .action((spec, options) => run(async (context) => (await import('../up.ts')).up(context, spec, options)))
+  program
+    .command('down')
+    .argument('[name]', nameHelp)
+    .option('--purge', 'delete its data too, and forget it; asks for its name')
+    .option('-y, --yes', 'do not ask')
+    .description('stop a deployment; its data is kept')
+    .action((name, options) => run(async (context) => (await import('../down.ts')).down(context, name, options)))
+  program
+    .command('adopt')
+    .argument('<url>', 'where it is: redis://HOST:PORT, holdfast+sentinel://HOST:PORT/NAME; - reads it from stdin')
+    .option('--name <name>', 'how it shall be called here')
+    .option('--user <user>', 'whom to ask as')
+    .description('watch a deployment that somebody else runs; nothing is ever done to it')
+    .addHelpText('after', adoptHelp)
+    .action((at, options) => run(async (context) => (await import('../adopt.ts')).adopt(context, at, options)))
+}
+
+/** What goes on until it is ended, and the password of its panel. */
+export function addServices(program: Command, run: Run): void {
+  program
+    .command('demo')
+    .option('--port <port>', panelPortHelp)
+    .description('a shop under load, and keys to break what it stands on; what "npm start" shows')
+    .action((options) => run(async (context) => (await import('../demo.ts')).demo(context, options)))
+  program
+    .command('serve')
+    .option('--port <port>', panelPortHelp)
+    .description('keep up all deployments of this home; engines outlive it')
+    .action((options) => run(async (context) => (await import('../serve.ts')).serve(context, options)))
+  program
+    .command('password')
+    .description('make a new password for the panel')
+    .action(() => run(async (context) => (await import('../password.ts')).password(context)))
+}
+
+const upHelp = `
+In the foreground it keeps the deployment up until Ctrl-C, which stops it; a second Ctrl-C leaves the engines running.
+Where a controller runs already, that one gets the work, and the command returns once all is ready.`
+
+const adoptHelp = `
+The password is read from HOLDFAST_ADOPT_PASSWORD, or asked for. In an address on the command line it is seen by
+everybody who may list the processes of this machine; in one on stdin it is not.
+
+Examples:
+  holdfast adopt redis://10.0.0.7:6379 --user watcher
+  holdfast adopt holdfast+sentinel://10.0.0.7:26379,10.0.0.8:26379/mymaster --name basket
+  holdfast adopt - --name basket < address.txt`

@@ -1,0 +1,18 @@
+import { startController } from '../wire.ts'
+import type { Context } from './context.ts'
+import { Interrupts } from './interrupts.ts'
+import { portOf } from './port.ts'
+import { tellPassword } from './report.ts'
+
+/** `holdfast serve`: keeps everything of this home up until it is told to end. The engines run on. */
+export async function serve(context: Context, { port }: { port?: string }): Promise<void> {
+  const interrupts = new Interrupts()
+  const started = await startController({ home: context.home, progress: context.say, acts: true, port: portOf(port) })
+  tellPassword(context, started.newPassword)
+  const names = started.controller.names()
+  const what = names.length === 0 ? 'nothing yet' : names.join(', ')
+  context.say(`controller ${process.pid} of ${context.home.path} keeps up ${what}; panel ${started.url}`)
+  await interrupts.first()
+  await started.close()
+  interrupts.close()
+}
