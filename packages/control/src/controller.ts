@@ -195,6 +195,12 @@ export class Controller implements Platform {
     throw new HoldfastError('NOT_FOUND', `${name} knows no password of a user ${user.slice(0, 80)}, only of ${known}`)
   }
 
+  /** As whom the ledger's probe signs in: as the application does. Undefined: nothing is known of it yet. */
+  probeAccess(name: string): { readonly user: string; readonly password: string } | undefined {
+    const password = this.#loops.get(name)?.loop.secrets[engineUsers.app]
+    return password === undefined ? undefined : { user: engineUsers.app, password }
+  }
+
   previewFault(name: string, wish: FaultWish): FaultPreview {
     return this.#faults.preview(name, wish)
   }
@@ -306,7 +312,7 @@ export class Controller implements Platform {
     const { topology } = parseSpec(document.spec)
     const reader = {
       username: engineUsers.probe,
-      password: () => store.load(name)?.secrets[engineUsers.probe] ?? '',
+      password: () => this.#loops.get(name)?.loop.secrets[engineUsers.probe] ?? '',
     }
     const engines = enginesFor({ ...reader, clustered: topology === 'cluster' })
     const sentinels = topology === 'sentinel' ? sentinelsFor({ ...reader, masterName: name }) : undefined

@@ -22,13 +22,13 @@ export interface ProcessId {
 
 /** Whether it still runs; a zombie does not. */
 export function isRunning({ pid, startTime }: ProcessId): boolean {
-  const facts = readProcess(pid)
+  const facts = readStat(pid)
   return facts !== undefined && facts.startTime === startTime && facts.state !== 'Z' && facts.state !== 'X'
 }
 
 /** A signal to exactly this process. False: it is gone, and nobody was signalled. */
 export function signalExactly({ pid, startTime }: ProcessId, signal: NodeJS.Signals): boolean {
-  if (readProcess(pid)?.startTime !== startTime) return false
+  if (readStat(pid)?.startTime !== startTime) return false
   try {
     process.kill(pid, signal)
     return true
@@ -40,12 +40,14 @@ export function signalExactly({ pid, startTime }: ProcessId, signal: NodeJS.Sign
 }
 
 export function readProcess(pid: number): ProcessFacts | undefined {
-  const stat = parseStat(readText(`/proc/${pid}/stat`) ?? '')
+  const stat = readStat(pid)
   if (stat === undefined) return undefined
   const { userTicks, systemTicks, ...facts } = stat
   const cpuMs = mainThreadCpuMs(pid) ?? (userTicks + systemTicks) * 10
   return { ...facts, pid, killPending: isKillPending(pid), cpuMs }
 }
+
+const readStat = (pid: number) => parseStat(readText(`/proc/${pid}/stat`) ?? '')
 
 /**
  * `/proc/PID/stat`: the pid, the command in brackets, the state, and so on; the start time is field 22. The command may
@@ -97,7 +99,8 @@ function mainThreadCpuMs(pid: number): number | undefined {
   return onCpu === undefined ? undefined : Number(onCpu) / 1e6
 }
 
-function isKillPending(pid: number): boolean {
+/** A SIGKILL is on its way to it. */
+export function isKillPending(pid: number): boolean {
   const status = readText(`/proc/${pid}/status`) ?? ''
   return [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].some(
     ([, mask]) => (BigInt(`0x${mask}`) & (1n << 8n)) !== 0n,

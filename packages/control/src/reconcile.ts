@@ -112,6 +112,11 @@ export class DeploymentLoop {
     return this.#status
   }
 
+  /** The passwords as they were when it last looked. */
+  get secrets(): Document['secrets'] {
+    return this.#known?.document.secrets ?? {}
+  }
+
   /** The names of the directives that Holdfast owns here. */
   get owned(): readonly string[] {
     return Object.keys(this.#known?.owned ?? {})

@@ -104,7 +104,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     clock: systemClock,
     log,
     spec: (deployment) => parsedSpec(store, deployment),
-    credentials: (deployment) => controller.credentials(deployment),
+    credentials: (deployment) => controller.probeAccess(deployment),
     openClient: openProbeClient,
   })
   const controller = new Controller({

@@ -1,4 +1,5 @@
 /** The directives of a configuration file that Holdfast wrote, read back: name and value, as `CONFIG SET` takes it. */
+import type { NodeFiles } from './action.ts'
 import { maskedDirective } from './render-config.ts'
 
 /** These may be there several times, and all of them count; of every other directive the last one does. */
@@ -18,6 +19,17 @@ export function readConfigText(text: string): Record<string, string> {
   }
   return found
 }
+
+/** The same of rendered files, which do not change: the rules ask for it many times a turn. */
+export function directivesOf(files: NodeFiles): Readonly<Record<string, string>> {
+  const known = read.get(files)
+  if (known !== undefined) return known
+  const directives = readConfigText(files.config)
+  read.set(files, directives)
+  return directives
+}
+
+const read = new WeakMap<NodeFiles, Readonly<Record<string, string>>>()
 
 const unescapeWord = (text: string): string =>
   text.replace(/\\(x([0-9a-f]{2})|.)/g, (_, char: string, hex?: string) =>

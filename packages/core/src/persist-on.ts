@@ -87,7 +87,17 @@ export function filesOf(
   { picture, files }: Rendered & { readonly files: ReadonlyMap<string, NodeFiles> },
 ): NodeFiles | undefined {
   const rendered = files.get(id)
-  if (rendered === undefined || !picture.memoryOnly.has(id)) return rendered
-  const config = rendered.config.replace(/^appendonly .*$/m, 'appendonly no').replace(/^(?:save .*\n)+/m, 'save ""\n')
-  return { ...rendered, config }
+  return rendered !== undefined && picture.memoryOnly.has(id) ? inMemory(rendered) : rendered
 }
+
+/** The same that writes nothing to its disk; made once of each, so that whoever knows them knows them again. */
+function inMemory(rendered: NodeFiles): NodeFiles {
+  const known = withoutDisk.get(rendered)
+  if (known !== undefined) return known
+  const config = rendered.config.replace(/^appendonly .*$/m, 'appendonly no').replace(/^(?:save .*\n)+/m, 'save ""\n')
+  const files = { ...rendered, config }
+  withoutDisk.set(rendered, files)
+  return files
+}
+
+const withoutDisk = new WeakMap<NodeFiles, NodeFiles>()

@@ -4,16 +4,17 @@ import type { AccessSeen, Action, ClosingSeen } from '@holdfast/core'
 import { engineVersion, hashesAmong, nodePaths, parseInfo, readUsers } from '@holdfast/core'
 import type { EngineLink } from '../engine/link.ts'
 import type { NodeMemory } from './agent-memory.ts'
+import { LastRead } from './last-read.ts'
 
 /** What is known of who may sign in to a process of this host, and of how it signs in to others. */
 export class Access {
-  readonly #nodeDir: string
+  readonly #usersFile: LastRead<string | null>
   #passwords: AccessSeen['passwords'] = null
   #signsInWith: string | null = null
   #version: string | null = null
 
   constructor(nodeDir: string) {
-    this.#nodeDir = nodeDir
+    this.#usersFile = new LastRead(nodePaths(nodeDir).users, (path) => readFileSync(path, 'utf8'), null)
   }
 
   /** What `ACL LIST` answered, the password by which the engine signs in to its primary, and what `INFO server` answered. */
@@ -33,7 +34,7 @@ export class Access {
   seen({ signInGivenAt, linkRenewedAt, closing }: NodeMemory, signInFile: string | null): AccessSeen {
     return {
       version: this.#version,
-      usersFile: textOf(nodePaths(this.#nodeDir).users),
+      usersFile: this.#usersFile.value,
       passwords: this.#passwords,
       signInFile: signInFile === null ? null : sha256(signInFile),
       signsInWith: this.#signsInWith,
@@ -44,11 +45,9 @@ export class Access {
   }
 }
 
-/** The last word of a file's line that begins with these. Null: there is none. */
-export function wordAfter(path: string, directive: string): string | null {
-  const line = textOf(path)
-    ?.split('\n')
-    .findLast((one) => one.startsWith(`${directive} `))
+/** The last word of a text's line that begins with these. Null: there is none. */
+export function wordAfter(text: string, directive: string): string | null {
+  const line = text.split('\n').findLast((one) => one.startsWith(`${directive} `))
   return line === undefined
     ? null
     : line
@@ -95,14 +94,6 @@ export async function loadUsers(users: string, command: (args: readonly string[]
   const there = await command(['ACL', 'USERS'])
   const gone = (Array.isArray(there) ? there.map(String) : []).filter((name) => !wanted.has(name))
   if (gone.length > 0) await command(['ACL', 'DELUSER', ...gone])
-}
-
-function textOf(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return null
-  }
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

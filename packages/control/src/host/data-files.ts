@@ -1,25 +1,71 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { DataFiles } from '@holdfast/core'
+import { LastRead } from './last-read.ts'
 
-/** What a data directory holds: heads of files, never their contents. */
-export function readDataFiles(directory: string): DataFiles & { readonly claimsSlots: boolean } {
-  const claim = readClaim(join(directory, 'nodes.conf'))
-  const log = appendOnlyFiles(directory)
-  const rdb = sizeOf(join(directory, 'dump.rdb')) > 0
-  return {
-    aof: log !== null,
-    rdb,
-    rdbNewer: log !== null && rdb && isNewer(join(directory, 'dump.rdb'), log),
-    claim: claim?.claim ?? null,
-    claimsSlots: claim?.claimsSlots ?? false,
+type Claim = NonNullable<DataFiles['claim']>
+
+/** A data directory: heads of files, never their contents. */
+export class DataDirectory {
+  readonly #path: string
+  readonly #own: LastRead<{ readonly claim: Claim; readonly claimsSlots: boolean } | null>
+  readonly #logNames: LastRead<readonly string[]>
+  readonly #snapshot: LastRead<{ readonly size: number; readonly begunAt: number | null }>
+  #manifest: { readonly name: string; readonly files: LastRead<readonly string[]> } | null = null
+
+  constructor(path: string) {
+    this.#path = path
+    this.#own = new LastRead(join(path, 'nodes.conf'), (file) => readClaim(readFileSync(file, 'utf8')), null)
+    this.#logNames = new LastRead(join(path, logFolder), (folder) => readdirSync(folder), [])
+    this.#snapshot = new LastRead(
+      join(path, 'dump.rdb'),
+      (file, { size }) => ({ size, begunAt: snapshotBegunAt(file) }),
+      { size: 0, begunAt: null },
+    )
+  }
+
+  /** What is there to start from. */
+  files(): Omit<DataFiles, 'claim'> {
+    const log = this.#log()
+    const { size, begunAt } = this.#snapshot.value
+    const rdb = size > 0
+    return { aof: log !== null, rdb, rdbNewer: log !== null && rdb && isNewer(begunAt, log) }
+  }
+
+  /** Who its node was, and whether it owned slots. */
+  own(): { readonly claim: DataFiles['claim']; readonly claimsSlots: boolean } {
+    return this.#own.value ?? { claim: null, claimsSlots: false }
+  }
+
+  /** The files of a manifest, if all of them are there, or the single file of engines before Redis 7. */
+  #log(): string[] | null {
+    const names = this.#logNames.value
+    const name = names.find((file) => file.endsWith('.manifest'))
+    const single = join(this.#path, 'appendonly.aof')
+    if (name === undefined) return existsSync(single) ? [single] : null
+    const folder = join(this.#path, logFolder)
+    if (this.#manifest?.name !== name) {
+      this.#manifest = { name, files: new LastRead(join(folder, name), readManifest, []) }
+    }
+    const files = this.#manifest.files.value
+    return files.length > 0 && files.every((file) => names.includes(file))
+      ? files.map((file) => join(folder, file))
+      : null
   }
 }
 
-/** Who the node of this directory was, and whether it owned slots. */
-export function readOwnClaim(directory: string): { claim: DataFiles['claim']; claimsSlots: boolean } {
-  return readClaim(join(directory, 'nodes.conf')) ?? { claim: null, claimsSlots: false }
-}
+const readManifest = (path: string): string[] =>
+  [...readFileSync(path, 'utf8').matchAll(/^file (\S+) seq \d+ type [bi]/gm)].map(([, file]) => file ?? '')
 
 /**
  * Deletes the files of a persistence that is over. A log is a folder: it goes under another name first, in one step, so
@@ -40,23 +86,9 @@ export function dropFiles(directory: string, what: 'aof' | 'rdb'): void {
 const logFolder = 'appendonlydir'
 const endedLog = 'appendonlydir.ended'
 
-/** The files of a manifest, if all of them are there, or the single file of engines before Redis 7. */
-function appendOnlyFiles(directory: string): string[] | null {
-  const inside = join(directory, logFolder)
-  const manifest = listOf(inside).find((file) => file.endsWith('.manifest'))
-  const single = join(directory, 'appendonly.aof')
-  if (manifest === undefined) return sizeOf(single) >= 0 ? [single] : null
-  const files = [...readText(join(inside, manifest)).matchAll(/^file (\S+) seq \d+ type [bi]/gm)].map(([, file]) =>
-    join(inside, file ?? ''),
-  )
-  return files.length > 0 && files.every((file) => sizeOf(file) >= 0) ? files : null
-}
-
 /** Whether a snapshot was begun after the last write to a log: then it has all that the log has. */
-function isNewer(snapshot: string, log: readonly string[]): boolean {
-  const begunAt = snapshotBegunAt(snapshot)
-  return begunAt !== null && log.every((file) => begunAt * 1000 > modifiedAt(file))
-}
+const isNewer = (begunAt: number | null, log: readonly string[]): boolean =>
+  begunAt !== null && log.every((file) => begunAt * 1000 > modifiedAt(file))
 
 /** A snapshot says in its head, in seconds since 1970, when it was begun; its file is only finished later. */
 function snapshotBegunAt(path: string): number | null {
@@ -72,15 +104,11 @@ function snapshotBegunAt(path: string): number | null {
 
 function headOf(path: string, bytes: number): Buffer {
   const head = Buffer.alloc(bytes)
+  const file = openSync(path, 'r')
   try {
-    const file = openSync(path, 'r')
-    try {
-      return head.subarray(0, readSync(file, head, 0, bytes, 0))
-    } finally {
-      closeSync(file)
-    }
-  } catch {
-    return head.subarray(0, 0)
+    return head.subarray(0, readSync(file, head, 0, bytes, 0))
+  } finally {
+    closeSync(file)
   }
 }
 
@@ -93,10 +121,8 @@ function modifiedAt(path: string): number {
 }
 
 /** The node's own line in nodes.conf: who it was, and whether it owned slots. */
-function readClaim(path: string): { claim: NonNullable<DataFiles['claim']>; claimsSlots: boolean } | null {
-  const line = readText(path)
-    .split('\n')
-    .find((text) => text.includes('myself'))
+function readClaim(text: string): { claim: Claim; claimsSlots: boolean } | null {
+  const line = text.split('\n').find((one) => one.includes('myself'))
   const fields = line?.split(' ') ?? []
   const [engineId, , flags, , , , epoch] = fields
   if (engineId === undefined || flags === undefined || epoch === undefined) return null
@@ -104,30 +130,5 @@ function readClaim(path: string): { claim: NonNullable<DataFiles['claim']>; clai
   return {
     claim: { engineId, role, configEpoch: Number(epoch) },
     claimsSlots: fields.slice(8).some((slot) => /^\d/.test(slot)),
-  }
-}
-
-function listOf(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch {
-    return []
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-/** -1 where there is no file. */
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size
-  } catch {
-    return -1
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Action, AgentNodeSeen, Job, NodePlace } from '@holdfast/core'
 import {
@@ -16,11 +16,12 @@ import type { AgentMemory, NodeMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import type { Watch } from './backup/hash-file.ts'
 import { Jobs } from './backup/jobs.ts'
-import { clearRestore, hasRestoreFiles, placedRestore, placeFetched } from './backup/place.ts'
+import { clearRestore, placeFetched, RestoreFiles } from './backup/place.ts'
 import { work } from './backup/work.ts'
 import { changeEngine } from './change-engine.ts'
-import { readDataFiles, readOwnClaim } from './data-files.ts'
+import { DataDirectory } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
 import { memoryLeft } from './memory-left.ts'
 import type { EngineSaid } from './node-record.ts'
@@ -36,9 +37,12 @@ export class LocalEngine {
   readonly #memory: AgentMemory
   readonly #link: EngineLink
   readonly #jobs: Jobs
+  readonly #restore: RestoreFiles
   readonly #settings = new Settings()
   readonly #access: Access
-  #written: { readonly mtimeMs: number; readonly text: Record<string, string> } | null = null
+  readonly #data: DataDirectory
+  /** Its config file, which this agent writes, and where Sentinels are, the engine itself. */
+  readonly #file: LastRead<Written>
   #freeMemoryBytes: number | null = null
   readonly #process: Supervised
   #roleChanged = false
@@ -55,6 +59,9 @@ export class LocalEngine {
     this.#options = options
     this.#memory = memory
     this.#access = new Access(this.#nodeDir)
+    this.#data = new DataDirectory(this.#dataDir)
+    this.#file = new LastRead(nodePaths(this.#nodeDir).config, readWritten, notWritten)
+    this.#restore = new RestoreFiles(this.#nodeDir)
     this.#process = new Supervised({
       deployment,
       id: place.id,
@@ -62,7 +69,6 @@ export class LocalEngine {
       clock: options.clock,
       memory,
       onBegin: (anew) => this.#beginAnew(anew),
-      onReread: () => void (this.#written = null),
       onExit: listeners.exit,
       lastWords: () => tailOfLog(this.#nodeDir),
     })
@@ -88,7 +94,8 @@ export class LocalEngine {
   look(): AgentNodeSeen {
     const memory = this.#node()
     const { usersDigest } = this.#settings
-    const { claimsSlots: _, ...files } = readDataFiles(this.#dataDir)
+    const files = { ...this.#data.files(), claim: this.#data.own().claim }
+    const { directives, signsInWith } = this.#file.value
     return {
       process: this.#process.look(),
       files,
@@ -98,13 +105,13 @@ export class LocalEngine {
       failoverAsked: memory.failoverAsked,
       config: this.#settings.config,
       usersMatch: usersDigest === null || memory.usersDigest === null ? null : usersDigest === memory.usersDigest,
-      written: this.#readWritten(),
+      written: directives,
       given: memory.given ?? null,
       saveAskedAt: memory.saveAskedAt ?? null,
       freeMemoryBytes: this.#freeMemoryBytes,
       jobs: this.#jobs.seen(),
-      access: this.#access.seen(memory, wordAfter(nodePaths(this.#nodeDir).config, 'masterauth')),
-      restore: { placed: placedRestore(this.#nodeDir), hasFiles: hasRestoreFiles(this.#nodeDir) },
+      access: this.#access.seen(memory, signsInWith),
+      restore: this.#restore.seen(),
     }
   }
 
@@ -190,7 +197,6 @@ export class LocalEngine {
       await changeEngine(action, this.#guarded(gate), this.#surroundings(gate))
     } finally {
       this.#settings.forgetConfig()
-      this.#written = null
     }
   }
 
@@ -204,7 +210,7 @@ export class LocalEngine {
       ])
       // Somebody else may have started it again, as supervisors do: it answers, and its known process is gone.
       // An answer may still be read after its engine has died: it is of before then, and not of now.
-      if (this.#process.lookAnew().state !== 'running') return
+      if (!this.#process.runs()) return
       const at = this.#options.clock.now()
       const facts = { ...parseReplication(parseInfo(String(text))), ...parseDisk(parseInfo(String(disk))) }
       // What the one before it had is all that is known of what must not be lost.
@@ -240,8 +246,7 @@ export class LocalEngine {
 
   /** It is another process, which has just read its files. */
   #beginAnew(memory: NodeMemory): void {
-    this.#written = null
-    memory.given = this.#readWritten()
+    memory.given = this.#file.value.directives
     memory.saveAskedAt = null
     this.#settings.forgetConfig()
     this.#reread()
@@ -250,7 +255,7 @@ export class LocalEngine {
   #keep(facts: EngineSaid, at: number): void {
     const memory = this.#node()
     const before = memory.record
-    const record = recordOf(before, { ...facts, ...readOwnClaim(this.#dataDir) }, at)
+    const record = recordOf(before, { ...facts, ...this.#data.own() }, at)
     if (before?.role !== record.role || before.replid !== record.replid) this.#roleChanged = true
     this.#process.noteAnswer()
     memory.record = record
@@ -265,20 +270,6 @@ export class LocalEngine {
     this.#node().usersDigest ??= this.#settings.usersDigest
     const { process } = this.#node()
     this.#freeMemoryBytes = process === null ? null : memoryLeft(process.pid)
-  }
-
-  /** Its config file, which this agent writes, and where Sentinels are, the engine itself. */
-  #readWritten(): Record<string, string> | null {
-    const { config } = nodePaths(this.#nodeDir)
-    try {
-      const { mtimeMs } = statSync(config)
-      if (this.#written?.mtimeMs !== mtimeMs) {
-        this.#written = { mtimeMs, text: readConfigText(readFileSync(config, 'utf8')) }
-      }
-    } catch {
-      return null
-    }
-    return this.#written.text
   }
 
   #take(directives: Readonly<Record<string, string>>): void {
@@ -372,4 +363,19 @@ export class LocalEngine {
       gate,
     }
   }
+}
+
+/** What a config file says. */
+interface Written {
+  /** Without those that hold a secret. Null: there is no file. */
+  readonly directives: Record<string, string> | null
+  /** The password by which the engine signs in to its primary. */
+  readonly signsInWith: string | null
+}
+
+const notWritten: Written = { directives: null, signsInWith: null }
+
+function readWritten(path: string): Written {
+  const text = readFileSync(path, 'utf8')
+  return { directives: readConfigText(text), signsInWith: wordAfter(text, 'masterauth') }
 }

@@ -47,7 +47,6 @@ export class LocalProxy {
       clock: options.clock,
       memory,
       onBegin: () => void (this.#facts = null),
-      onReread: () => {},
       onExit,
       lastWords: () => lastWords(join(this.#nodeDir, 'engine.log')),
     })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Action, AgentSentinelSeen, SentinelPlace } from '@holdfast/core'
 import { HoldfastError, nodePaths, sentinelLooksEveryMs } from '@holdfast/core'
 import { EngineLink } from '../engine/link.ts'
@@ -6,6 +7,7 @@ import type { AgentMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import { changeSentinel } from './change-engine.ts'
 import { removeNode, startEngine, tailOfLog, writeUsers } from './engine-process.ts'
+import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
 import { Supervised } from './supervised.ts'
 
@@ -21,6 +23,7 @@ export class LocalSentinel {
   readonly #link: EngineLink
   readonly #process: Supervised
   readonly #access: Access
+  readonly #file: LastRead<string>
   #readAt = Number.NEGATIVE_INFINITY
   #answeredAt = Number.NEGATIVE_INFINITY
   #looksOften = false
@@ -39,6 +42,7 @@ export class LocalSentinel {
     const nodeDir = options.nodeDir(deployment, place.id)
     const { clock } = options
     this.#access = new Access(nodeDir)
+    this.#file = new LastRead(nodePaths(nodeDir).sentinel, (path) => readFileSync(path, 'utf8'), '')
     this.#process = new Supervised({
       deployment,
       id: place.id,
@@ -49,7 +53,6 @@ export class LocalSentinel {
         this.#looksOften = false
         this.#reread()
       },
-      onReread: () => {},
       onExit,
       lastWords: () => tailOfLog(nodeDir),
     })
@@ -114,7 +117,7 @@ export class LocalSentinel {
     if (this.#process.memory.process === null) return
     try {
       await this.#link.command(['PING'])
-      this.#process.lookAnew()
+      this.#process.runs()
       const now = this.#options.clock.now()
       this.#answeredAt = now
       this.#process.noteAnswer()
@@ -133,7 +136,7 @@ export class LocalSentinel {
 
   /** What it signs in with is in its file, which it keeps itself. */
   #wordOf(directive: string): string | null {
-    return wordAfter(nodePaths(this.#nodeDir).sentinel, directive)
+    return wordAfter(this.#file.value, directive)
   }
 
   #reread(): void {

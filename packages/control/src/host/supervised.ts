@@ -1,7 +1,7 @@
 import type { ProcessSeen } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { ProcessId } from '../proc.ts'
-import { processesIn, readProcess, signalExactly } from '../proc.ts'
+import { isKillPending, isRunning, processesIn, readProcess, signalExactly } from '../proc.ts'
 import type { AgentMemory, NodeMemory } from './agent-memory.ts'
 
 /** One that ran this long before it ended did start; what ended it was something else. */
@@ -15,8 +15,6 @@ export interface SupervisedOptions {
   readonly memory: AgentMemory
   /** What it is from now on is another process than before. */
   readonly onBegin: (memory: NodeMemory) => void
-  /** What is remembered was read anew from disk. */
-  readonly onReread: () => void
   readonly onExit: (pid: number) => void
   /** What it said before it ended. */
   readonly lastWords: () => string
@@ -42,7 +40,6 @@ export class Supervised {
     // What was read anew from disk may not know the process that was adopted before.
     if (this.#adoptedInto !== known) {
       this.#adoptedInto = known
-      this.#options.onReread()
       this.adopt()
     }
     return known
@@ -98,12 +95,18 @@ export class Supervised {
     }
   }
 
-  /** The same, where it answers: if the known process is gone, it is the one that works in its directory now. */
-  lookAnew(): ProcessSeen {
-    const seen = this.look()
-    if (seen.state !== 'dead') return seen
+  /** Whether it runs, where it answers: if the known process is gone, it is the one that works in its directory now. */
+  runs(): boolean {
+    if (this.#lives()) return true
+    if (this.look().state !== 'dead') return false
     this.adopt()
-    return this.look()
+    return this.look().state === 'running'
+  }
+
+  /** Less is read for this than for a look: what else the kernel says of a process is nobody's question four times a second. */
+  #lives(): boolean {
+    const { process } = this.memory
+    return process !== null && isRunning(process) && !isKillPending(process.pid)
   }
 
   /** Whether it could be started now: nothing of it runs, and nothing of it lingers. */

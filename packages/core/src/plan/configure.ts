@@ -7,7 +7,7 @@
  * until it is started again: what the process was given is what the agent remembers, and the difference is what waits.
  */
 import type { Action, PlanNote } from '../action.ts'
-import { readConfigText } from '../config-text.ts'
+import { directivesOf } from '../config-text.ts'
 import { isDurable, isHeldInFile, letGoOf, saysHeld } from '../durability.ts'
 import { filesOf, ownedOf } from '../persist-on.ts'
 import type { NodePicture } from '../picture.ts'
@@ -27,13 +27,13 @@ export function planConfigure(input: PlanInput): Step {
     const wanted = watched(node, input)
     const isReady = config !== null && node.facts !== null && !changesPersistence(node, input)
     const drift = isReady ? driftOf(config, wanted) : {}
-    const edits = isReady ? editsOf(node, rendered.config, ownedOf(node, input)) : null
+    const edits = isReady ? editsOf(node, directivesOf(rendered), ownedOf(node, input)) : null
     if (Object.keys(drift).length > 0 || edits !== null) {
       actions.push({ kind: 'configure', node: node.id, set: { ...edits, ...drift }, files: rendered })
       const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
       const edited = Object.keys(edits ?? {}).filter((name) => drift[name] === undefined)
       if (edited.length > 0) told.push(`${edited.join(', ')} as the spec has it now`)
-      const why = told.length === 0 ? byRole(node, rendered.config) : null
+      const why = told.length === 0 ? byRole(node, directivesOf(rendered)) : null
       if (why !== null) {
         quiet.set(why, [...(quiet.get(why) ?? []), node.id])
         continue
@@ -60,8 +60,8 @@ export function planConfigure(input: PlanInput): Step {
  * the primary, or the engine has written its file anew, as Sentinels tell it to; or it writes another thing to its disk
  * since it changed its role.
  */
-function byRole({ agent }: NodePicture, config: string): string | null {
-  const [written, rendered] = [agent?.written ?? {}, readConfigText(config)]
+function byRole({ agent }: NodePicture, rendered: Readonly<Record<string, string>>): string | null {
+  const written = agent?.written ?? {}
   if (written['replicaof'] !== rendered['replicaof']) return 'the file shall make no primary of whoever else starts it'
   const names = Object.keys({ ...written, ...rendered }).filter((name) => written[name] !== rendered[name])
   const isPersistence = names.every((name) => name === 'appendonly' || name === 'save')
@@ -83,9 +83,8 @@ export function pendingRestart(node: NodePicture, input: Pick<PlanInput, 'pictur
   const rendered = filesOf(node, input)
   const { given, written } = node.agent ?? {}
   if (rendered === undefined || node.gone || given == null || written == null) return []
-  const names = namesThatDiffer(given, readConfigText(rendered.config), ownedOf(node, input))
-  const wanted = readConfigText(rendered.config)
-  return names.filter((name) => written[name] === wanted[name])
+  const wanted = directivesOf(rendered)
+  return namesThatDiffer(given, wanted, ownedOf(node, input)).filter((name) => written[name] === wanted[name])
 }
 
 /** Whether every node runs with what is rendered for it: nothing waits for a restart, and no persistence is changed. */
@@ -93,7 +92,7 @@ export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'own
   everyCopy(input.picture).every((node) => {
     const { written } = node.agent ?? {}
     const rendered = filesOf(node, input)
-    const isWritten = written == null || rendered === undefined || isSame(written, readConfigText(rendered.config))
+    const isWritten = written == null || rendered === undefined || isSame(written, directivesOf(rendered))
     return isWritten && !changesPersistence(node, input) && pendingRestart(node, input).length === 0
   })
 
@@ -103,12 +102,11 @@ export const runsAsRendered = (input: Pick<PlanInput, 'picture' | 'files' | 'own
  */
 function editsOf(
   node: NodePicture,
-  config: string,
+  rendered: Readonly<Record<string, string>>,
   owned: Readonly<Record<string, string>>,
 ): Record<string, string> | null {
   const { written, given } = node.agent ?? {}
   if (written == null || given == null) return null
-  const rendered = readConfigText(config)
   if (isSame(written, rendered)) return null
   const names = namesThatDiffer(given, rendered, owned).filter((name) => rendered[name] !== undefined)
   return Object.fromEntries(names.map((name) => [name, rendered[name] ?? '']))

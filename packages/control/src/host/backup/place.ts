@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import { processesIn } from '../../proc.ts'
 import { writeAtomically } from '../../write-file.ts'
+import { LastRead } from '../last-read.ts'
 import { makeDirectory, syncDirectory } from './disk.ts'
 import { beforePrefix, restorePaths } from './paths.ts'
 
@@ -60,7 +61,7 @@ export function placeFetched({ node, nodeDir, dataDir, restore, bytes, forget }:
 }
 
 /** The restore that this node's data began with; null where there was none. */
-export function placedRestore(nodeDir: string): string | null {
+function placedRestore(nodeDir: string): string | null {
   try {
     return readFileSync(restorePaths(nodeDir).mark, 'utf8')
   } catch {
@@ -68,10 +69,23 @@ export function placedRestore(nodeDir: string): string | null {
   }
 }
 
-/** Whether files of a restore lie there that nothing needs once it is over. */
-export const hasRestoreFiles = (nodeDir: string): boolean => restoreFilesIn(nodeDir).length > 0
+/** What a restore has left beside a node's data. */
+export class RestoreFiles {
+  readonly #mark: LastRead<string | null>
+  readonly #hasFiles: LastRead<boolean>
 
-/** Removes them. `dropSnapshot`: without persistence nothing may come back from the file that it began with. */
+  constructor(nodeDir: string) {
+    this.#mark = new LastRead(restorePaths(nodeDir).mark, (path) => readFileSync(path, 'utf8'), null)
+    this.#hasFiles = new LastRead(nodeDir, () => restoreFilesIn(nodeDir).length > 0, false)
+  }
+
+  /** The restore that its data began with, null where there was none, and whether files lie there that nothing needs once it is over. */
+  seen(): { readonly placed: string | null; readonly hasFiles: boolean } {
+    return { placed: this.#mark.value, hasFiles: this.#hasFiles.value }
+  }
+}
+
+/** Removes the files of a restore. `dropSnapshot`: without persistence nothing may come back from the file that it began with. */
 export function clearRestore(nodeDir: string, dataDir: string, dropSnapshot: boolean): void {
   for (const path of restoreFilesIn(nodeDir)) rmSync(path, { recursive: true, force: true })
   if (dropSnapshot) rmSync(join(dataDir, 'dump.rdb'), { force: true })
