@@ -37,7 +37,7 @@ export class Readers<Facts> {
     const enough = new AbortController()
     const deadline = this.#clock.sleep(deadlineMs, AbortSignal.any([signal, enough.signal]))
     await Promise.race([Promise.all(readers.map((reader) => reader.read())), deadline])
-    enough.abort()
+    enough.abort('answered')
     // A look that was broken off has seen nothing: the questions are still on their way.
     if (signal.aborted) return new Map()
     return new Map(readers.map((reader) => [reader.id, reader.seen]))

@@ -130,7 +130,7 @@ export class Lookout {
     const { clock } = this.#options
     const woken = new AbortController()
     this.#woken = woken
-    void call.done.then(() => woken.abort())
+    void call.done.then(() => woken.abort('answered'))
     await clock.sleep(Math.max(0, due - clock.now()), woken.signal)
     const lateBy = clock.now() - due
     if (call.outcome === undefined) await Promise.race([call.done, clock.sleep(graceMs)])
