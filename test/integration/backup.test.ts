@@ -5,6 +5,8 @@ import { engineUsers, HoldfastError, isUnfinished, Manifest } from '@holdfast/co
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { tagOf } from '../../packages/control/src/ledger/probe.ts'
+import { bootId } from '../../packages/control/src/proc.ts'
+import { SqliteStore } from '../../packages/control/src/store/sqlite-store.ts'
 import { ControllerProcess } from '../support/controller-process.ts'
 import { secretsOf, TestHome } from '../support/deployment.ts'
 import { freePorts } from '../support/engines.ts'
@@ -48,6 +50,18 @@ describe('a backup on real engines', () => {
       },
       { withinMs: 30_000, what: `${name} ready` },
     )
+
+  /** As if it had been ready for the first time a day ago. */
+  async function readyForADay(name: string): Promise<void> {
+    const store = new SqliteStore({ home: place.home, bootId: bootId() })
+    await eventually(() => {
+      const document = store.load(name)
+      // The controller saves, too: whoever comes second tries again.
+      if (document !== undefined) store.save({ ...document, firstReadyAt: (document.firstReadyAt ?? 0) - 86_400_000 })
+      return document
+    })
+    store.close()
+  }
 
   /** A connection to each primary as the user who may do everything, and a tag whose keys belong there. */
   async function primariesOf(name: string): Promise<[EngineLink, string][]> {
@@ -262,6 +276,7 @@ describe('a backup on real engines', () => {
     const { spec, revision } = await running.api.spec('copy')
     const backup = { every: '24h', keep: 1, directory: join(place.path, 'shelf') }
     await running.api.apply('copy', { ...spec, backup }, revision)
+    await readyForADay('copy')
     const scheduled = await eventually(
       async () => {
         const { operations } = await running.api.status('copy')

@@ -20,6 +20,7 @@ import { listBackups, openBackup } from './host/backup/shelf.ts'
 import type { Log } from './log.ts'
 import type { OperationDesk } from './operation-desk.ts'
 import type { BackupAsked, BackupPlatform, RestoreAsked, Shelf } from './server/platform.ts'
+import { backupDirectory } from './store/backup-directory.ts'
 import type { Home } from './store/home.ts'
 
 /** How often it is looked whether a backup is due. */
@@ -148,7 +149,7 @@ export class BackupDesk implements BackupPlatform {
     const { directory, backups } = this.list(name)
     const lastAt = maxOf(backups.filter(({ state }) => state !== 'broken').map(({ finishedAt }) => finishedAt ?? 0))
     const triedAt = maxOf(mine.map(({ endedAt, requestedAt }) => endedAt ?? requestedAt))
-    if (!isDue({ everyMs: backup.every, lastAt, triedAt, now })) return
+    if (!isDue({ everyMs: backup.every, lastAt, firstReadyAt: document.firstReadyAt ?? null, triedAt, now })) return
     const id = newBackupId(now)
     operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep: backup.keep }, 'schedule')
   }
@@ -158,9 +159,7 @@ export class BackupDesk implements BackupPlatform {
   }
 
   #directoryOf(name: string, { backup }: Spec): string {
-    return backup === 'off' || backup.directory === null
-      ? this.#options.home.backups(name)
-      : join(backup.directory, name)
+    return backupDirectory(this.#options.home, name, backup)
   }
 }
 

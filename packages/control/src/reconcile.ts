@@ -350,9 +350,15 @@ export class DeploymentLoop {
   /** Remembers that this revision was once as specified: from then on nothing starts empty unasked. */
   #settle(document: Document): Document {
     if (document.settledRevision === document.specRevision && !document.acceptDataLoss) return document
-    const { store, log } = this.#options
+    const { store, log, clock } = this.#options
+    const isFirst = document.settledRevision === 0
     try {
-      return store.save({ ...document, settledRevision: document.specRevision, acceptDataLoss: false })
+      return store.save({
+        ...document,
+        settledRevision: document.specRevision,
+        ...(isFirst ? { firstReadyAt: Math.round(clock.wall()) } : {}),
+        acceptDataLoss: false,
+      })
     } catch (error) {
       log.warn({ deployment: this.name, err: error }, 'settled revision not saved')
       return document

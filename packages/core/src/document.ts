@@ -86,6 +86,8 @@ export interface Document {
   readonly specRevision: number
   /** The last spec revision that reached "as specified"; 0 before the first. */
   readonly settledRevision: number
+  /** When it first was as specified, ms since 1970. Absent: not yet, or before this was written down. */
+  readonly firstReadyAt?: number
   readonly spec: SpecText
   readonly wanted: Wanted
   readonly nodes: readonly NodePlace[]

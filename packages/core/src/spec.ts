@@ -208,8 +208,10 @@ export const Spec = z.strictObject({
           .default(null),
       }),
     ])
-    .default('off')
-    .describe('How often by itself, how many verified ones to keep, and where. `off`: only when it is asked for.'),
+    .prefault({})
+    .describe(
+      'How often by itself, how many verified ones to keep, and where. `off`: only when it is asked for; so it is by itself with persistence none.',
+    ),
   alerts: z
     .strictObject({
       memoryAbove: ratio.prefault('75%'),
@@ -248,7 +250,7 @@ export function parseSpec(input: unknown): Spec {
   if (!parsed.success) {
     throw specError('SPEC_INVALID', parsed.error.issues.flatMap(describeIssue))
   }
-  const spec = withPolicy(parsed.data, input as SpecText)
+  const spec = withBackup(withPolicy(parsed.data, input as SpecText), input as SpecText)
   const contradictions = checkSpec(spec)
   if (contradictions.length > 0) throw specError('SPEC_INVALID', contradictions)
   const missing = notSupportedYet(input as SpecText, spec)
@@ -262,6 +264,11 @@ function withPolicy(spec: Spec, input: SpecText): Spec {
   if (written?.policy !== undefined) return spec
   const policy = isDurable(spec) ? 'noeviction' : policyFor(spec.use)
   return { ...spec, memory: { ...spec.memory, policy } }
+}
+
+/** What is on no disk by the wish of its owner is put on none by ours. */
+function withBackup(spec: Spec, { backup }: SpecText): Spec {
+  return backup === undefined && spec.persistence === 'none' ? { ...spec, backup: 'off' } : spec
 }
 
 /** What a topology has only one of need not be written down. */

@@ -42,6 +42,15 @@ describe('a spec', () => {
     })
   })
 
+  test('is backed up each day, unless it says otherwise or writes nothing to a disk', () => {
+    const daily = { every: 86_400_000, keep: 7, directory: null }
+    const backupOf = (over: Record<string, unknown>) => parseSpec(withName(over)).backup
+    expect(backupOf({})).toEqual(daily)
+    expect(backupOf({ backup: 'off' })).toBe('off')
+    expect(backupOf({ persistence: 'none' })).toBe('off')
+    expect(backupOf({ persistence: 'none', backup: { keep: 7 } })).toEqual(daily)
+  })
+
   test('is not changed by being read', () => {
     const input = Object.freeze({ name: 'shop', config: Object.freeze({ hz: 20 }) })
     expect(parseSpec(input)).toEqual(parseSpec(input))

@@ -1,5 +1,7 @@
 import type { Spec, Status } from '@holdfast/core'
 import { accessTo, durableLimit, formatDuration, urlFor } from '@holdfast/core'
+import { backupDirectory } from '../store/backup-directory.ts'
+import type { Home } from '../store/home.ts'
 import { adminName } from '../wire.ts'
 import type { Api } from './api.ts'
 import type { Errand } from './bring.ts'
@@ -28,6 +30,7 @@ export async function report(
       `  connect  ${url}`,
       `           ${program} url ${name} --as ioredis --show-secret`,
       ...proxyLines(status),
+      ...backupLines(context.home, wish.spec),
       '',
       ...warnings(status, wish.spec),
       '',
@@ -46,6 +49,13 @@ const proxyLines = ({ name, proxy }: Status): string[] => {
     `  proxy    ${proxy.host}:${proxy.port} always leads to the primary${replicas}`,
     `           ${program} url ${name} --proxy --as redis-cli --show-secret`,
   ]
+}
+
+/** Where backups go by themselves, before the first of them is due. */
+function backupLines(home: Home, { name, backup }: Spec): string[] {
+  if (backup === 'off') return []
+  const where = backupDirectory(home, name, backup)
+  return [`  backup   every ${formatDuration(backup.every)} into ${where}, the newest ${backup.keep} are kept`]
 }
 
 /** What it does not protect from, so that nobody learns it from a loss. */

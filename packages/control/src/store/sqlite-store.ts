@@ -33,6 +33,12 @@ const schema = `
   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 `
 
+/** What was saved while a spec that says nothing of backups meant none says so from now on. */
+const backupsSaidToBeOff = `
+  UPDATE documents SET revision = revision + 1, body = json_set(body, '$.spec.backup', 'off')
+    WHERE body IS NOT NULL AND json_type(body, '$.spec.backup') IS NULL;
+`
+
 const apiVersionKnown = 1
 
 export interface SqliteStoreOptions {
@@ -54,9 +60,9 @@ export class SqliteStore implements Store {
     this.#file = new DatabaseFile({
       path: home.state,
       synchronous: 'FULL',
-      version: 2,
+      version: 3,
       schema,
-      changes: [adoptionTable],
+      changes: [adoptionTable, backupsSaidToBeOff],
     })
     try {
       const sealed =

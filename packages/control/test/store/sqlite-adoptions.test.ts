@@ -58,7 +58,7 @@ test('a name is taken once, and free again when it is forgotten', () => {
 
 test('a home from before there were adoptions gets the table', () => {
   open().close()
-  const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 2, schema: '' })
+  const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 3, schema: '' })
   file.change('DROP TABLE adoptions')
   file.change('PRAGMA user_version = 1')
   file.close()

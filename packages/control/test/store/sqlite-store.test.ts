@@ -39,6 +39,23 @@ describe('the file of the store', () => {
     second.close()
   })
 
+  test('what was saved when no backup was the default says so from now on, and what said something keeps it', () => {
+    const before = open()
+    const silent = before.save(aDocument({ spec: { name: 'shop', shards: 3 } }))
+    before.save(aDocument({ name: 'daily', spec: { name: 'daily', backup: { every: '12h' } } }))
+    before.close()
+    bare('PRAGMA user_version = 2')
+    const store = open()
+    expect(store.load('shop')).toEqual({
+      ...silent,
+      revision: silent.revision + 1,
+      spec: { name: 'shop', shards: 3, backup: 'off' },
+    })
+    expect(store.load('daily')?.spec).toEqual({ name: 'daily', backup: { every: '12h' } })
+    expect(store.load('daily')?.revision).toBe(1)
+    store.close()
+  })
+
   test('a lease of another boot has expired, whatever its clock said', () => {
     const before = open('boot-1')
     before.lease('shop', { holder: 'a', now: 1e9, forMs: 1e9 })
@@ -106,7 +123,7 @@ describe('the file of the store', () => {
 
   test('a file with a newer layout is refused', () => {
     open().close()
-    bare('PRAGMA user_version = 3')
+    bare('PRAGMA user_version = 4')
     expect(codeOf(() => open())).toBe('HOST_HOME_NEWER')
   })
 
@@ -148,7 +165,7 @@ describe('the file of the store', () => {
     const store = open()
     const saved = store.save(aDocument())
     store.close()
-    const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 2, schema: '' })
+    const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 3, schema: '' })
     const pages = Number(file.row('PRAGMA page_count')?.['page_count'])
     file.row(`PRAGMA max_page_count = ${pages}`)
     const fill = () => file.change("INSERT INTO settings VALUES ('big', ?)", 'x'.repeat(100_000))

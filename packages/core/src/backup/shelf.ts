@@ -66,6 +66,8 @@ export interface Due {
   readonly everyMs: number
   /** When the last backup was finished; null where there is none. */
   readonly lastAt: number | null
+  /** When there first was something to back up; null: nobody knows, long ago. */
+  readonly firstReadyAt: number | null
   /** When one was last tried, whatever came of it. */
   readonly triedAt: number | null
   readonly now: number
@@ -78,8 +80,9 @@ const retryMaxMs = 3_600_000
  * Whether it is time for another one. What failed is tried again after a tenth of the interval, an hour at most: a full
  * disk should not be filled a second time at once, nor a day be lost to it.
  */
-export function isDue({ everyMs, lastAt, triedAt, now }: Due): boolean {
-  if (lastAt !== null && now - lastAt < everyMs) return false
+export function isDue({ everyMs, lastAt, firstReadyAt, triedAt, now }: Due): boolean {
+  const since = lastAt ?? firstReadyAt
+  if (since !== null && now - since < everyMs) return false
   const retryMs = Math.min(Math.max(everyMs / 10, retryMinMs), retryMaxMs)
   return triedAt === null || now - triedAt >= Math.min(retryMs, everyMs)
 }

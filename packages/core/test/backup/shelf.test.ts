@@ -75,12 +75,18 @@ describe('a backup in a list', () => {
 describe('the next backup is due', () => {
   const day = 86_400_000
   const due = (change: Partial<Parameters<typeof isDue>[0]>) =>
-    isDue({ everyMs: day, lastAt: null, triedAt: null, now: 100 * day, ...change })
+    isDue({ everyMs: day, lastAt: null, firstReadyAt: null, triedAt: null, now: 100 * day, ...change })
 
   test('at once where there is none, and then when its time has come', () => {
     expect(due({})).toBe(true)
     expect(due({ lastAt: 99.5 * day })).toBe(false)
     expect(due({ lastAt: 99 * day })).toBe(true)
+  })
+
+  test('not at birth: an interval after there first was something to back up', () => {
+    expect(due({ firstReadyAt: 99.5 * day })).toBe(false)
+    expect(due({ firstReadyAt: 99 * day })).toBe(true)
+    expect(due({ firstReadyAt: 10 * day, lastAt: 99.5 * day })).toBe(false)
   })
 
   test('an hour after one that failed, or sooner where they come often', () => {
