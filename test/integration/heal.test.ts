@@ -167,7 +167,9 @@ describe('a cluster heals', () => {
     await eventually(async () =>
       String(await it.command(node.id, 'CONFIG', 'GET', 'maxmemory-policy')).includes('allkeys-lru'),
     )
-    expect(it.told('drift', mark)).toContain(`${node.id}: maxmemory-policy is "noeviction", not "allkeys-lru"`)
+    const told = `${node.id}: maxmemory-policy is "noeviction", not "allkeys-lru"`
+    // Said once it is done, which is a moment after the engine has it.
+    await eventually(() => expect(it.told('drift', mark)).toContain(told))
   })
 
   test('a user that was changed by hand is set back', async () => {

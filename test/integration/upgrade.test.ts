@@ -34,10 +34,15 @@ afterAll(async () => {
   rmSync(several, { recursive: true, force: true })
 })
 
-async function upgradeTo(name: string): Promise<Operation> {
+async function upgradeTo(name: string, notBefore: number | null = null): Promise<Operation> {
   const { flavor, version } = engineNamed(name)
-  const { id } = await it.controller.upgrade(it.name, { id: randomUUID(), engine: { flavor, version } }, 'ann')
-  return it.over({ id })
+  const before = it.controller.spec(it.name)
+  const wish = { id: randomUUID(), engine: { flavor, version }, notBefore }
+  const { id } = await it.controller.upgrade(it.name, wish, 'ann')
+  if (notBefore !== null) expect(it.controller.spec(it.name)).toEqual(before)
+  const over = await it.over({ id })
+  expect(it.controller.spec(it.name)?.spec['engine']).toEqual(wish.engine)
+  return over
 }
 
 const versions = async (): Promise<Set<string>> => {
@@ -53,7 +58,7 @@ test.each(engines.slice(1))(
   'from the engine before to %s, under writes: nothing is lost, and the cache client notices nothing',
   async (name) => {
     const { found, failures } = await underWrites(it, async () => {
-      const operation = await upgradeTo(name)
+      const operation = await upgradeTo(name, Date.now() + 500)
       expect(operation.because).toMatch(new RegExp(`^upgrade of it to ${name}[\\d.]*: 6 engines restarted in`))
     })
     expect(found).toMatchObject(nothingWrong)

@@ -118,7 +118,11 @@ export class OperationDesk {
   }
 
   /** The spec and the operation are saved together: an engine that dies in between starts as what is wanted. */
-  async upgrade(name: string, { id, engine, surge = false }: UpgradeWish, actor: string): Promise<Operation> {
+  async upgrade(
+    name: string,
+    { id, engine, surge = false, notBefore = null }: UpgradeWish,
+    actor: string,
+  ): Promise<Operation> {
     const known = this.#load(name).operations.find((one) => one.id === id)
     if (known !== undefined) return known
     const { engine: target, objection } = await this.previewUpgrade(name, engine)
@@ -127,12 +131,14 @@ export class OperationDesk {
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, engine: target })
     const reason = `${target.flavor} ${target.version}`
     const places = await this.#placesFor({ kind: 'upgrade', id, subject: name, surge }, this.#load(name))
-    const wish: OperationWish = { kind: 'upgrade', id, subject: name, engine: target, cameFrom, reason, places }
+    const told = { engine: target, cameFrom, reason, places }
+    // Until it begins, an engine that dies starts as what it was.
+    const later = notBefore === null ? {} : { notBefore, specEngine: engine }
+    const wish: OperationWish = { kind: 'upgrade', id, subject: name, ...told, ...later }
     const operation = operationFor(wish, actor, this.#now())
     this.#edit(name, (document) => ({
       ...document,
-      spec: { ...document.spec, engine },
-      specRevision: document.specRevision + 1,
+      ...(notBefore === null ? { spec: { ...document.spec, engine }, specRevision: document.specRevision + 1 } : {}),
       operations: withOperations(document.operations, [operation]),
     }))
     this.#record(name, name, `${describeOperation(operation)} to ${reason}: ${operation.because}`, actor, id)

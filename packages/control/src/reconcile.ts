@@ -264,16 +264,20 @@ export class DeploymentLoop {
   /** What was decided about operations, and about the layout, is on disk before anything is done; what cannot be saved is not done. */
   #keepOperations(plan: Plan, known: Known): { plan: Plan; document: Document } {
     const { document } = known
-    const { operations = [], places = [], secrets = document.secrets } = plan
-    if (operations.length === 0 && places.length === 0 && plan.secrets === undefined) return { plan, document }
+    const { operations = [], places = [], secrets = document.secrets, engine } = plan
+    const isRendered = places.length === 0 && plan.secrets === undefined && engine === undefined
+    if (operations.length === 0 && isRendered) return { plan, document }
     try {
       const saved = this.#options.store.save({
         ...replaced(document, places),
         operations: withOperations(document.operations, operations),
+        ...(engine === undefined
+          ? {}
+          : { spec: { ...document.spec, engine }, specRevision: document.specRevision + 1 }),
         secrets,
       })
-      // Files of another layout, or for other passwords, have to be rendered first, which the next turn does.
-      if (places.length === 0 && plan.secrets === undefined) this.#known = { ...known, document: saved }
+      // Files of another layout, for other passwords or another engine have to be rendered first, which the next turn does.
+      if (isRendered) this.#known = { ...known, document: saved }
       for (const one of operations) {
         const before = document.operations.find(({ id }) => id === one.id)
         if (before?.state !== one.state) this.#append('operation', one.subject, one.because, one.id)

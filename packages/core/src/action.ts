@@ -7,6 +7,7 @@ import type { Operation } from './operation.ts'
 import type { Secrets } from './passwords.ts'
 import type { SlotRange } from './slots.ts'
 import { formatSlots } from './slots.ts'
+import type { SpecText } from './spec.ts'
 
 /** The text files of a node; rendered by pure functions, written by the agent, 0600. */
 export interface NodeFiles {
@@ -278,4 +279,6 @@ export interface Plan {
   readonly places?: readonly PlaceChange[]
   /** The passwords as they are from now on, saved together with the operations. */
   readonly secrets?: Secrets
+  /** The spec's `engine` from now on, saved together with the operations. */
+  readonly engine?: SpecText
 }

@@ -10,6 +10,7 @@ import type { BackupFile } from './backup/manifest.ts'
 import type { NodePlace } from './document.ts'
 import type { EngineBuild } from './engine-version.ts'
 import type { SlotRange } from './slots.ts'
+import type { SpecText } from './spec.ts'
 import { formatInstant } from './units.ts'
 
 interface Asked {
@@ -53,7 +54,7 @@ export interface Switchover extends Asked {
 
 /**
  * Every process of the subject is replaced by another one, one at a time, and none while it is primary. An upgrade is
- * the same with another program: the spec names it already when the upgrade begins.
+ * the same with another program: the spec names it from the moment that it begins.
  */
 export interface Restart extends Asked {
   readonly kind: 'restart' | 'upgrade'
@@ -63,6 +64,8 @@ export interface Restart extends Asked {
   readonly engine: EngineBuild | null
   /** With an upgrade: what the deployment ran before. */
   readonly cameFrom: EngineBuild | null
+  /** With an upgrade that was put off: the spec's `engine` from the moment that it begins. Absent: it is in the spec. */
+  readonly specEngine?: SpecText | null
   /** The processes that are to go, by node, as they were when it began. Null before. */
   readonly processes: Readonly<Record<string, string>> | null
   /** Who is primary of which shard, as this operation knows: another change is a surprise, and it stops. */
@@ -149,6 +152,7 @@ export interface OperationWish {
   /** With an upgrade: what every engine shall be. */
   readonly engine?: EngineBuild | null
   readonly cameFrom?: EngineBuild | null
+  readonly specEngine?: SpecText | null
   readonly notBefore?: number | null
   /** With a restart or an upgrade: whether each shard gets one more copy first, for as long as it lasts. */
   readonly surge?: boolean
@@ -188,6 +192,7 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
         reason: wish.reason ?? 'asked',
         engine: wish.engine ?? null,
         cameFrom: wish.cameFrom ?? null,
+        specEngine: wish.specEngine ?? null,
         processes: null,
         primaries: {},
         step: null,

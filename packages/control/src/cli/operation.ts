@@ -103,9 +103,11 @@ export function upgrade(
     const before = (await api.spec(chosen)).spec['engine'] as SpecText | undefined
     const engine =
       path === undefined ? { flavor: flavor ?? before?.['flavor'] ?? 'auto', version: to ?? null } : { path }
+    const notBefore = await timeOf(options.at, api, chosen)
     const preview = await api.previewUpgrade(chosen, engine)
+    sayWhen(context, notBefore)
     await show(context, preview, questions.upgrade, options)
-    return api.upgrade(chosen, { id: randomUUID(), engine, surge })
+    return api.upgrade(chosen, { id: randomUUID(), engine, surge, notBefore })
   })
 }
 
@@ -129,8 +131,7 @@ async function askFor(
 ): Promise<Operation> {
   const notBefore = await timeOf(options.at, api, name)
   const preview = await api.previewOperation(name, wish)
-  if (notBefore !== null)
-    context.say(`not before ${formatInstant(notBefore)}, in ${formatDuration(notBefore - Date.now())}:`)
+  sayWhen(context, notBefore)
   await show(context, preview, questions[wish.kind], options)
   return api.askOperation(name, { ...wish, notBefore })
 }
@@ -139,6 +140,11 @@ async function timeOf(at: string | undefined, api: Api, name: string): Promise<n
   if (at === undefined) return null
   const { maintenanceWindow } = parseSpec((await api.spec(name)).spec)
   return parseWhen(at, Date.now(), maintenanceWindow)
+}
+
+function sayWhen(context: Context, notBefore: number | null): void {
+  if (notBefore === null) return
+  context.say(`not before ${formatInstant(notBefore)}, in ${formatDuration(notBefore - Date.now())}:`)
 }
 
 async function show(context: Context, preview: OperationPreview, question: string, { yes = false }: OperationOptions) {

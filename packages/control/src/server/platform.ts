@@ -37,7 +37,7 @@ export interface Platform {
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation>
   /** What another engine would mean: which one was found for this wish, and what speaks against it. Changes nothing. */
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview>
-  /** Writes the engine into the spec and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */
+  /** Writes the engine into the spec, where it is not put off, and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */
   upgrade(name: string, wish: UpgradeWish, actor: string): Promise<Operation>
   /** Ends one that is open; what it has done stays done. One that is over stays as it ended. Throws NOT_FOUND. */
   cancelOperation(name: string, id: string, actor: string): Operation
@@ -97,6 +97,8 @@ export interface UpgradeWish {
   readonly engine: SpecText
   /** Each shard gets one more copy first, for as long as it lasts. */
   readonly surge?: boolean
+  /** Ms since 1970: the spec names the engine when it begins, and not before. Null: at once. */
+  readonly notBefore?: number | null
 }
 
 export interface UpgradePreview extends OperationPreview {

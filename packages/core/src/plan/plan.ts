@@ -154,10 +154,12 @@ const savedWith = ({
   operations = [],
   places = [],
   secrets,
-}: Step): Pick<Plan, 'operations' | 'places' | 'secrets'> => ({
+  engine,
+}: Step): Pick<Plan, 'operations' | 'places' | 'secrets' | 'engine'> => ({
   ...(operations.length === 0 ? {} : { operations }),
   ...(places.length === 0 ? {} : { places }),
   ...(secrets === undefined ? {} : { secrets }),
+  ...(engine === undefined ? {} : { engine }),
 })
 
 const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

@@ -50,6 +50,11 @@ function begin(operation: Restart, input: PlanInput): Step {
   }
   const readiness = judgeReadiness(picture)
   if (readiness.ready !== 'yes') return wait(`${told} waits until ${document.name} is ready: ${readiness.because}`, 100)
+  const other = specEngineOf(operation) === null ? undefined : nodes.find((node) => isOther(node, operation))
+  if (other !== undefined) {
+    const because = `${told} was asked for while ${document.name} ran ${operation.cameFrom?.version}, and ${other.id} runs ${other.facts?.version}: ask for it again`
+    return record(ended(operation, 'failed', because, wallNow))
+  }
   const processes = nodes.flatMap((node) => {
     const process = processOf(node)
     return process === null || isRight(node, operation) ? [] : [[node.id, process] as const]
@@ -59,12 +64,15 @@ function begin(operation: Restart, input: PlanInput): Step {
   const begun: Restart = {
     ...operation,
     state: 'running',
+    specEngine: null,
     processes: Object.fromEntries(processes),
     primaries: primariesOf(picture),
     beganAt: wallNow,
     because,
   }
-  return lent.length === 0 ? record(begun) : { ...record(begun), places: lent }
+  const engine = specEngineOf(operation)
+  const begins = engine === null ? record(begun) : { ...record(begun), engine }
+  return lent.length === 0 ? begins : { ...begins, places: lent }
 }
 
 function goOn(operation: Restart, input: PlanInput): Step {
@@ -195,6 +203,13 @@ const wasReplaced = ({ processes }: Restart, node: NodePicture): boolean =>
 /** With an upgrade: whether it is what it shall be already. */
 const isRight = ({ facts }: NodePicture, { engine }: Restart): boolean =>
   engine !== null && facts?.version === engine.version
+
+/** The engine that the spec shall name, where an upgrade was put off. */
+const specEngineOf = ({ specEngine }: Restart) => specEngine ?? null
+
+/** It became another one since the upgrade was asked for and judged, and is not what it shall be. */
+const isOther = (node: NodePicture, operation: Restart): boolean =>
+  !isRight(node, operation) && operation.cameFrom !== null && node.facts?.version !== operation.cameFrom.version
 
 const toldOf = ({ kind, subject, engine }: Restart): string =>
   `${kind} of ${subject}${engine === null ? '' : ` to ${engine.flavor} ${engine.version}`}`

@@ -3,7 +3,7 @@ import type { Document, PlaceChange } from '../document.ts'
 import type { Operation } from '../operation.ts'
 import type { Secrets } from '../passwords.ts'
 import type { Picture } from '../picture.ts'
-import type { Spec } from '../spec.ts'
+import type { Spec, SpecText } from '../spec.ts'
 
 /** All that a rule may look at. */
 export interface PlanInput {
@@ -33,6 +33,8 @@ export interface Step {
   readonly places?: readonly PlaceChange[]
   /** The passwords as they are from now on: saved together with the operations. */
   readonly secrets?: Secrets
+  /** The spec's `engine` from now on. */
+  readonly engine?: SpecText
 }
 
 export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
@@ -71,6 +73,7 @@ export const replan = (because: string, places: readonly PlaceChange[]): Step =>
 export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
   const secrets = steps.find((step) => step.secrets !== undefined)?.secrets
+  const engine = steps.find((step) => step.engine !== undefined)?.engine
   const told = (acting.length > 0 ? acting : steps).flatMap((step) => (step.because === null ? [] : [step.because]))
   return {
     actions: acting.flatMap((step) => step.actions),
@@ -80,6 +83,7 @@ export function join(steps: readonly Step[]): Step {
     operations: steps.flatMap((step) => step.operations ?? []),
     places: steps.flatMap((step) => step.places ?? []),
     ...(secrets === undefined ? {} : { secrets }),
+    ...(engine === undefined ? {} : { engine }),
   }
 }
 

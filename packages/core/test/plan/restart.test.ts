@@ -214,6 +214,40 @@ describe('an upgrade', () => {
     ])
   })
 
+  const old = { flavor: 'redis', version: '7.0.15' } as const
+  const putOff = (notBefore: number, ...breaks: readonly Break[]): Deployment => {
+    const wish = {
+      kind: 'upgrade',
+      subject: 'shop',
+      engine,
+      cameFrom: old,
+      notBefore,
+      specEngine: { version: '8' },
+    } as const
+    return aDeployment().with(withOperation(asked(wish)), ...breaks)
+  }
+
+  test('that was put off is in the spec from when it begins, saved with it, and not before', () => {
+    expect(putOff(wallNow + 1000).plan()).not.toHaveProperty('engine')
+    expect(putOff(wallNow).plan()).toMatchObject({
+      actions: [],
+      engine: { version: '8' },
+      operations: [{ state: 'running', specEngine: null }],
+    })
+    expect(saved(putOff(wallNow)).plan()).not.toHaveProperty('engine')
+  })
+
+  test('that was put off is not begun on engines that are others by then', () => {
+    const plan = putOff(wallNow, withFacts('node-2', { version: '7.2.4' })).plan()
+    expect(plan).not.toHaveProperty('engine')
+    expect(plan.operations).toMatchObject([
+      {
+        state: 'failed',
+        because: expect.stringContaining('was asked for while shop ran 7.0.15, and node-2 runs 7.2.4'),
+      },
+    ])
+  })
+
   test('stops when it comes back as it was', () => {
     expect(operationOf(upgrading().with(restarted('node-4')))).toMatchObject({
       state: 'failed',

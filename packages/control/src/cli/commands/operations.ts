@@ -36,6 +36,7 @@ export function addOperations(program: Command, run: Run): void {
     .option('--to <version>', 'a version such as 8 or 8.0.1 (default: the newest that is found)')
     .option('--flavor <flavor>', 'valkey or redis (default: what the spec says)')
     .option('--path <server>', 'a server program, absolute')
+    .option('--at <time>', atHelp)
     .option('--surge', 'one more copy of each shard first, for as long as it lasts')
     .option('--no-wait', 'return once it is asked for')
     .option('--json', 'for programs')

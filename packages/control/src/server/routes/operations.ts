@@ -47,8 +47,9 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
   app.post<ByName>('/deployments/:name/upgrade', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
-    const fields = parseFields(body, ['id', 'engine', 'surge'])
-    const wish = { id: idOf(fields), engine: engineOf(fields), surge: flag(fields, 'surge') }
+    const fields = parseFields(body, ['id', 'engine', 'surge', 'notBefore'])
+    const asked = { id: idOf(fields), engine: engineOf(fields), surge: flag(fields, 'surge') }
+    const wish = { ...asked, notBefore: time(fields, 'notBefore') }
     return reply.code(202).send(await platform.upgrade(params.name, wish, actorOf(caller)))
   })
 
