@@ -324,8 +324,9 @@ export class DeploymentLoop {
     for (const note of plan.notes) this.#append(note.kind, note.subject, note.because, turn)
     for (const action of plan.actions) {
       const error = failed.get(action)
-      if (error === undefined) this.#append('action', action.node, describeAction(action), turn)
-      else this.#append('failed', action.node, `${describeAction(action)}: ${messageOf(error)}`, turn)
+      const told = describeAction(action)
+      if (error === undefined) this.#append('action', action.node, told, turn, action.kind)
+      else this.#append('failed', action.node, `${told}: ${messageOf(error)}`, turn, action.kind)
     }
   }
 
@@ -401,12 +402,19 @@ export class DeploymentLoop {
   }
 
   /** The number of the event, as its consequences' cause; null where the log cannot be written. */
-  #append(kind: EventKind, subject: string, because: string, cause: string | null = null): string | null {
+  #append(
+    kind: EventKind,
+    subject: string,
+    because: string,
+    cause: string | null = null,
+    action?: Action['kind'],
+  ): string | null {
     const { history, clock, log, controllerId } = this.#options
     try {
       const epoch = this.#lease?.epoch ?? 0
       const draft = { epoch, at: Math.round(clock.wall()), deployment: this.name, kind, subject, because, cause }
-      return String(history.append({ ...draft, actor: `controller ${controllerId}` }).seq)
+      const done = action === undefined ? {} : { action }
+      return String(history.append({ ...draft, ...done, actor: `controller ${controllerId}` }).seq)
     } catch (error) {
       log.error({ deployment: this.name, because, err: error }, 'event not written')
       return null

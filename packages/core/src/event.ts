@@ -1,3 +1,5 @@
+import type { Action } from './action.ts'
+
 /**
  * One line of the ordered log of a deployment. Additive only: readers ignore kinds they do not know.
  * `because` is the sentence for people; `cause` points at the event or operation that led here.
@@ -14,6 +16,8 @@ export interface HoldfastEvent {
   readonly because: string
   readonly cause: string | null
   readonly actor: string
+  /** What was done, by its name, of kind `action` and `failed`: sentences are for people. Absent: nothing, or before this was written down. */
+  readonly action?: Action['kind']
 }
 
 export const eventKinds = [

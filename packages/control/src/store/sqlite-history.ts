@@ -1,4 +1,4 @@
-import type { EventDraft, EventKind, HoldfastEvent } from '@holdfast/core'
+import type { Action, EventDraft, EventKind, HoldfastEvent } from '@holdfast/core'
 import { eventKinds } from '@holdfast/core'
 import type { Row } from './database.ts'
 import { DatabaseFile } from './database.ts'
@@ -22,6 +22,8 @@ const schema = `
   CREATE INDEX events_of_deployment ON events (deployment, seq);
 `
 
+const actionColumn = 'ALTER TABLE events ADD COLUMN action TEXT;'
+
 /**
  * The ordered log in one SQLite file, bounded: the oldest event goes when the newest comes. A power failure may cost
  * its last lines, which is why nothing is ever decided from it.
@@ -34,7 +36,7 @@ export class SqliteHistory implements History {
   readonly #listeners = new Set<(event: HoldfastEvent) => void>()
 
   constructor({ home, eventsMax = eventsKept }: { home: Pick<Home, 'history'>; eventsMax?: number }) {
-    const tables = { version: 2, schema, changes: [ledgerTables] }
+    const tables = { version: 3, schema, changes: [ledgerTables, actionColumn] }
     this.#file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', ...tables })
     this.ledger = new SqliteLedger(this.#file)
     this.#eventsMax = eventsMax
@@ -43,7 +45,7 @@ export class SqliteHistory implements History {
   append(draft: EventDraft): HoldfastEvent {
     const event = this.#file.transaction(() => {
       this.#file.change(
-        `INSERT INTO events (epoch, at, deployment, kind, subject, because, cause, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO events (epoch, at, deployment, kind, subject, because, cause, actor, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         draft.epoch,
         draft.at,
         draft.deployment,
@@ -52,6 +54,7 @@ export class SqliteHistory implements History {
         draft.because,
         draft.cause,
         draft.actor,
+        draft.action ?? null,
       )
       const seq = Number(this.#file.row('SELECT max(seq) AS seq FROM events')?.['seq'])
       this.#file.change('DELETE FROM events WHERE seq <= ?', seq - this.#eventsMax)
@@ -104,6 +107,7 @@ function eventOf(row: Row): HoldfastEvent {
     because: String(row['because']),
     cause: row['cause'] === null ? null : String(row['cause']),
     actor: String(row['actor']),
+    ...(row['action'] == null ? {} : { action: String(row['action']) as Action['kind'] }),
   }
 }
 

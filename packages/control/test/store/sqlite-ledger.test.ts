@@ -136,7 +136,7 @@ describe('the ledger in a file', () => {
   test('a gathering of another format is not gone on with', () => {
     history.ledger.save('shop', anEntry())
     history.close()
-    const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 2, schema: '' })
+    const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 3, schema: '' })
     file.change('UPDATE gatherings SET format = 99')
     file.close()
     history = new SqliteHistory({ home })

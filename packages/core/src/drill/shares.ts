@@ -46,8 +46,8 @@ export function sharesOf({ faultAt, promoted, events, operations }: ShareInput):
 }
 
 /** The replica itself is asked, or, where Sentinels watch, one of them. */
-const isAsking = ({ kind, subject, because }: HoldfastEvent, to: string): boolean =>
-  kind === 'action' && (subject === to || /^ask sentinel-\d+ to fail /.test(because))
+const isAsking = ({ kind, subject, action }: HoldfastEvent, to: string): boolean =>
+  kind === 'action' && (subject === to || action === 'ask-sentinel')
 
 /**
  * Where the engines voted by themselves, the controller may have been away and look late. Then the shard had its primary
