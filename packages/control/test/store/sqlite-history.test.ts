@@ -30,7 +30,7 @@ describe('the file of the history', () => {
   test('an event of a kind that a later version added is still read', () => {
     new SqliteHistory({ home }).close()
     const file = new DatabaseFile({ path: home.history, synchronous: 'NORMAL', version: 3, schema: '' })
-    file.change("INSERT INTO events VALUES (7, 1, 1, 'shop', 'eclipse', 'shop', 'the moon', NULL, 'sky')")
+    file.change("INSERT INTO events VALUES (7, 1, 1, 'shop', 'eclipse', 'shop', 'the moon', NULL, 'sky', NULL)")
     file.close()
     const history = new SqliteHistory({ home })
     expect(history.latest({}).map((event) => event.because)).toEqual(['the moon'])

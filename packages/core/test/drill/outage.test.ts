@@ -111,6 +111,14 @@ describe('whose the time was', () => {
     expect(share).toMatchObject({ because: null, detectionMs: null, promotionMs: 57, clientMs: {} })
   })
 
+  test('a Sentinel was asked where the event names the action, in whatever words', () => {
+    const told = { ...event(12, 'action', 'sentinel-2', 'in other words'), cause: '11' }
+    const detected = (one: typeof told & { action?: 'ask-sentinel' | 'watch' }) =>
+      sharesOf({ faultAt, promoted, events: [decided, one, seen], operations: [] })[0]?.detectionMs
+    expect(detected({ ...told, action: 'ask-sentinel' })).toBe(12)
+    expect(detected({ ...told, action: 'watch' })).toBeNull()
+  })
+
   test('a controller that was away looks late: the shard had its primary when it was written to again', () => {
     const late = { ...seen, at: faultAt + 33_000 }
     const acks = [2, 8200, 8210, 12_000].map((ms) => aWrite({ key: `k${ms}`, endedAt: faultAt + ms }))
