@@ -78,6 +78,23 @@ test('a switchover and then a restart of its shard lose nothing that a copy ackn
   expect(restarted.map(({ shard: of }) => of)).toEqual([shard, shard, shard])
 }, 60_000)
 
+test('a copy that leaves under writes takes none with it, though its shard is failed over in that moment', async () => {
+  const writing = new Writing(it, ['durable'])
+  await eventually(() => writing.hasAcked(60), { what: 'writes' })
+  await it.controller.apply({ ...it.spec, shardOverrides: { 3: { replicas: 3 } } }, null, 'test')
+  await eventually(() => it.status().nodes.length === 10 && it.status().ready === 'yes', { withinMs: 15_000 })
+  const mark = it.mark
+  await it.controller.apply(it.spec, null, 'test')
+  await eventually(() => it.told('turn', mark).some((told) => /node-10 leaves .*: stopping it/.test(told)))
+  const { id } = it.primaryOf('shard-3')
+  it.kill(id)
+  await eventually(() => it.status().nodes.length === 9 && it.status().ready === 'yes', { withinMs: 20_000 })
+  expect(it.told('turn', mark).some((told) => told.includes('has every write that node-10 can have had'))).toBe(true)
+  const since = performance.timeOrigin + performance.now()
+  await eventually(() => writing.hasAcked(60, since), { what: 'writes afterwards' })
+  expect(await writing.check()).toMatchObject(nothingWrong)
+}, 60_000)
+
 test('a person may let a shard take writes without a copy, and end that', async () => {
   const nodes = it.status().nodes.filter(({ shard }) => shard === 'shard-3')
   const values = () =>

@@ -125,6 +125,7 @@ class Stepped {
       files: new Map(files),
       owned,
       wallNow: Math.round(systemClock.wall()),
+      boot: systemClock.boot,
     }
   }
 

@@ -97,7 +97,9 @@ test('after the watch the files of those that left go, and nothing else does', a
   if (document === undefined) throw new Error('there is no document')
   const gone = document.nodes.filter(({ leaving }) => leaving !== undefined)
   const nodes = document.nodes.map((node) =>
-    node.leaving === undefined ? node : { ...node, leaving: { ...node.leaving, forgottenAt: 0 } },
+    node.leaving === undefined
+      ? node
+      : { ...node, leaving: { ...node.leaving, forgottenAt: 0, watchedFrom: { at: -80_000, boot: bootId() } } },
   )
   store.save({ ...document, nodes })
   store.close()

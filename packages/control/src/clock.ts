@@ -1,7 +1,11 @@
+import { bootId } from './proc.ts'
+
 /** Time as a port: the simulation turns it by hand. */
 export interface Clock {
   /** Monotonic milliseconds, the same for all processes of one boot. Every decision uses this. */
   now(): number
+  /** Of which boot `now` is: times that were written down in another one mean nothing. */
+  readonly boot: string
   /** Milliseconds since 1970, for people. */
   wall(): number
   /** Resolves after `ms`, or at once when the signal fires: being woken early is ordinary, not an error. */
@@ -10,6 +14,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Number(process.hrtime.bigint()) / 1e6,
+  boot: bootId(),
   wall: () => Date.now(),
   sleep,
 }

@@ -174,7 +174,7 @@ export class DeploymentLoop {
     const picture = await this.#look(known)
     if (this.#interrupt.signal.aborted) return this.#rest(0)
     const wallNow = Math.round(clock.wall())
-    const planned = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture, wallNow })
+    const planned = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture, wallNow, boot: clock.boot })
     const { plan, document: kept } = this.#keepOperations(planned, known)
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)

@@ -27,6 +27,13 @@ export interface Leaving {
   readonly because: string
   /** Since when nobody knows it any more, ms since 1970; null: somebody still does. */
   readonly forgottenAt: number | null
+  /** The same moment by a clock that nobody sets, and which one that is. Absent or of another boot: watched anew. */
+  readonly watchedFrom?: { readonly at: number; readonly boot: string }
+  /**
+   * Class `durable`: what another copy must have of the stream before this one is of its shard no more, read once its
+   * primary had lost it; null before. Absent: it owes nothing, and is of no shard.
+   */
+  readonly owes?: { readonly replid: string; readonly offset: number } | null
 }
 
 /** A place as it is from now on; null: there is no such place any more. */

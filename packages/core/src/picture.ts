@@ -186,12 +186,17 @@ function readProxy({ proxy, at }: Observed, spec: Spec): ProxyPicture | null {
   return { place: placeProxy(spec), life, gone: isGone(life), facts, agent }
 }
 
-/** Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over. */
+/**
+ * Whoever was elected in the moment in which it was to go is the shard's primary, and stays until it has handed over; and
+ * so does a durable copy that may be the only one with a write (`plan/part.ts`).
+ */
 function parted(
   all: readonly NodePicture[],
   isPrimary: (node: NodePicture) => boolean,
 ): Pick<Picture, 'nodes' | 'leaving' | 'chained' | 'spares'> {
-  const leaving = all.filter((node) => node.place.leaving !== undefined && !isPrimary(node))
+  const leaving = all
+    .filter(({ place }) => place.leaving !== undefined && place.leaving.owes === undefined)
+    .filter((node) => !isPrimary(node))
   const chained = all.filter((node) => node.place.chained === true && !leaving.includes(node))
   const nodes = all.filter((node) => !leaving.includes(node) && !chained.includes(node) && !isSpare(node))
   return { nodes, leaving, chained, spares: all.filter(isSpare) }

@@ -7,6 +7,7 @@ interface Sleeper {
 
 /** A clock that only moves by hand. */
 export class HandClock implements Clock {
+  readonly boot = 'boot-1'
   #now = 1_000_000
   readonly #sleepers = new Set<Sleeper>()
 

@@ -58,6 +58,7 @@ export class SimulatedController {
     const host = new GatedHost(new MemoryHost(cluster, id), cluster, () => this.#awake())
     const clock: Clock = {
       now: () => cluster.now(),
+      boot: cluster.clock.boot,
       wall: () => cluster.clock.wall(),
       sleep: async (ms, signal) => {
         await cluster.clock.sleep(ms, signal)

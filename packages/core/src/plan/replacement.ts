@@ -45,7 +45,7 @@ export function planReplacement(operation: Replace, input: PlanInput): Step {
   const { lentTo: _, ...staying } = heir.place
   return {
     ...record({ ...operation, because }),
-    places: [leave(old, `replaced by ${by.id}`), { id: by.id, place: staying }],
+    places: [leave(old, `replaced by ${by.id}`, input.spec), { id: by.id, place: staying }],
   }
 }
 

@@ -3,11 +3,11 @@
  * one that still knew it would tell the others. An engine takes nobody back for a minute after it has forgotten him. So
  * the node is watched for longer than that, and forgotten once more if somebody brings it back. Its files go last.
  */
-import type { Leaving } from '../document.ts'
 import { numberIn, placeSpare } from '../document.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { addressOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
+import { part } from './part.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, replan, wait } from './step.ts'
 
@@ -15,7 +15,11 @@ import { act, idle, join, replan, wait } from './step.ts'
 const watchedForMs = 75_000
 
 export function planRetire(input: PlanInput): Step {
-  return join(input.picture.leaving.map((node) => retire(node, input)))
+  const parting = input.picture.nodes.filter(({ place }) => place.leaving?.owes !== undefined)
+  return join([
+    ...parting.map((node) => (hasStopped(node) ? part(node, input) : stopLeaver(node, input))),
+    ...input.picture.leaving.map((node) => retire(node, input)),
+  ])
 }
 
 /** It runs no more, or its host does not answer. */
@@ -26,7 +30,7 @@ function retire(node: NodePicture, input: PlanInput): Step {
   const { place, id } = node
   const { leaving } = place
   if (leaving === undefined) return idle
-  if (!hasStopped(node)) return stopIt(node, leaving, input)
+  if (!hasStopped(node)) return stopLeaver(node, input)
   const knowing = whoKnows(node, input.picture)
   if (knowing.length > 0) {
     const told = `${knowing.join(', ')} still ${knowing.length === 1 ? 'knows' : 'know'} it`
@@ -37,17 +41,20 @@ function retire(node: NodePicture, input: PlanInput): Step {
   const unheard = [...input.picture.nodes, ...input.picture.sentinels].filter(({ facts }) => facts === null)
   if (unheard.length > 0) return wait(`${id} leaves: ${unheard.map((one) => one.id).join(', ')} may still know it`)
   if (leaving.forgottenAt === null) {
-    return noted(node, input.wallNow, `all have forgotten ${id}`)
+    return noted(node, input, `all have forgotten ${id}`)
   }
-  const restMs = leaving.forgottenAt + watchedForMs - input.wallNow
+  const { watchedFrom } = leaving
+  if (watchedFrom?.boot !== input.boot) return noted(node, input, `${id} is watched anew: this host was started since`)
+  const restMs = watchedFrom.at + watchedForMs - input.picture.at
   if (restMs > 0) {
     return wait(`${id} has left: watching ${formatDuration(restMs)} more that nobody brings it back`, restMs)
   }
   return removeIt(node, input)
 }
 
-function stopIt(node: NodePicture, { because }: Leaving, { picture }: PlanInput): Step {
-  const { id, life, agent } = node
+function stopLeaver(node: NodePicture, { picture }: PlanInput): Step {
+  const { id, life, agent, place } = node
+  const because = place.leaving?.because ?? ''
   const process = agent?.process
   if (life === 'frozen' && process?.state === 'running') {
     const { pid, startTime } = process
@@ -56,6 +63,8 @@ function stopIt(node: NodePicture, { because }: Leaving, { picture }: PlanInput)
   if (picture.shards.some((shard) => shard.id === node.shard && shard.primary?.facts?.role !== 'primary')) {
     return wait(`${id} stays until ${node.shard} has a living primary`, 100)
   }
+  // Elected in that moment, it hands over before it goes.
+  if (picture.shards.some(({ primary }) => primary === node)) return idle
   // One that does not answer now is asked when it does.
   if (!['alive', 'loading', 'starting'].includes(life)) return wait(`${id} leaves and is ${life}: not stopped yet`, 100)
   return act(`${id} leaves (${because}): stopping it`, [{ kind: 'stop', node: id, save: false }])
@@ -70,8 +79,13 @@ function whoKnows({ place }: NodePicture, { nodes, sentinels }: Picture): string
   ].map(({ id }) => id)
 }
 
-const noted = ({ id, place }: NodePicture, forgottenAt: number | null, because: string): Step => {
-  const leaving = { because: place.leaving?.because ?? '', forgottenAt }
+/** Forgotten by all, as of this look; null: by not all. */
+const noted = ({ id, place }: NodePicture, since: PlanInput | null, because: string): Step => {
+  const watched =
+    since === null
+      ? { forgottenAt: null }
+      : { forgottenAt: since.wallNow, watchedFrom: { at: since.picture.at, boot: since.boot } }
+  const leaving = { because: place.leaving?.because ?? '', ...watched }
   return replan(because, [{ id, place: { ...place, leaving } }])
 }
 

@@ -36,7 +36,9 @@ function startShard(shard: ShardPicture, input: PlanInput): Step {
   const born = shard.born || wasSettled(input.document)
   if (!born) return join(gone.map((node) => startNew(node, shard, input)))
   if (gone.length === shard.nodes.length || onlyFilesAreLeft(shard, input)) return startFreshest(shard, input)
-  return join(gone.map((node) => startBeside(node, shard, input)))
+  // A durable copy that was stopped to go is of the shard until another has all that it had.
+  const stay = gone.filter((node) => node.place.leaving?.owes === undefined || node === shard.primary)
+  return join(stay.map((node) => startBeside(node, shard, input)))
 }
 
 /** Of a shard that never had data. Without a Cluster, the first copy is its primary, and the others follow it. */

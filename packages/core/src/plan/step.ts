@@ -12,6 +12,8 @@ export interface PlanInput {
   readonly picture: Picture
   /** Wall clock at `picture.at`, ms since 1970: what people's times are compared with. */
   readonly wallNow: number
+  /** Which boot `picture.at` belongs to: times that were kept by the clock of another one mean nothing. */
+  readonly boot: string
   /** The rendered files of each node, by its id. */
   readonly files: ReadonlyMap<string, NodeFiles>
   /** The values that the directives we own should have. */

@@ -4,8 +4,10 @@
  */
 import type { NodePlace, PlaceChange } from '../document.ts'
 import { numberIn } from '../document.ts'
+import { isDurable } from '../durability.ts'
 import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import type { Spec } from '../spec.ts'
 import { copiesOfShard } from '../spec.ts'
 import { hasCopy } from './copy.ts'
 import { isLentInVain } from './drain.ts'
@@ -20,16 +22,16 @@ export function planSurplus(input: PlanInput): Step {
   const idler = picture.spares.length > input.spec.spares ? picture.spares.at(-1) : undefined
   if (idler !== undefined) {
     const because = `the spec wants ${input.spec.spares} to stand by`
-    return replan(`${idler.id} goes: ${because}`, [leave(idler.place, because)])
+    return replan(`${idler.id} goes: ${because}`, [leave(idler.place, because, input.spec)])
   }
   const chained = lastChained(input)
   if (chained !== undefined)
     return replan(`${chained.id} goes: the spec wants ${input.spec.chained} chained`, [
-      leave(chained.place, `the spec wants ${input.spec.chained} chained`),
+      leave(chained.place, `the spec wants ${input.spec.chained} chained`, input.spec),
     ])
   if (next === undefined) return idle
   const { node, shard, because } = next
-  const going = picture.leaving.find(({ place }) => place.leaving?.forgottenAt === null)
+  const going = [...picture.nodes, ...picture.leaving].find(({ place }) => place.leaving?.forgottenAt === null)
   if (going !== undefined) return wait(`${node.id} leaves after ${going.id}`)
   const troubled = picture.shards.find(({ primary }) => primary?.facts == null)
   if (troubled !== undefined) return wait(`${node.id} leaves once ${troubled.id} has a living primary`)
@@ -37,7 +39,7 @@ export function planSurplus(input: PlanInput): Step {
   if (lacking !== undefined && mayHaveData(node, shard, input)) {
     return wait(`${node.id} leaves (${because}) once ${lacking.id} has all the data of ${shard.id}`)
   }
-  return replan(`${node.id} leaves ${shard.id}: ${because}`, [leave(node.place, because)])
+  return replan(`${node.id} leaves ${shard.id}: ${because}`, [leave(node.place, because, input.spec)])
 }
 
 /** Of more than the spec wants, who is dead, else who came last: nobody depends on one. */
@@ -46,11 +48,11 @@ function lastChained({ picture: { chained }, spec }: PlanInput): NodePicture | u
   return [...chained].sort((a, b) => Number(b.gone) - Number(a.gone) || numberIn(b.id) - numberIn(a.id))[0]
 }
 
-/** From now on it goes. */
-export const leave = (place: NodePlace, because: string): PlaceChange => ({
-  id: place.id,
-  place: { ...place, leaving: { because, forgottenAt: null } },
-})
+/** From now on it goes. A durable copy may have a write that no other has, and counts until another has all of it. */
+export const leave = (place: NodePlace, because: string, spec: Spec): PlaceChange => {
+  const owes = isDurable(spec) && place.spare !== true && place.chained !== true ? { owes: null } : {}
+  return { id: place.id, place: { ...place, leaving: { because, forgottenAt: null, ...owes } } }
+}
 
 interface Leaver {
   readonly node: NodePicture

@@ -79,7 +79,8 @@ function begin(operation: Switchover, shard: ShardPicture, { picture, wallNow }:
 /** The copy that takes over when nobody was named: in sync, not drained, here to stay, with the most of the stream. */
 export function heirFor(shard: ShardPicture): NodePicture | undefined {
   return shard.nodes
-    .filter((node) => node !== shard.primary && node.place.drained !== true && objectionToHeir(node, shard) === null)
+    .filter((node) => node !== shard.primary && node.place.drained !== true && node.place.leaving === undefined)
+    .filter((node) => objectionToHeir(node, shard) === null)
     .sort(
       (a, b) =>
         Number(a.place.lentTo !== undefined) - Number(b.place.lentTo !== undefined) ||

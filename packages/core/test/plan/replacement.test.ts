@@ -5,14 +5,22 @@ import type { Break, Deployment, DeploymentOptions } from '../support/deployment
 import {
   absent,
   aDeployment,
+  agentOf,
   away,
+  behind,
+  boot,
   dead,
   engineIdOf,
   failedStarts,
   forgottenBy,
   linkDown,
+  nodeOf,
+  now,
+  offset,
+  replidOf,
   syncing,
   wallNow,
+  withFacts,
 } from '../support/deployment.ts'
 import { placed, purged, replanned } from '../support/layout.ts'
 import { asked, operationOf, saved, withOperation } from '../support/operations.ts'
@@ -38,6 +46,11 @@ function begun(subject: string, options: DeploymentOptions = {}, ...breaks: read
 }
 
 const leavingOf = ({ document }: Deployment, id: string) => document.nodes.find((node) => node.id === id)?.leaving
+const leavingFor = (ms: number, forgottenAt: number) => ({
+  because: 'replaced by node-7',
+  forgottenAt,
+  watchedFrom: { at: now - ms, boot },
+})
 const everybodyElse = ['node-1', 'node-2', 'node-3', 'node-5', 'node-6', 'node-7'] as const
 const forgotten = (id: string): Break[] => everybodyElse.map((viewer) => forgottenBy(id, viewer))
 
@@ -153,7 +166,13 @@ describe('a node that leaves', () => {
 
   const watchedSince = (agoMs: number, ...breaks: readonly Break[]) =>
     replanned(leaving(...stopped, ...forgotten('node-4'))).with(
-      placed('node-4', { leaving: { because: 'replaced by node-7', forgottenAt: wallNow - agoMs } }),
+      placed('node-4', {
+        leaving: {
+          because: 'replaced by node-7',
+          forgottenAt: wallNow - agoMs,
+          watchedFrom: { at: now - agoMs, boot },
+        },
+      }),
       ...breaks,
     )
 
@@ -176,6 +195,23 @@ describe('a node that leaves', () => {
     }
     const world = watchedSince(10_000, entry)
     expect(world.plan().actions).toEqual([{ kind: 'forget', node: 'node-2', engineIds: [engineIdOf('node-4')] }])
+  })
+
+  test('for 75 s by a clock that nobody sets: people may set theirs', () => {
+    const setForward = watchedSince(10_000, placed('node-4', { leaving: leavingFor(10_000, wallNow - 86_400_000) }))
+    const setBack = watchedSince(75_000, placed('node-4', { leaving: leavingFor(75_000, wallNow + 86_400_000) }))
+    expect(setForward.plan().because).toContain('watching 65 s more')
+    expect(setBack.plan().actions).toEqual([{ kind: 'purge', node: 'node-4' }])
+  })
+
+  test('and anew where the machine was started since, whose clock begins anew', () => {
+    const leaving = { ...leavingFor(75_000, wallNow), watchedFrom: { at: now - 75_000, boot: 'another' } }
+    const again = replanned(watchedSince(75_000, placed('node-4', { leaving })))
+    expect(leavingOf(again, 'node-4')).toMatchObject({ forgottenAt: wallNow, watchedFrom: { at: now, boot } })
+    const older = replanned(
+      watchedSince(75_000, placed('node-4', { leaving: { because: 'lost', forgottenAt: wallNow - 75_000 } })),
+    )
+    expect(leavingOf(older, 'node-4')?.watchedFrom).toEqual({ at: now, boot })
   })
 
   test('its files go last, and then its place', () => {
@@ -285,5 +321,91 @@ describe('places for more nodes', () => {
     expect(() => placeMore(document, spec, [{ shard: 'shard-1' }], () => true)).toThrow(
       'there is no free port above 7001',
     )
+  })
+})
+
+describe('a durable copy parts from its shard', () => {
+  /** shard-1 has node-1 as the primary, node-4, node-7, and node-10, which is one more than the spec wants. */
+  const replid = replidOf('shard-1')
+  const four = () =>
+    aDeployment({ replicas: 2, spec: { durability: 'durable', shardOverrides: { 1: { replicas: 3 } } } }).with(
+      (world) => {
+        world.spec.shardOverrides = {}
+      },
+    )
+  const parting = (...breaks: readonly Break[]) => replanned(four()).with(...breaks)
+  /** The stream of the primary has come so far, by its own word and without the one that goes. */
+  const streamAt = (offset: number): Break[] => [
+    withFacts('node-1', {
+      offset,
+      replicas: [7004, 7007].map((port) => ({ port, online: true, offset: 0, ackAgeSeconds: 0 })),
+    }),
+    absent('node-10'),
+  ]
+  const owing = (offset: number, ofReplid = replid): Break =>
+    placed('node-10', { leaving: { because: 'one too many', forgottenAt: null, owes: { replid: ofReplid, offset } } })
+  const failovers = (world: Deployment) => world.plan().actions.filter(({ kind }) => kind === 'failover')
+
+  test('as one of those that a view change reads, and stopped before it goes', () => {
+    expect(leavingOf(parting(), 'node-10')).toMatchObject({ forgottenAt: null, owes: null })
+    expect(parting().picture().shards[0]?.nodes).toHaveLength(4)
+    expect(parting().plan().actions).toEqual([{ kind: 'stop', node: 'node-10', save: false }])
+  })
+
+  test('where the primary dies in that moment nobody is promoted without what it had', () => {
+    const lost = parting(absent('node-10'), dead('node-1'), behind('node-4', 90), behind('node-7', 90))
+    expect(failovers(lost)).toEqual([])
+    expect(lost.plan().actions).toMatchObject([{ kind: 'start', node: 'node-1' }])
+    const running = parting(dead('node-1'), behind('node-4', 90), behind('node-7', 90))
+    expect(failovers(running)).toEqual([{ kind: 'failover', node: 'node-10', mode: 'force' }])
+  })
+
+  test('it is not started again meanwhile', () => {
+    expect(parting(absent('node-10'), ...streamAt(offset + 90)).plan().actions).toEqual([])
+  })
+
+  test('what it may have had is the stream as of when its primary had lost it', () => {
+    const still = parting(absent('node-10'))
+    expect(still.plan().because).toContain('once its primary answers, and has lost it')
+    const cut = replanned(parting(...streamAt(offset + 90)))
+    expect(leavingOf(cut, 'node-10')?.owes).toEqual({ replid, offset: offset + 90 })
+    const died = parting(...streamAt(offset), (world) => {
+      agentOf(world, 'node-10').process = { state: 'dead', since: now - 5, pid: 9, lingering: false }
+      Object.assign(nodeOf(world, 'node-1').engine, { askedAt: now - 10 })
+    })
+    expect(died.plan().places).toBeUndefined()
+  })
+
+  test('it is of no shard once another copy has that much, and not before', () => {
+    const before = parting(owing(offset + 90), ...streamAt(offset + 500))
+    expect(before.plan()).toMatchObject({
+      actions: [],
+      because: expect.stringContaining('once another copy has every'),
+    })
+    expect(before.plan().places).toBeUndefined()
+    const has = withFacts('node-7', { offset: offset + 90 })
+    const after = replanned(before.with(has))
+    expect(leavingOf(after, 'node-10')).toEqual({ because: 'one too many', forgottenAt: null })
+    expect(after.picture().shards[0]?.nodes).toHaveLength(3)
+    expect(after.plan().actions[0]).toMatchObject({ kind: 'forget' })
+  })
+
+  test('one that lost its link has not that much, and a stream that began anew is read anew', () => {
+    const cut = parting(owing(offset), ...streamAt(offset), linkDown('node-4', 10), linkDown('node-7', 10))
+    expect(cut.plan().places).toBeUndefined()
+    const anew = replanned(parting(owing(3, 'e'.repeat(40)), ...streamAt(offset + 9)))
+    expect(leavingOf(anew, 'node-10')?.owes).toEqual({ replid, offset: offset + 9 })
+  })
+
+  test('elected in that moment, it hands over first', () => {
+    const elected = four().with(
+      placed('node-1', { leaving: { because: 'one too many', forgottenAt: null, owes: null } }),
+    )
+    expect(failovers(elected)).toMatchObject([{ mode: 'switchover' }])
+    expect(elected.with(dead('node-1')).plan().actions).not.toContainEqual(expect.objectContaining({ kind: 'stop' }))
+  })
+
+  test('one after the other', () => {
+    expect(parting().plan().places).toBeUndefined()
   })
 })

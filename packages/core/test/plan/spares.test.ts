@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { missingCopies, parseSpec } from '../../src/index.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
-import { absent, aDeployment, dead, failedStarts, forgottenBy, nodeOf, syncing, wiped } from '../support/deployment.ts'
+import {
+  absent,
+  aDeployment,
+  boot,
+  dead,
+  failedStarts,
+  forgottenBy,
+  nodeOf,
+  syncing,
+  wiped,
+} from '../support/deployment.ts'
 import { placed, purged, replanned } from '../support/layout.ts'
 
 /** node-7 runs, alone and empty. */
@@ -100,7 +110,9 @@ describe('whose place was taken', () => {
       taken(
         purged('node-4'),
         ...others.map((viewer) => forgottenBy('node-4', viewer)),
-        placed('node-4', { leaving: { because: 'lost', forgottenAt: 0 } }),
+        placed('node-4', {
+          leaving: { because: 'lost', forgottenAt: 0, watchedFrom: { at: 0, boot } },
+        }),
       ),
     )
     expect(placeOf(world, 'node-4')).toMatchObject({ shard: '', spare: true })

@@ -47,6 +47,8 @@ export interface DeploymentOptions {
 export const now = 1_000_000
 /** The same moment, as people's clocks say it. */
 export const wallNow = 1_750_000_000_000
+/** Of which boot of the machine `now` is. */
+export const boot = 'boot-1'
 /** When the agents last looked at their engines, before that. */
 export const lastLook = now - 100
 export const offset = 50_000
@@ -94,7 +96,7 @@ export class Deployment implements World {
 
   input(): PlanInput {
     const files = new Map(this.document.nodes.map(({ id }) => [id, filesOf(id)]))
-    return { spec: this.spec, document: this.document, picture: this.picture(), wallNow, files, owned }
+    return { spec: this.spec, document: this.document, picture: this.picture(), wallNow, boot, files, owned }
   }
 
   plan(): Plan {

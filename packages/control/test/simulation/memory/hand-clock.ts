@@ -15,6 +15,7 @@ const wallOfZero = 1_767_225_600_000
  * hand moves on, so a world of many sleepers is replayed in the same order each time.
  */
 export class HandClock implements Clock {
+  readonly boot = 'boot-1'
   /** A binary heap by (at, order). */
   readonly #timers: Timer[] = []
   #now: number
