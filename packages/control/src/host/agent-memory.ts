@@ -50,6 +50,8 @@ export class AgentMemory {
   readonly #known = new Map<string, DeploymentMemory>()
   /** The epoch that this agent itself last obeyed; another controller's agent on this machine may be ahead. */
   readonly #obeyed = new Map<string, number>()
+  /** The file of each deployment as it was when it was read. */
+  readonly #texts = new Map<string, string | undefined>()
 
   constructor(directory: string) {
     this.#directory = directory
@@ -81,11 +83,13 @@ export class AgentMemory {
 
   /**
    * `durable` waits for the disk: for what must be true after a power failure. An agent whose epoch is over writes
-   * nothing: it would undo what the newer one knows.
+   * nothing: it would undo what the newer one knows, and reads that instead. One that has just come has obeyed nobody
+   * yet either; what it has seen itself it keeps as long as nobody else has written.
    */
   save(deployment: string, durable: boolean): void {
     if (this.epoch(deployment) > (this.#obeyed.get(deployment) ?? 0)) {
-      this.#known.delete(deployment)
+      const text = readText(join(this.#directory, `${deployment}.json`))
+      if (text !== this.#texts.get(deployment)) this.#known.delete(deployment)
       return
     }
     const memory = { boot: this.#boot, ...(this.#known.get(deployment) ?? { nodes: {} }) }
@@ -113,6 +117,7 @@ export class AgentMemory {
 
   #read(deployment: string): DeploymentMemory {
     const text = readText(join(this.#directory, `${deployment}.json`))
+    this.#texts.set(deployment, text)
     if (text === undefined) return { nodes: {} }
     const { boot, nodes } = JSON.parse(text) as DeploymentMemory & { boot: string }
     return { nodes: boot === this.#boot ? nodes : fromEarlierBoot(nodes) }
