@@ -111,6 +111,7 @@ export function ownedDirectives(
     maxmemory: String(spec.memory.maxPerNode),
     'maxmemory-policy': spec.memory.policy,
     'maxmemory-samples': String(spec.memory.samples),
+    hz: '50',
     maxclients: String(Math.min(maxclientsWanted, (terms.openFilesMax ?? openFilesNeeded) - openFilesBeside)),
     ...persistenceDirectives(spec.persistence),
   }
@@ -227,6 +228,7 @@ const reasons: Readonly<Record<string, string>> = {
     'Written anew when it has doubled; a few percent apart, so that not all nodes do it at once.',
   'aof-rewrite-incremental-fsync': 'To disk in small parts, so that the end of a rewrite does not stall the disk.',
   maxmemory: 'Always set: without it the kernel decides when the engine dies.',
+  hz: 'How often the engine looks at its clock: with this, an election can be made to begin within 20 ms.',
   maxclients: `Needs ${openFilesNeeded} open files.`,
   'shutdown-on-sigterm': 'Only the net: Holdfast hands over before it stops a primary.',
 }
@@ -261,11 +263,6 @@ function ownedLines(owned: Readonly<Record<string, string>>, { spec, engine }: C
 
 function defaultLines(spec: Spec): Line[] {
   const lines: Line[] = [
-    {
-      directive: 'hz',
-      values: ['50'],
-      why: 'How often the engine looks at its clock: with this, an election can be made to begin within 20 ms.',
-    },
     { directive: 'latency-monitor-threshold', values: ['100'], why: 'In ms: what took longer can be asked for.' },
   ]
   return lines.filter((line) => !(line.directive in spec.config))

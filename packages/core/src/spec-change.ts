@@ -177,7 +177,7 @@ function judgeDirective(name: string, after: Spec): Verdict {
 }
 
 /** Rendered where the spec says nothing. */
-const defaultsOfOurs: ReadonlySet<string> = new Set(['hz', 'latency-monitor-threshold'])
+const defaultsOfOurs: ReadonlySet<string> = new Set(['latency-monitor-threshold'])
 
 /**
  * Directives that an engine refuses to change while it runs, as Redis 7.0 and Valkey do. A test asks the engine for each.

@@ -157,8 +157,8 @@ async function follow({ address, port }: Endpoint, command: Command): Promise<vo
  * An engine begins an election in its cluster tick. That comes every 100 ms, whatever `hz` is: the engine counts the
  * rounds of its timer, `hz` of them a second, and takes every round while `hz` is 10. So with a quick timer running, a
  * slow `hz` makes the next round, at most 20 ms away, one with the tick. It comes after the request: a round in between
- * would otherwise be the last one for 100 ms. The quick timer is put back a second later; a node where that fails elects
- * no worse than one that never had it.
+ * would otherwise be the last one for 100 ms. The quick timer is put back a second later; where that fails, since this
+ * process was killed or its epoch is over, it is drift, and put back as such.
  */
 async function hurryElection(command: Command): Promise<void> {
   const reply = await command(['CONFIG', 'GET', 'hz'])

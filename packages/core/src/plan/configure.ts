@@ -68,13 +68,17 @@ function byRole({ agent }: NodePicture, rendered: Readonly<Record<string, string
   return isPersistence ? 'the file shall say what it writes to its disk by now' : null
 }
 
+/** An agent slows the timer of an engine that shall be elected, for a second, and reads back every two. */
+const hurriedForMs = 5000
+
 /** Those that are put back here. Others decide how a durable shard guards its writes, and when an engine is let go. */
 function watched(node: NodePicture, input: PlanInput): Readonly<Record<string, string>> {
-  const { spec } = input
+  const { spec, picture } = input
   const wanted = ownedOf(node, input)
-  if (!isHeldInFile(spec)) return wanted
-  const names = saysHeld(node.agent?.config) ? Object.keys(letGoOf(spec)) : []
+  const names = isHeldInFile(spec) && saysHeld(node.agent?.config) ? Object.keys(letGoOf(spec)) : []
   if (isDurable(spec)) names.push('min-replicas-to-write')
+  // What slowed it may have ended before it put that back: a controller that was killed, or is one no more.
+  if (picture.at - (node.agent?.failoverAsked?.at ?? Number.NEGATIVE_INFINITY) < hurriedForMs) names.push('hz')
   return Object.fromEntries(Object.entries(wanted).filter(([name]) => !names.includes(name)))
 }
 

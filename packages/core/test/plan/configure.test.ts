@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { planTurn } from '../../src/index.ts'
 import type { Break } from '../support/deployment.ts'
-import { aDeployment, agentOf, filesOf, silentFor, withoutAgent } from '../support/deployment.ts'
+import { aDeployment, agentOf, askedAgo, filesOf, silentFor, withoutAgent } from '../support/deployment.ts'
 
 const withConfig =
   (id: string, config: Record<string, string> | null): Break =>
@@ -61,5 +62,23 @@ describe('directives that Holdfast owns are put back', () => {
       })
       .plan()
     expect(new Set(plan.actions.map(({ kind }) => kind))).toEqual(new Set(['meet']))
+  })
+})
+
+describe('a timer that was slowed for an election', () => {
+  const slowed = (agoMs: number) => {
+    const world = aDeployment().with(
+      withConfig('node-4', { 'maxmemory-samples': '10', appendonly: 'yes', hz: '10' }),
+      askedAgo('node-4', agoMs),
+    )
+    return planTurn({ ...world.input(), owned: { ...world.input().owned, hz: '50' } }).actions
+  }
+
+  test('is quick again, though whoever slowed it was killed before he put that back', () => {
+    expect(slowed(6000)).toMatchObject([{ kind: 'configure', node: 'node-4', set: { hz: '50' } }])
+  })
+
+  test('is no drift while the election is under way', () => {
+    expect(slowed(500)).toEqual([])
   })
 })
