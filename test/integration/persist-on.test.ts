@@ -2,14 +2,13 @@
  * `persistOn` on real engines: the primary of each shard writes nothing to its disk, whoever that is, and no death and
  * no stranger makes an empty engine the primary of a shard that has data.
  */
-import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { TestDeployment } from '../support/deployment.ts'
-import { findTestEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
+import { bounce } from '../support/stranger.ts'
 
 let it: TestDeployment
 
@@ -35,8 +34,7 @@ test('a primary that a stranger starts again is empty, takes no write, and is wo
   const keys = await writeTo('shard-2')
   const key = tagsOf(it.status()).get('shard-2') ?? ''
   await it.stopController()
-  it.kill(id)
-  await startByFile(it, id)
+  await bounce(it, id)
   await eventually(async () => expect(await it.command(id, 'DBSIZE')).toBe(0), { what: 'the empty engine' })
   await eventually(
     async () => expect(String(await it.command(id, 'INFO', 'replication'))).toMatch(/slave\d:.*state=wait_bgsave/),
@@ -82,8 +80,7 @@ describe('behind Sentinels', () => {
       for (let number = 0; number < 50; number++) await watched.command(id, 'SET', `a:${number}`, 'kept')
       expect(await watched.command(id, 'WAIT', '1', '5000')).toBe(1)
       await watched.stopController()
-      watched.kill(id)
-      await startByFile(watched, id)
+      await bounce(watched, id)
       await eventually(async () => expect(await watched.command(id, 'DBSIZE')).toBe(0), { what: 'the empty engine' })
       await expect(watched.command(id, 'SET', 'a:0', 'lost')).rejects.toThrow(/READONLY|NOREPLICAS/)
       expect(await watched.command(copy, 'DBSIZE')).toBe(50)
@@ -117,13 +114,4 @@ async function filesFollowRoles(): Promise<void> {
     expect(existsSync(join(it.place.dataDir('it', id), 'appendonlydir')), id).toBe(role === 'replica')
     if (role === 'primary') expect(readdirSync(it.place.dataDir('it', id)), id).not.toContain('dump.rdb')
   }
-}
-
-/** What a supervisor does: it starts the engine again by its file, at once. */
-async function startByFile({ place }: TestDeployment, id: string): Promise<void> {
-  const data = place.dataDir('it', id)
-  await eventually(() => place.pidOf('it', id) === undefined, { what: 'its end' })
-  const { server, env } = await findTestEngine()
-  const config = join(data, '..', 'engine.conf')
-  spawn(server, [config], { cwd: data, env: { ...process.env, ...env }, detached: true, stdio: 'ignore' }).unref()
 }

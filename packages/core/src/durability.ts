@@ -5,7 +5,7 @@
  * change (`plan/view-change.ts`). A primary that no copy acknowledges refuses writes (`min-replicas.ts`). And what is
  * started by the files alone is held: it gives its data to no copy.
  */
-import { writesOnSome } from './persist-on.ts'
+import { logsWrites, writesOnSome } from './persist-on.ts'
 import type { Spec } from './spec.ts'
 
 export const isDurable = ({ durability }: Pick<Spec, 'durability'>): boolean => durability !== 'cache'
@@ -14,15 +14,16 @@ export const isDurable = ({ durability }: Pick<Spec, 'durability'>): boolean => 
 export const hasNativeFallback = ({ durability }: Pick<Spec, 'durability'>): boolean => typeof durability === 'object'
 
 /**
- * Whether the file of an engine holds it: of a durable one, and of a Cluster in which a primary writes nothing to its
- * disk. Where Sentinels watch, the file holds each engine already: it follows itself.
+ * Whether the file of an engine holds it: of a durable one, and of a Cluster in which not every write of a primary goes
+ * to its disk: started from there it is empty, or as old as its last snapshot. Where Sentinels watch, the file holds each
+ * engine already: it follows itself.
  */
 export function isHeldInFile(spec: Spec): boolean {
   if (isDurable(spec)) return true
   const copies = [spec.replicasPerShard, ...Object.values(spec.shardOverrides).map(({ replicas }) => replicas)]
-  const startsEmpty = spec.persistence === 'none' || writesOnSome(spec)
+  const startsBehind = !logsWrites(spec) || writesOnSome(spec)
   const isOurs = spec.config['repl-diskless-sync'] === undefined
-  return spec.topology === 'cluster' && startsEmpty && isOurs && copies.every((count) => count > 0)
+  return spec.topology === 'cluster' && startsBehind && isOurs && copies.every((count) => count > 0)
 }
 
 /**

@@ -55,8 +55,10 @@ export interface EngineFacts {
   readonly version: string
   readonly role: 'primary' | 'replica'
   readonly replid: string
-  /** The replication id that this node continued from, if it was promoted. */
+  /** The replication id that this node continued from, if it was promoted, or started from a snapshot as a primary. */
   readonly replidBefore: string
+  /** How much of that history it has; null: there is none. */
+  readonly offsetBefore: number | null
   readonly offset: number
   /** A replica's link to its primary; null on a primary. */
   readonly link: ReplicaLink | null

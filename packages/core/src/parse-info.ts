@@ -27,16 +27,23 @@ export function engineVersion(info: InfoFields): string {
 /** What `INFO` says of replication. */
 export function parseReplication(
   info: InfoFields,
-): Pick<EngineFacts, 'role' | 'replid' | 'replidBefore' | 'offset' | 'link' | 'replicas'> {
+): Pick<EngineFacts, 'role' | 'replid' | 'replidBefore' | 'offsetBefore' | 'offset' | 'link' | 'replicas'> {
   const role = info.get('role') === 'master' ? 'primary' : 'replica'
   return {
     role,
     replid: info.get('master_replid') ?? '',
     replidBefore: info.get('master_replid2') ?? '',
+    offsetBefore: offsetBefore(info),
     offset: infoNumber(info, role === 'primary' ? 'master_repl_offset' : 'slave_repl_offset'),
     link: role === 'replica' ? parseLink(info) : null,
     replicas: role === 'primary' ? parseAttached(info) : [],
   }
+}
+
+/** The engine tells the first byte that it does not share, and -1 where it continued from nobody. */
+function offsetBefore(info: InfoFields): number | null {
+  const first = Number(info.get('second_repl_offset') ?? -1)
+  return first > 0 ? first - 1 : null
 }
 
 /** What `INFO` says of snapshots and of the append-only file. */

@@ -96,6 +96,7 @@ describe('what INFO says of replication', () => {
       role: 'primary',
       replid: 'aaaa',
       replidBefore: '0000',
+      offsetBefore: null,
       offset: 1428,
       link: null,
       replicas: [
@@ -110,10 +111,18 @@ describe('what INFO says of replication', () => {
       role: 'replica',
       replid: 'aaaa',
       replidBefore: 'bbbb',
+      offsetBefore: null,
       offset: 1414,
       link: { state: 'up', downSeconds: 0, primaryAddress: '127.0.0.1', primaryPort: 7001, priority: 100 },
       replicas: [],
     })
+  })
+
+  test('one that went on from another history says the first byte that it does not share', () => {
+    const beganAt = (first: number) =>
+      parseReplication(parseInfo(primary.replace('second_repl_offset:-1', `second_repl_offset:${first}`))).offsetBefore
+    expect(beganAt(729)).toBe(728)
+    expect(beganAt(-1)).toBeNull()
   })
 
   test('a link that is down, since when', () => {

@@ -135,7 +135,10 @@ function reclaim(shard: ShardPicture, empty: NodePicture, heir: NodePicture, pic
   return { kind: 'other', step: ask(heir, `${emptied(empty)} (primary of ${shard.id}), ${keys}`, picture) }
 }
 
-const emptied = (node: NodePicture): string => `${node.id} was started again without its data`
+const emptied = ({ id, facts }: NodePicture): string =>
+  facts?.keys === 0
+    ? `${id} was started again without its data`
+    : `${id} was started again by somebody else, with older data`
 
 /** Force while a majority can vote, takeover where none is left. */
 function ask(node: NodePicture, reason: string, picture: Picture, notes: readonly PlanNote[] = []): Step {

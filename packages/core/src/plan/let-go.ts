@@ -4,10 +4,10 @@
  * away for it.
  */
 import { isHeldInFile, letGoOf, saysHeld } from '../durability.ts'
-import { filesOf } from '../persist-on.ts'
+import { filesOf, keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { hasCopy, isLeftover } from './copy.ts'
-import { heirOfEmptied, isHeldBehind } from './emptied.ts'
+import { heirOfEmptied, isHeldBehind, keepsSnapshots } from './emptied.ts'
 import { unproven } from './failover.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -51,9 +51,12 @@ function whyHeldBehind(node: NodePicture, shard: ShardPicture, { picture, spec }
   const heir = heirOfEmptied(shard, picture)
   if (heir !== undefined) return ` without its data: held until ${heir.id} has taken over`
   if (!isHeldBehind(node) && node.facts?.keys !== 0) return null
-  const awaited = shard.nodes.filter(
-    (other) => other !== node && other.facts === null && (!other.gone || (hasCopy(other, spec) && !isLeftover(other))),
-  )
+  const awaited = shard.nodes.filter((other) => {
+    if (other === node || other.facts !== null) return false
+    if (!other.gone) return true
+    const isHopeless = keepsSnapshots(node) && keepsFailing(other)
+    return hasCopy(other, spec) && !isLeftover(other) && !isHopeless
+  })
   return awaited.length === 0 ? null : ` without its data: held until ${idsOf(awaited)} answers`
 }
 

@@ -72,10 +72,13 @@ export function isUsurped(shard: ShardPicture, picture: Picture): boolean {
   return isApart && (saysHeld(primary.agent?.config) || (primary.facts.keys === 0 && (facts?.keys ?? 0) > 0))
 }
 
-/** It has nothing of what this one has had since it was started, and is not about to. */
-export function isApartFrom({ facts }: NodePicture, primary: NodePicture): boolean {
-  if (facts?.link == null || facts.link.state === 'up') return false
-  return facts.replid !== primary.facts?.replid && facts.replid !== primary.facts?.replidBefore
+/**
+ * It has nothing of what this one has had since it was started, and is not about to. One that was started from a snapshot
+ * goes on from where that was taken, and a copy that has more of the same history is ahead of it.
+ */
+export function isApartFrom({ facts }: NodePicture, { facts: its }: NodePicture): boolean {
+  if (facts?.link == null || facts.link.state === 'up' || facts.replid === its?.replid) return false
+  return facts.replid !== its?.replidBefore || facts.offset > (its.offsetBefore ?? Number.POSITIVE_INFINITY)
 }
 
 function objectionTo(node: NodePicture, former: string, formerId: string | null): string | null {

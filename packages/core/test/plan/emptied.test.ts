@@ -2,10 +2,13 @@ import { describe, expect, test } from 'vitest'
 import type { Break } from '../support/deployment.ts'
 import {
   aDeployment,
+  agentOf,
   askedAgo,
   dead,
+  failedStarts,
   following,
   linkDown,
+  offset,
   replidOf,
   syncing,
   withFacts,
@@ -89,5 +92,70 @@ describe('nobody takes over from a primary', () => {
       linkDown('node-4', 400),
     )
     noFailover(withKeys('node-4'), following('node-4', 'node-2'), ...startedEmpty('node-1'), linkDown('node-4', 400))
+  })
+})
+
+describe('a primary that somebody started from its last snapshot', () => {
+  const [former, later] = [replidOf('shard-1'), 'e'.repeat(40)]
+  /** Held by its file, with keys; the snapshot was taken 900 bytes before its copy stopped hearing from it. */
+  const fromSnapshot: Break = (world) => {
+    withFacts('node-1', {
+      keys: 500,
+      replid: later,
+      replidBefore: former,
+      offset: offset - 900,
+      offsetBefore: offset - 900,
+    })(world)
+    withRecord('node-1', { replid: later, offset: offset - 900 })(world)
+    const agent = agentOf(world, 'node-1')
+    agent.config = { 'repl-diskless-sync-delay': '1000000000' }
+    agent.written = { appendonly: 'no', save: '900 1' }
+  }
+  const spec = { persistence: 'rdb' }
+  const bounced = (...breaks: readonly Break[]) =>
+    aDeployment({ spec })
+      .with(withKeys('node-4'), fromSnapshot, linkDown('node-4', 400), ...breaks)
+      .plan()
+  const failovers = (...breaks: readonly Break[]) =>
+    bounced(...breaks).actions.filter(({ kind }) => kind === 'failover')
+  const letGo = (...breaks: readonly Break[]) =>
+    bounced(...breaks).actions.some((action) => action.kind === 'configure' && action.node === 'node-1')
+
+  test('is taken over by the copy that has what came after it', () => {
+    expect(bounced()).toMatchObject({
+      actions: [{ kind: 'failover', node: 'node-4', mode: 'force' }],
+      because: expect.stringContaining(
+        'node-1 was started again by somebody else, with older data (primary of shard-1)',
+      ),
+    })
+  })
+
+  test('is let go where no copy has more, and gives nothing before all have answered', () => {
+    expect(failovers(withFacts('node-4', { offset: offset - 900 }))).toEqual([])
+    expect(letGo(withFacts('node-4', { offset: offset - 900 }))).toBe(true)
+    expect(letGo(dead('node-4'))).toBe(false)
+    expect(letGo(dead('node-4'), failedStarts('node-4', 3, 0))).toBe(true)
+  })
+
+  test('and is judged by their snapshots where the copy was started again as well', () => {
+    const restarted = withFacts('node-4', { uptimeSeconds: 0 })
+    expect(failovers(restarted)).toHaveLength(1)
+    // Of two histories nobody knows which is later: the one that was primary has it.
+    const apart = withFacts('node-4', { replid: 'd'.repeat(40), uptimeSeconds: 0 })
+    expect(failovers(apart)).toEqual([])
+    expect(letGo(apart)).toBe(true)
+  })
+
+  test('of class durable: neither let go nor followed before every copy was read', () => {
+    const durable = (...breaks: readonly Break[]) =>
+      aDeployment({ replicas: 2, spec: { ...spec, durability: 'durable' } })
+        .with(fromSnapshot, linkDown('node-4', 400), linkDown('node-7', 400), ...breaks)
+        .plan()
+    expect(durable(withFacts('node-7', { offset: offset - 10 })).actions).toMatchObject([
+      { kind: 'failover', node: 'node-4' },
+    ])
+    expect(durable(dead('node-7')).actions).not.toContainEqual(
+      expect.objectContaining({ kind: 'configure', node: 'node-1' }),
+    )
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { letGoOf } from '../../src/durability.ts'
 import type { Plan } from '../../src/index.ts'
 import { backoffMs } from '../../src/plan/start.ts'
 import type { Break, Deployment, DeploymentOptions } from '../support/deployment.ts'
@@ -348,7 +349,7 @@ describe('files must match the persistence mode', () => {
     expect(both.plan().actions).toEqual([{ kind: 'start', node: 'node-4', files: filesOf('node-4') }])
     const snapshots = aDeployment({ spec: { persistence: 'rdb' } })
     expect(snapshots.with(dead('node-4'), withFiles('node-4', { aof: false, rdb: true })).plan().actions).toEqual([
-      { kind: 'start', node: 'node-4', files: filesOf('node-4') },
+      { kind: 'start', node: 'node-4', files: filesOf('node-4'), instead: letGoOf(snapshots.spec) },
     ])
   })
 
@@ -367,6 +368,7 @@ describe('files must match the persistence mode', () => {
         .with(dead('node-4'), withFiles('node-4', { aof: true, rdb: true, rdbNewer }), withRecord('node-4', { logs }))
         .plan().actions
     const plain = { kind: 'start', node: 'node-4', files: filesOf('node-4') }
+    const held = { ...plain, instead: letGoOf(aDeployment({ spec: { persistence: 'rdb' } }).spec) }
     for (const [rdbNewer, logs] of [
       [false, false],
       [false, true],
@@ -374,10 +376,10 @@ describe('files must match the persistence mode', () => {
       [true, null],
     ] as const) {
       expect(startOf('hybrid', rdbNewer, logs)).toEqual([plain])
-      expect(startOf('rdb', rdbNewer, logs)).toEqual([{ ...plain, loadAof: true }])
+      expect(startOf('rdb', rdbNewer, logs)).toEqual([{ ...held, loadAof: true }])
     }
     expect(startOf('hybrid', true, false)).toEqual([{ ...plain, loadRdb: true }])
-    expect(startOf('rdb', true, false)).toEqual([plain])
+    expect(startOf('rdb', true, false)).toEqual([held])
   })
 
   test('a primary in the middle of a change is restarted in place as long as its log goes on', () => {

@@ -151,6 +151,7 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
     role: isPrimary ? 'primary' : 'replica',
     replid: replidOf(place.shard),
     replidBefore: '0'.repeat(40),
+    offsetBefore: null,
     offset,
     link: isPrimary
       ? null

@@ -100,6 +100,7 @@ function factsOf(cluster: MemoryCluster, node: MemoryNode, process: Process): En
     role: conf.role,
     replid: process.stream.replid,
     replidBefore: process.stream.replidBefore,
+    offsetBefore: process.stream.offsetBefore < 0 ? null : process.stream.offsetBefore,
     offset: process.stream.offset,
     link: conf.role === 'replica' ? linkOf(cluster, node, process) : null,
     replicas: conf.role === 'primary' ? replicasAttachedTo(cluster, node).map((it) => attached(it, now)) : [],
