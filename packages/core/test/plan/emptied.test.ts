@@ -112,17 +112,16 @@ describe('a primary that somebody started from its last snapshot', () => {
     agent.written = { appendonly: 'no', save: '900 1' }
   }
   const spec = { persistence: 'rdb' }
-  const bounced = (...breaks: readonly Break[]) =>
+  const older = (...breaks: readonly Break[]) =>
     aDeployment({ spec })
       .with(withKeys('node-4'), fromSnapshot, linkDown('node-4', 400), ...breaks)
       .plan()
-  const failovers = (...breaks: readonly Break[]) =>
-    bounced(...breaks).actions.filter(({ kind }) => kind === 'failover')
+  const failovers = (...breaks: readonly Break[]) => older(...breaks).actions.filter(({ kind }) => kind === 'failover')
   const letGo = (...breaks: readonly Break[]) =>
-    bounced(...breaks).actions.some((action) => action.kind === 'configure' && action.node === 'node-1')
+    older(...breaks).actions.some((action) => action.kind === 'configure' && action.node === 'node-1')
 
   test('is taken over by the copy that has what came after it', () => {
-    expect(bounced()).toMatchObject({
+    expect(older()).toMatchObject({
       actions: [{ kind: 'failover', node: 'node-4', mode: 'force' }],
       because: expect.stringContaining(
         'node-1 was started again by somebody else, with older data (primary of shard-1)',

@@ -205,8 +205,8 @@ describe('a node that leaves', () => {
   })
 
   test('and anew where the machine was started since, whose clock begins anew', () => {
-    const leaving = { ...leavingFor(75_000, wallNow), watchedFrom: { at: now - 75_000, boot: 'another' } }
-    const again = replanned(watchedSince(75_000, placed('node-4', { leaving })))
+    const long = { ...leavingFor(75_000, wallNow), watchedFrom: { at: now - 75_000, boot: 'another' } }
+    const again = replanned(watchedSince(75_000, placed('node-4', { leaving: long })))
     expect(leavingOf(again, 'node-4')).toMatchObject({ forgottenAt: wallNow, watchedFrom: { at: now, boot } })
     const older = replanned(
       watchedSince(75_000, placed('node-4', { leaving: { because: 'lost', forgottenAt: wallNow - 75_000 } })),
@@ -335,15 +335,17 @@ describe('a durable copy parts from its shard', () => {
     )
   const parting = (...breaks: readonly Break[]) => replanned(four()).with(...breaks)
   /** The stream of the primary has come so far, by its own word and without the one that goes. */
-  const streamAt = (offset: number): Break[] => [
+  const streamAt = (bytes: number): Break[] => [
     withFacts('node-1', {
-      offset,
+      offset: bytes,
       replicas: [7004, 7007].map((port) => ({ port, online: true, offset: 0, ackAgeSeconds: 0 })),
     }),
     absent('node-10'),
   ]
-  const owing = (offset: number, ofReplid = replid): Break =>
-    placed('node-10', { leaving: { because: 'one too many', forgottenAt: null, owes: { replid: ofReplid, offset } } })
+  const owing = (bytes: number, ofReplid = replid): Break =>
+    placed('node-10', {
+      leaving: { because: 'one too many', forgottenAt: null, owes: { replid: ofReplid, offset: bytes } },
+    })
   const failovers = (world: Deployment) => world.plan().actions.filter(({ kind }) => kind === 'failover')
 
   test('as one of those that a view change reads, and stopped before it goes', () => {
