@@ -1,0 +1,143 @@
+/**
+ * Holdfast's own certificate authority: one a home, for its controllers, its agents and its engines, and for nobody else.
+ *
+ * A private key never leaves the machine that it is for: who wants a certificate makes the key, and sends a request with
+ * the public half. What the request asks for is not read: who somebody is, is decided by whoever issues.
+ */
+import 'reflect-metadata'
+import type { webcrypto } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
+import { HoldfastError } from '@holdfast/core'
+import * as x509 from '@peculiar/x509'
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+const dayMs = 86_400_000
+/** A machine whose clock is behind ours by less finds a new certificate valid at once. */
+const clockSkewMs = 3_600_000
+const authorityForMs = 3650 * dayMs
+
+/** How long a certificate is valid: short, because it is renewed by itself and cannot be called back. */
+export const certificateForMs = 30 * dayMs
+
+/** A certificate and its private key, both PEM. */
+export interface KeyPair {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Who holds a certificate. Told by a URI in it, `holdfast://host/b`, which no address can be mistaken for. */
+export interface Identity {
+  readonly role: 'controller' | 'host' | 'engine'
+  readonly name: string
+}
+
+export interface Grant {
+  readonly identity: Identity
+  /** Where it is reached: addresses and names that clients compare with what they dialled. */
+  readonly addresses: readonly string[]
+  /** Wall clock, ms since 1970. */
+  readonly now: number
+  readonly validForMs?: number
+}
+
+/** A new authority, valid for ten years. `home` tells people whose it is. */
+export async function createAuthority(home: string, now: number): Promise<KeyPair> {
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: [{ CN: [`Holdfast ${home}`] }],
+    notBefore: new Date(now - clockSkewMs),
+    notAfter: new Date(now + authorityForMs),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { certificate: certificate.toString('pem'), key: await pemOf(keys.privateKey) }
+}
+
+/** A key, and the request for a certificate of it. */
+export async function createRequest(): Promise<{ readonly key: string; readonly request: string }> {
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({ signingAlgorithm: algorithm, keys })
+  return { key: await pemOf(keys.privateKey), request: request.toString('pem') }
+}
+
+/** Answers the certificate, PEM. Throws USAGE for a request that is none, or that its own key has not signed. */
+export async function issue(authority: KeyPair, request: string, grant: Grant): Promise<string> {
+  const { identity, addresses, now, validForMs = certificateForMs } = grant
+  const asked = await readRequest(request)
+  const issuer = new x509.X509Certificate(authority.certificate)
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: [{ CN: [`${identity.role} ${identity.name}`] }],
+    issuer: issuer.subject,
+    notBefore: new Date(now - clockSkewMs),
+    notAfter: new Date(Math.min(now + validForMs, issuer.notAfter.getTime())),
+    signingAlgorithm: algorithm,
+    publicKey: asked.publicKey,
+    signingKey: await signingKey(authority.key),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      // Engines, agents and controllers are called by their peers and call them.
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension(namesOf(identity, addresses)),
+      await x509.SubjectKeyIdentifierExtension.create(asked.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+    ],
+  })
+  return certificate.toString('pem')
+}
+
+/** Both at once, for what runs on the machine of the authority itself. */
+export async function issuePair(authority: KeyPair, grant: Grant): Promise<KeyPair> {
+  const { key, request } = await createRequest()
+  return { key, certificate: await issue(authority, request, grant) }
+}
+
+/** When a certificate shall be replaced by a new one, ms since 1970: a third of its time is left. */
+export function renewAt(certificate: string): number {
+  const { notBefore, notAfter } = new x509.X509Certificate(certificate)
+  return notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 3
+}
+
+/** The SHA-256 of a certificate as hex: what a stranger compares before he trusts it. */
+export async function fingerprintOf(certificate: string): Promise<string> {
+  return Buffer.from(await new x509.X509Certificate(certificate).getThumbprint('SHA-256')).toString('hex')
+}
+
+/** Whose a certificate is by its alternative names, as Node tells them of a peer; undefined: none of ours. */
+export function identityIn(alternativeNames: string | undefined): Identity | undefined {
+  const [, role, name] =
+    /(?:^|, )URI:holdfast:\/\/(controller|host|engine)\/([A-Za-z0-9._-]+)(?:,|$)/.exec(alternativeNames ?? '') ?? []
+  return role === undefined || name === undefined ? undefined : { role: role as Identity['role'], name }
+}
+
+const namesOf = ({ role, name }: Identity, addresses: readonly string[]): x509.JsonGeneralNames => [
+  { type: 'url', value: `holdfast://${role}/${name}` },
+  ...addresses.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+]
+
+async function readRequest(text: string): Promise<x509.Pkcs10CertificateRequest> {
+  try {
+    const request = new x509.Pkcs10CertificateRequest(text)
+    if (await request.verify()) return request
+  } catch (error) {
+    throw new HoldfastError('USAGE', 'this is no request for a certificate (PKCS #10, PEM)', {}, error)
+  }
+  throw new HoldfastError('USAGE', 'the request for a certificate is not signed by the key that it is for')
+}
+
+/** Positive, as the standard wants it, and no two alike. */
+const serialNumber = (): string => `01${randomBytes(15).toString('hex')}`
+
+const pemOf = async (key: webcrypto.CryptoKey): Promise<string> =>
+  x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
+
+const signingKey = (pem: string): Promise<webcrypto.CryptoKey> =>
+  crypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), algorithm, false, ['sign'])
