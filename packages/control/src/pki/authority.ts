@@ -18,7 +18,7 @@ const clockSkewMs = 3_600_000
 const authorityForMs = 3650 * dayMs
 
 /** How long a certificate is valid: short, because it is renewed by itself and cannot be called back. */
-export const certificateForMs = 30 * dayMs
+const certificateForMs = 30 * dayMs
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {

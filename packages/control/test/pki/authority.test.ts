@@ -65,8 +65,9 @@ async function shakeHands(
 }
 
 function sideOf(socket: TLSSocket): Side {
-  const error: unknown = socket.authorizationError ?? null
-  const objects = error instanceof Error && 'code' in error ? String(error.code) : error === null ? null : String(error)
+  // The type says an error; for most causes it is the code alone.
+  const error = socket.authorizationError as unknown as string | { readonly code?: string } | null | undefined
+  const objects = typeof error === 'string' ? error : (error?.code ?? null)
   return { sees: identityIn(socket.getPeerX509Certificate()?.subjectAltName), objects }
 }
 

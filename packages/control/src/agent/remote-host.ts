@@ -1,0 +1,249 @@
+/**
+ * The agent of another machine, behind the same port as the one of this machine. What it says in times of its own clock is
+ * told in times of ours; what it does not say in time is not known.
+ */
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+import { createInterface } from 'node:readline'
+import type { TLSSocket } from 'node:tls'
+import type {
+  AgentGreeting,
+  AgentNews,
+  AgentNodeSeen,
+  AgentProxySeen,
+  AgentSentinelSeen,
+  AgentTerms,
+  Envelope,
+  ErrorCode,
+  LookAnswered,
+  LookAsked,
+  NodePlace,
+  SentinelPlace,
+} from '@holdfast/core'
+import { errorTable, HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
+import type { Clock } from '../clock.ts'
+import type { EngineExit, HostPort } from '../host/host.ts'
+import type { Credentials } from './mutual-tls.ts'
+import { refusalOf, secureTerms } from './mutual-tls.ts'
+import { digestOf, toJson } from './server.ts'
+
+/** A turn waits for every look: one that is not answered by then is as good as none. */
+const lookWithinMs = 400
+/** The next one after that, until it answers again. */
+const lookAgainWithinMs = 100
+const actWithinMs = 30_000
+/** An agent tells once a second at least that it is there. */
+const newsWithinMs = 3000
+const listenAgainMs = 500
+const answerBytesMax = 64 * 1024 ** 2
+
+export interface RemoteHostOptions {
+  /** The name of the host, as its certificate says it. */
+  readonly id: string
+  readonly address: string
+  readonly port: number
+  readonly clock: Clock
+  readonly credentials: () => Credentials
+  readonly terms: (deployment: string) => AgentTerms
+}
+
+interface Asked {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly path: string
+  readonly body?: unknown
+  readonly withinMs: number
+}
+
+export class RemoteHost implements HostPort {
+  readonly id: string
+  readonly #options: RemoteHostOptions
+  readonly #agent: Agent
+  readonly #over = new AbortController()
+  /** How far its clock is behind ours, ms, and in which of its boots that is so. */
+  #clock: { readonly behindMs: number; readonly boot: string } | undefined
+  #isAway = false
+  #exitListener: (exit: EngineExit) => void = () => {}
+  #jobListener: (deployment: string) => void = () => {}
+
+  constructor(options: RemoteHostOptions) {
+    this.id = options.id
+    this.#options = options
+    this.#agent = new Agent({ keepAlive: true })
+    void this.#listen()
+  }
+
+  /** As far as it is known: an agent that was never heard has no clock yet, and takes no orders. */
+  now(): number {
+    return this.#clock === undefined ? 0 : this.#options.clock.now() - this.#clock.behindMs
+  }
+
+  onExit(listener: (exit: EngineExit) => void): void {
+    this.#exitListener = listener
+  }
+
+  onJobEnd(listener: (deployment: string) => void): void {
+    this.#jobListener = listener
+  }
+
+  async look(deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>> {
+    const { answer, byMs } = await this.#look({ deployment, nodes })
+    return new Map(Object.entries(answer.nodes).map(([id, seen]) => [id, shiftNode(seen, byMs)]))
+  }
+
+  async lookAtSentinels(
+    deployment: string,
+    sentinels: readonly SentinelPlace[],
+  ): Promise<ReadonlyMap<string, AgentSentinelSeen>> {
+    const { answer, byMs } = await this.#look({ deployment, sentinels })
+    return new Map(Object.entries(answer.sentinels).map(([id, seen]) => [id, shiftSentinel(seen, byMs)]))
+  }
+
+  async lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null> {
+    const { answer, byMs } = await this.#look({ deployment, proxy: wanted })
+    return answer.proxy === null ? null : shiftProxy(answer.proxy, byMs)
+  }
+
+  async act(envelope: Envelope): Promise<void> {
+    const body = { boot: this.#clock?.boot ?? '', envelope }
+    await this.#ask({ method: 'POST', path: '/v1/act', body, withinMs: actWithinMs })
+  }
+
+  /** Who it says it is. */
+  greet(): Promise<AgentGreeting> {
+    return this.#ask({ method: 'GET', path: '/v1/host', withinMs: lookWithinMs }) as Promise<AgentGreeting>
+  }
+
+  close(): void {
+    this.#over.abort()
+    this.#agent.destroy()
+  }
+
+  async #look(wish: Partial<LookAsked> & { deployment: string }): Promise<{ answer: LookAnswered; byMs: number }> {
+    const { clock, terms } = this.#options
+    const mine = terms(wish.deployment)
+    const body = { nodes: [], sentinels: [], proxy: null, ...wish, terms: digestOf(mine) }
+    const withinMs = this.#isAway ? lookAgainWithinMs : lookWithinMs
+    const ask = (): Promise<unknown> => this.#ask({ method: 'POST', path: '/v1/look', body, withinMs })
+    try {
+      const answer = (await ask().catch(async (error: unknown) => {
+        if (!(error instanceof HoldfastError) || error.facts['missing'] !== 'terms') throw error
+        await this.#ask({ method: 'PUT', path: `/v1/terms/${wish.deployment}`, body: mine, withinMs })
+        return ask()
+      })) as LookAnswered
+      this.#isAway = false
+      // As late as it can be said: what is asked of the agent then ends too early rather than too late.
+      const byMs = clock.now() - answer.now
+      this.#clock = { behindMs: byMs, boot: answer.boot }
+      return { answer, byMs }
+    } catch (error) {
+      this.#isAway = true
+      throw error
+    }
+  }
+
+  /** Hears of what ends, as long as this is open: looked for again where the connection is lost, or silent. */
+  async #listen(): Promise<void> {
+    const { signal } = this.#over
+    while (!signal.aborted) {
+      try {
+        await this.#hear(signal)
+      } catch {
+        // The agent is away, which the looks say.
+      }
+      await this.#options.clock.sleep(listenAgainMs, signal)
+    }
+  }
+
+  async #hear(over: AbortSignal): Promise<void> {
+    const silence = new AbortController()
+    const signal = AbortSignal.any([over, silence.signal])
+    const answer = await this.#send({ method: 'GET', path: '/v1/news', withinMs: newsWithinMs }, signal)
+    let timer = setTimeout(() => silence.abort(), newsWithinMs)
+    try {
+      for await (const line of createInterface({ input: answer })) {
+        clearTimeout(timer)
+        timer = setTimeout(() => silence.abort(), newsWithinMs)
+        this.#tell(JSON.parse(line) as AgentNews)
+      }
+    } finally {
+      clearTimeout(timer)
+      answer.destroy()
+    }
+  }
+
+  #tell(news: AgentNews): void {
+    if (news.kind === 'exit') {
+      const { deployment, node, pid } = news
+      this.#exitListener({ deployment, node, pid })
+    }
+    if (news.kind === 'job-end') this.#jobListener(news.deployment)
+  }
+
+  async #ask(asked: Asked): Promise<unknown> {
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(asked.withinMs)])
+    try {
+      const answer = await this.#send(asked, signal)
+      const text = await textOf(answer)
+      const read: unknown = text === '' ? {} : JSON.parse(text)
+      if (answer.statusCode === 200) return read
+      throw errorIn(read) ?? new Error(`status ${answer.statusCode}`)
+    } catch (error) {
+      if (error instanceof HoldfastError) throw error
+      const { address, port } = this.#options
+      const because = `the agent of ${this.id} (${address}:${port}) does not answer: ${messageOf(error)}`
+      throw new HoldfastError('UNREACHABLE_AGENT', because, { host: this.id, address, port }, error)
+    }
+  }
+
+  #send({ method, path, body }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const { address, port, credentials } = this.#options
+      const text = body === undefined ? undefined : toJson(body)
+      const headers =
+        text === undefined ? {} : { 'content-type': 'application/json', 'content-length': byteLength(text) }
+      const asked = request(
+        {
+          method,
+          path,
+          headers,
+          host: address,
+          port,
+          agent: this.#agent,
+          signal,
+          checkServerIdentity: (_name, { subjectaltname }) => refusalOf(subjectaltname, 'host', this.id),
+          ...secureTerms(credentials()),
+        },
+        resolve,
+      )
+      asked.once('error', reject)
+      // Nothing is said before it is known who listens.
+      asked.once('socket', (socket) => {
+        const say = (): void => void asked.end(text)
+        if ((socket as TLSSocket).authorized) say()
+        else socket.once('secureConnect', say)
+      })
+    })
+  }
+}
+
+const byteLength = (text: string): number => Buffer.byteLength(text)
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > answerBytesMax) throw new Error(`an answer of more than ${answerBytesMax} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The error that an agent answered, as it was thrown there; undefined where it is none that is known here. */
+function errorIn(body: unknown): HoldfastError | undefined {
+  const { error } = (body ?? {}) as { error?: { code?: string; message?: string; facts?: Record<string, unknown> } }
+  if (error?.code === undefined || !(error.code in errorTable)) return undefined
+  return new HoldfastError(error.code as ErrorCode, error.message ?? error.code, error.facts ?? {})
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

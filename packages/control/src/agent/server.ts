@@ -1,0 +1,179 @@
+/**
+ * The door of an agent to the controllers of its home: reading, telling, and one way to act, the envelope. Whoever is at
+ * the other end has shown a certificate that says `controller`, or is not answered.
+ */
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { AgentGreeting, AgentNews, AgentTerms, LookAnswered } from '@holdfast/core'
+import {
+  agentApiVersion,
+  errorTable,
+  HoldfastError,
+  parseAgentId,
+  parseAgentTerms,
+  parseLookAsked,
+  parseOrderSent,
+} from '@holdfast/core'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import fastify, { LogController } from 'fastify'
+import type { Clock } from '../clock.ts'
+import type { HostPort } from '../host/host.ts'
+import { answerError, answerNotFound } from '../server/errors.ts'
+import type { Credentials } from './mutual-tls.ts'
+import { refusalOf, secureTerms } from './mutual-tls.ts'
+
+/** The files of a thousand nodes fit in many times over. */
+const bodyBytesMax = 8 * 1024 ** 2
+const aliveEveryMs = 1000
+/** A controller that does not read its news for so long is cut off, and looks by itself. */
+const backlogMax = 1000
+const streamsMax = 16
+
+export interface AgentServerOptions {
+  readonly host: HostPort
+  readonly clock: Clock
+  readonly boot: string
+  /** Where the directories of the engines are. */
+  readonly deployments: string
+  readonly credentials: Credentials
+  readonly terms: Map<string, AgentTerms>
+  readonly log: FastifyBaseLogger
+}
+
+/** What a controller compares, to know whether an agent has the terms that it sends. */
+export const digestOf = (terms: AgentTerms): string =>
+  createHash('sha256')
+    .update(JSON.stringify([terms.engine, terms.admin, terms.owned]))
+    .digest('base64url')
+
+/** JSON has no infinity; the smallest number is as long ago. */
+export const toJson = (value: unknown): string =>
+  JSON.stringify(value, (_key, one: unknown) => (one === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : one))
+
+export function buildAgent({ host, clock, boot, deployments, credentials, terms, log }: AgentServerOptions) {
+  const app = fastify({
+    https: secureTerms(credentials),
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyBytesMax,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+  }) as unknown as FastifyInstance
+  const news = new News(clock)
+  host.onExit(({ deployment, node, pid }) => news.tell({ kind: 'exit', deployment, node, pid }))
+  host.onJobEnd((deployment) => news.tell({ kind: 'job-end', deployment }))
+
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(answerNotFound)
+  app.setReplySerializer((payload) => toJson(payload))
+  app.addHook('onRequest', async ({ socket }) => {
+    const names = (socket as TLSSocket).getPeerX509Certificate()?.subjectAltName
+    const refusal = refusalOf(names, 'controller')
+    if (refusal !== undefined) throw refusal
+  })
+  app.addHook('preClose', async () => news.close())
+
+  app.get(
+    '/v1/host',
+    async (): Promise<AgentGreeting> => ({
+      apiVersion: agentApiVersion,
+      host: host.id,
+      now: host.now(),
+      boot,
+      deployments,
+    }),
+  )
+
+  app.put<{ Params: { deployment: string } }>('/v1/terms/:deployment', async ({ params, body }) => {
+    terms.set(parseAgentId(params.deployment), parseAgentTerms(body))
+    return {}
+  })
+
+  app.post('/v1/look', async ({ body }): Promise<LookAnswered> => {
+    const { deployment, nodes, sentinels, proxy, terms: believed } = parseLookAsked(body)
+    const known = terms.get(deployment)
+    if (known === undefined || digestOf(known) !== believed) throw withoutTerms(deployment)
+    const [nodesSeen, sentinelsSeen, proxySeen] = await Promise.all([
+      host.look(deployment, nodes),
+      host.lookAtSentinels(deployment, sentinels),
+      proxy === null ? null : host.lookAtProxy(deployment, proxy),
+    ])
+    return {
+      now: host.now(),
+      boot,
+      nodes: Object.fromEntries(nodesSeen),
+      sentinels: Object.fromEntries(sentinelsSeen),
+      proxy: proxySeen,
+    }
+  })
+
+  app.post('/v1/act', async ({ body }) => {
+    const order = parseOrderSent(body)
+    if (order.boot !== boot) {
+      const { deployment, action } = order.envelope
+      const because = `refused ${action.kind} on ${action.node} of ${deployment}: this machine has started anew since it was asked for`
+      throw new HoldfastError('REFUSED_EXPIRED', because, { deployment })
+    }
+    await host.act(order.envelope)
+    return {}
+  })
+
+  app.get('/v1/news', async (_request, reply) => {
+    reply.header('content-type', 'application/x-ndjson')
+    return reply.send(news.open())
+  })
+  return app
+}
+
+/** The code alone would not tell it from a node that is not there. */
+const withoutTerms = (deployment: string): HoldfastError =>
+  new HoldfastError('NOT_FOUND', `this agent has no terms of ${deployment}, or old ones: send them`, {
+    missing: 'terms',
+  })
+
+/** What happens here, told to all controllers that listen. */
+class News {
+  readonly #clock: Clock
+  readonly #open = new Set<Readable>()
+  readonly #over = new AbortController()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    void this.#beat()
+  }
+
+  open(): Readable {
+    if (this.#open.size >= streamsMax) {
+      const because = `${streamsMax} controllers listen to this agent already`
+      throw new HoldfastError('UNREACHABLE_AGENT', because, { status: errorTable.UNREACHABLE_AGENT.status })
+    }
+    const stream = new Readable({ read: () => undefined, encoding: 'utf8' })
+    this.#open.add(stream)
+    stream.once('close', () => this.#open.delete(stream))
+    stream.push(`${toJson({ kind: 'alive' })}\n`)
+    return stream
+  }
+
+  tell(one: AgentNews): void {
+    const line = `${toJson(one)}\n`
+    for (const stream of this.#open) {
+      if (stream.readableLength > backlogMax * line.length) stream.destroy()
+      else stream.push(line)
+    }
+  }
+
+  close(): void {
+    this.#over.abort()
+    for (const stream of this.#open) stream.push(null)
+  }
+
+  async #beat(): Promise<void> {
+    for (;;) {
+      await this.#clock.sleep(aliveEveryMs, this.#over.signal)
+      if (this.#over.signal.aborted) return
+      this.tell({ kind: 'alive' })
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * What a controller and the agent of another machine say to each other: version 1. Fields are added and never changed, so
+ * that neighbours of one version's distance work together; what is not known is passed over.
+ *
+ * An agent believes whom its certificate names, and checks all the same what becomes a path or a port of its machine.
+ */
+import { z } from 'zod'
+import type { Envelope } from './action.ts'
+import type { NodePlace, SentinelPlace } from './document.ts'
+import { HoldfastError } from './error.ts'
+import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen } from './observed.ts'
+
+export const agentApiVersion = 1
+
+/** It names a directory. */
+const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens')
+const place = z.looseObject({ id, host: id, address: z.string().max(255), port: z.int().min(1).max(65_535) })
+const nodePlace = place.extend({ shard: id.or(z.literal('')) })
+
+/** What an agent has to know of a deployment to look after its engines. It keeps it in memory alone. */
+const terms = z.looseObject({
+  engine: z.record(z.string(), z.unknown()),
+  admin: z.looseObject({ username: z.string().max(128), password: z.string().max(512) }),
+  /** The names of the directives to read back. */
+  owned: z.array(z.string().regex(/^[a-z0-9-]{1,64}$/)).max(200),
+})
+
+const look = z.looseObject({
+  deployment: id,
+  /** A digest of the terms that the controller believes this agent to have. */
+  terms: z.string().max(128),
+  nodes: z.array(nodePlace).max(1000).default([]),
+  sentinels: z.array(place).max(100).default([]),
+  /** Whether one is wanted here. Null: nobody asks. */
+  proxy: z.boolean().nullable().default(null),
+})
+
+const order = z.looseObject({
+  /** The boot by whose clock `notAfter` is measured: of an earlier one it says nothing. */
+  boot: z.string().max(128),
+  envelope: z.looseObject({
+    deployment: id,
+    controllerEpoch: z.int().min(0),
+    notAfter: z.number(),
+    action: z.looseObject({ kind: z.string().max(64), node: id }),
+  }),
+})
+
+/** Of the whole deployment: the same for every agent that has a part of it. */
+export interface AgentTerms {
+  /** As the spec has it: which engine to find on this machine. */
+  readonly engine: Readonly<Record<string, unknown>>
+  /** The agent's own user on the engines. */
+  readonly admin: { readonly username: string; readonly password: string }
+  readonly owned: readonly string[]
+}
+
+export interface LookAsked {
+  readonly deployment: string
+  readonly terms: string
+  readonly nodes: readonly NodePlace[]
+  readonly sentinels: readonly SentinelPlace[]
+  readonly proxy: boolean | null
+}
+
+/** All times are of the agent's own clock. */
+export interface LookAnswered {
+  readonly now: number
+  readonly boot: string
+  readonly nodes: Readonly<Record<string, AgentNodeSeen>>
+  readonly sentinels: Readonly<Record<string, AgentSentinelSeen>>
+  readonly proxy: AgentProxySeen | null
+}
+
+export interface OrderSent {
+  readonly boot: string
+  readonly envelope: Envelope
+}
+
+/** Who an agent is, before anything is asked of it. */
+export interface AgentGreeting {
+  readonly apiVersion: number
+  /** The name of its host. */
+  readonly host: string
+  readonly now: number
+  readonly boot: string
+  /** Where it keeps the directories of its engines: files that name them are written for it. */
+  readonly deployments: string
+}
+
+/** What an agent tells by itself, a line each. */
+export type AgentNews =
+  | { readonly kind: 'exit'; readonly deployment: string; readonly node: string; readonly pid: number }
+  | { readonly kind: 'job-end'; readonly deployment: string }
+  /** Nothing: only that it is still there. */
+  | { readonly kind: 'alive' }
+
+/** Throws USAGE, as all of these do, where it is not what it should be. */
+export const parseLookAsked = (input: unknown): LookAsked => parse(look, input)
+export const parseAgentTerms = (input: unknown): AgentTerms => parse(terms, input)
+export const parseOrderSent = (input: unknown): OrderSent => parse(order, input) as unknown as OrderSent
+export const parseAgentId = (input: unknown): string => parse(id, input)
+
+function parse<T>(schema: z.ZodType<T>, input: unknown): T {
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new HoldfastError('USAGE', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not understood'}`)
+}
