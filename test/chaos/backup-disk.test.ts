@@ -43,7 +43,7 @@ describe('a full disk for backups', () => {
 
   test('is said with what is missing and what to do, and nothing half done stays', async () => {
     writeFileSync(join(mount, 'ballast'), Buffer.alloc(22 * 1024 ** 2))
-    it.controller.backups.ask(it.name, { id: 'full', to: mount }, 'test')
+    await it.controller.backups.ask(it.name, { id: 'full', to: mount }, 'test')
     const { state, because } = await over('full')
     expect(state).toBe('failed')
     expect(because).toMatch(/needs about [\d.]+ MB, and [\d.]+ (KB|MB) are free\. Free some space/)
@@ -53,7 +53,7 @@ describe('a full disk for backups', () => {
 
   test('takes the next one as soon as there is room', async () => {
     rmSync(join(mount, 'ballast'))
-    it.controller.backups.ask(it.name, { id: 'room', to: mount }, 'test')
+    await it.controller.backups.ask(it.name, { id: 'room', to: mount }, 'test')
     expect(await over('room')).toMatchObject({ state: 'done' })
     expect(readdirSync(mount)).toEqual(['room'])
   })

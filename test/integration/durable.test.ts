@@ -101,11 +101,11 @@ test('a person may let a shard take writes without a copy, and end that', async 
     Promise.all(nodes.map(({ id }) => it.command(id, 'CONFIG', 'GET', 'min-replicas-to-write').then(String)))
   const all = (value: string) => nodes.map(() => `min-replicas-to-write,${value}`)
   expect(await values()).toEqual(all('1'))
-  it.controller.setDegraded('it', 'shard-3', 'host-2 is gone until Monday', 'ada')
+  await it.controller.setDegraded('it', 'shard-3', 'host-2 is gone until Monday', 'ada')
   await eventually(async () => expect(await values()).toEqual(all('0')), { what: 'no guard' })
   expect(it.status().lossWindow).toContain('shard-3: degraded')
   expect(it.told('operation').at(-1)).toBe('shard-3 may take writes that no copy has: host-2 is gone until Monday')
-  it.controller.setDegraded('it', 'shard-3', null, 'ada')
+  await it.controller.setDegraded('it', 'shard-3', null, 'ada')
   await eventually(async () => expect(await values()).toEqual(all('1')), { what: 'the guard again' })
 }, 30_000)
 

@@ -120,7 +120,7 @@ test("the engines' own failover, while no controller ran, is found by the next o
 })
 
 test('a deployment that is gone takes its ledger with it', async () => {
-  it.controller.setWanted('it', 'down', { purge: true, acceptDataLoss: false }, 'test')
+  await it.controller.setWanted('it', 'down', { purge: true, acceptDataLoss: false }, 'test')
   await eventually(() => it.controller.names().length === 0, { withinMs: 20_000, what: 'it is purged' })
   expect(() => ledger()).toThrow('there is no deployment it')
 })

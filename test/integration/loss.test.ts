@@ -85,7 +85,7 @@ describe('a primary dies while its replica is not fit to take over', () => {
     await loseShard(it)
     await eventually(() => it?.status().because.includes('--accept-data-loss'))
     expect(it.place.pidOf(it.name, 'node-1')).toBeUndefined()
-    it.controller.setWanted(it.name, 'up', { purge: false, acceptDataLoss: true }, 'test')
+    await it.controller.setWanted(it.name, 'up', { purge: false, acceptDataLoss: true }, 'test')
     await it.ready()
   })
 

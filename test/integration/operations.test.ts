@@ -21,7 +21,7 @@ afterEach(async () => {
   await it.ready()
 })
 
-const ask = (wish: Omit<OperationWish, 'id'>): Operation =>
+const ask = (wish: Omit<OperationWish, 'id'>): Promise<Operation> =>
   it.controller.askOperation(it.name, { id: randomUUID(), ...wish }, 'ann')
 
 test('a switchover under writes: another primary, nothing lost, no error at the cache client', async () => {
@@ -45,7 +45,7 @@ test('a rolling restart under writes, its controller killed again and again: eve
   let controller: ControllerProcess | undefined
   try {
     const { found, failures } = await underWrites(it, async () => {
-      const { id } = ask({ kind: 'restart', subject: it.name })
+      const { id } = await ask({ kind: 'restart', subject: it.name })
       await it.stopController()
       for (let restarts = 0; restarts < 2; restarts++) {
         controller = await ControllerProcess.start(it.place.home)
@@ -71,41 +71,45 @@ test('a rolling restart under writes, its controller killed again and again: eve
 test('an operation that is cancelled goes on no further', async () => {
   const pids = () => new Map(it.status().nodes.map(({ id, pid }) => [id, pid]))
   const before = pids()
-  const asked = ask({ kind: 'restart', subject: it.name })
+  const asked = await ask({ kind: 'restart', subject: it.name })
   await eventually(() => it.status().operations.some(({ id, state }) => id === asked.id && state === 'running'))
-  it.controller.cancelOperation(it.name, asked.id, 'bob')
+  await it.controller.cancelOperation(it.name, asked.id, 'bob')
   await it.ready()
   expect(await it.over(asked)).toMatchObject({ state: 'cancelled' })
   const replaced = [...pids()].filter(([id, pid]) => before.get(id) !== pid)
   expect(replaced.length).toBeLessThan(2)
 })
 
-test('what is wrong with the wish is said before anything is asked for', () => {
-  expect(() => ask({ kind: 'switchover', subject: 'shard-9' })).toThrow('there is no shard-9: shards are shard-1')
-  expect(() => ask({ kind: 'switchover', subject: 'shard-1', to: 'node-2' })).toThrow('node-2 is no copy of shard-1')
-  expect(() => ask({ kind: 'restart', subject: 'node-77' })).toThrow('there is no node-77')
+test('what is wrong with the wish is said before anything is asked for', async () => {
+  await expect(ask({ kind: 'switchover', subject: 'shard-9' })).rejects.toThrow(
+    'there is no shard-9: shards are shard-1',
+  )
+  await expect(ask({ kind: 'switchover', subject: 'shard-1', to: 'node-2' })).rejects.toThrow(
+    'node-2 is no copy of shard-1',
+  )
+  await expect(ask({ kind: 'restart', subject: 'node-77' })).rejects.toThrow('there is no node-77')
 })
 
 test('a drained node hands over, and is not promoted while there is another', async () => {
   const { id } = it.primaryOf('shard-3')
-  it.controller.setDrained(it.name, id, true, 'ann')
+  await it.controller.setDrained(it.name, id, true, 'ann')
   await eventually(() => it.primaryOf('shard-3').id !== id)
   await it.ready()
   expect(it.node(id)).toMatchObject({ drained: true, role: 'replica' })
-  it.controller.setDrained(it.name, id, false, 'ann')
+  await it.controller.setDrained(it.name, id, false, 'ann')
   await eventually(() => !it.node(id).drained)
 })
 
 test('a paused deployment is looked at and told of, and nothing is done until somebody resumes', async () => {
   const { id } = it.replicaOf('shard-2')
-  it.controller.pause(it.name, { because: 'the network is worked on', until: null }, 'ann')
+  await it.controller.pause(it.name, { because: 'the network is worked on', until: null }, 'ann')
   await eventually(() => it.status().paused !== null)
   it.kill(id)
   await eventually(() =>
     it.status().because.startsWith(`paused by ann (the network is worked on): would do: starting ${id}`),
   )
   expect(it.place.pidOf(it.name, id)).toBeUndefined()
-  it.controller.resume(it.name, 'ann')
+  await it.controller.resume(it.name, 'ann')
   await it.ready()
   expect(it.status().paused).toBeNull()
 })

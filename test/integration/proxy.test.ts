@@ -89,7 +89,7 @@ describe('a stable address before a primary and its replicas', () => {
   test('follows a switchover, and nothing that was acknowledged is lost', { timeout: 45_000 }, async () => {
     const [writing, former] = [writer('handed'), primary()]
     await eventually(() => writing.acked.length > 100)
-    it.controller.askOperation(it.name, { id: 'over', kind: 'switchover', subject: 'shard-1' }, 'test')
+    await it.controller.askOperation(it.name, { id: 'over', kind: 'switchover', subject: 'shard-1' }, 'test')
     // A Sentinel that refuses the first time is asked again five seconds later.
     const over = () => it.status().operations.find(({ id }) => id === 'over')
     const told = (): void => expect(`${over()?.state}: ${over()?.because}`).toMatch(/^done: /)

@@ -84,7 +84,7 @@ test('a replacement that is cancelled leaves what was there', async () => {
   const before = it.status().nodes.map(({ id }) => id)
   const asked = await replace(it.replicaOf('shard-3').id)
   await eventually(() => it.status().nodes.length === 7)
-  it.controller.cancelOperation(it.name, asked.id, 'bob')
+  await it.controller.cancelOperation(it.name, asked.id, 'bob')
   await eventually(() => it.status().nodes.length === 6, { withinMs: 15_000 })
   expect(it.status().nodes.map(({ id }) => id)).toEqual(before)
   await it.ready()
@@ -101,7 +101,7 @@ test('after the watch the files of those that left go, and nothing else does', a
       ? node
       : { ...node, leaving: { ...node.leaving, forgottenAt: 0, watchedFrom: { at: -80_000, boot: bootId() } } },
   )
-  store.save({ ...document, nodes })
+  await store.save({ ...document, nodes })
   store.close()
   await it.startController()
   const leaving = () => it.status().aside?.filter(({ role }) => role === 'leaving') ?? []

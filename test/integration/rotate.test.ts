@@ -18,7 +18,7 @@ afterAll(async () => {
 function rotate(
   { controller, name }: TestDeployment,
   wish: Pick<OperationWish, 'users' | 'graceMs' | 'closes'>,
-): Operation {
+): Promise<Operation> {
   return controller.askOperation(name, { kind: 'rotate', id: randomUUID(), subject: name, ...wish }, 'ann')
 }
 
@@ -141,7 +141,7 @@ describe('with Sentinels', () => {
     const before = secretsOf(watched.place.home, watched.name)
     const { users } = watched.status()
     const victims = ['sentinel-1', 'node-2', 'node-1', 'sentinel-2', 'node-2', 'sentinel-3', 'node-1', 'node-2']
-    const asked = rotate(watched, { users, graceMs: 1500 })
+    const asked = await rotate(watched, { users, graceMs: 1500 })
     const told = new Set<string>()
     const done = await eventually(
       async () => {

@@ -140,7 +140,7 @@ describe('an edit that only a restart brings', () => {
     expect(asked).toMatchObject({ kind: 'restart', state: 'asked', requestedBy: 'test' })
     expect(asked?.notBefore).toBeGreaterThan(Date.now())
     expect(pids()).toEqual(before)
-    it.controller.cancelOperation('it', asked?.id ?? '', 'test')
+    await it.controller.cancelOperation('it', asked?.id ?? '', 'test')
   })
 
   test('comes with a rolling restart where there is no window, and nothing waits any more', async () => {

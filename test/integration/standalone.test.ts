@@ -110,13 +110,13 @@ describe('one engine without a copy', () => {
 
   test('goes down, comes back with its data, and is purged', async () => {
     await it.command('node-1', 'SET', 'a', 'again')
-    it.controller.setWanted(it.name, 'down', { purge: false, acceptDataLoss: false }, 'test')
+    await it.controller.setWanted(it.name, 'down', { purge: false, acceptDataLoss: false }, 'test')
     await eventually(() => it.node('node-1').state === 'stopped')
-    it.controller.setWanted(it.name, 'up', { purge: false, acceptDataLoss: false }, 'test')
+    await it.controller.setWanted(it.name, 'up', { purge: false, acceptDataLoss: false }, 'test')
     await it.ready()
     expect(await it.command('node-1', 'GET', 'a')).toBe('again')
     const directory = it.place.home.node(it.name, 'node-1')
-    it.controller.setWanted(it.name, 'down', { purge: true, acceptDataLoss: false }, 'test')
+    await it.controller.setWanted(it.name, 'down', { purge: true, acceptDataLoss: false }, 'test')
     await eventually(() => !it.controller.names().includes(it.name))
     expect(existsSync(directory)).toBe(false)
   })

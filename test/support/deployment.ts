@@ -160,7 +160,8 @@ export class TestDeployment {
   }
 
   /** An operation once it is over. */
-  async over({ id }: Pick<Operation, 'id'>): Promise<Operation> {
+  async over(asked: Pick<Operation, 'id'> | Promise<Pick<Operation, 'id'>>): Promise<Operation> {
+    const { id } = await asked
     return eventually(
       () => {
         const operation = this.status().operations.find((one) => one.id === id)

@@ -49,7 +49,7 @@ export class BackupDesk implements BackupPlatform {
 
   /** Looks after the schedules until stopped. */
   run(only?: string): void {
-    this.#timer = setInterval(() => this.#look(only), lookEveryMs)
+    this.#timer = setInterval(() => void this.#look(only), lookEveryMs)
     this.#timer.unref()
   }
 
@@ -62,7 +62,7 @@ export class BackupDesk implements BackupPlatform {
     return { directory, backups: listBackups(directory) }
   }
 
-  ask(name: string, { id, to }: BackupAsked, actor: string): Operation {
+  async ask(name: string, { id, to }: BackupAsked, actor: string): Promise<Operation> {
     const spec = this.#specOf(name)
     if (to !== null && !isAbsolute(to)) {
       throw new HoldfastError('USAGE', `${to}: name the directory by its absolute path`, { to })
@@ -125,18 +125,18 @@ export class BackupDesk implements BackupPlatform {
   }
 
   /** Asks for the backups that are due. What goes wrong with one is its own operation's to tell. */
-  #look(only: string | undefined): void {
+  async #look(only: string | undefined): Promise<void> {
     for (const name of this.#options.names()) {
       if (only !== undefined && name !== only) continue
       try {
-        this.#askWhereDue(name)
+        await this.#askWhereDue(name)
       } catch (error) {
         this.#options.log.error({ deployment: name, err: error }, 'schedule of backups not looked at')
       }
     }
   }
 
-  #askWhereDue(name: string): void {
+  async #askWhereDue(name: string): Promise<void> {
     const { clock, operations } = this.#options
     const document = this.#options.document(name)
     const { backup } = parseSpec(document.spec)
@@ -151,7 +151,7 @@ export class BackupDesk implements BackupPlatform {
     const triedAt = maxOf(mine.map(({ endedAt, requestedAt }) => endedAt ?? requestedAt))
     if (!isDue({ everyMs: backup.every, lastAt, firstReadyAt: document.firstReadyAt ?? null, triedAt, now })) return
     const id = newBackupId(now)
-    operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep: backup.keep }, 'schedule')
+    await operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep: backup.keep }, 'schedule')
   }
 
   #specOf(name: string): Spec {

@@ -149,7 +149,7 @@ export class Controller implements Platform {
     for (const { loop } of loops) loop.stop()
     await Promise.all(loops.map(({ done }) => done))
     for (const { loop, eyes } of loops) {
-      loop.release()
+      await loop.release()
       for (const eye of eyes) eye.close()
     }
     this.#loops.clear()
@@ -226,7 +226,7 @@ export class Controller implements Platform {
     return this.#operations.preview(name, wish)
   }
 
-  askOperation(name: string, wish: OperationWish, actor: string): Operation {
+  askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation> {
     return this.#operations.ask(name, wish, actor)
   }
 
@@ -242,24 +242,24 @@ export class Controller implements Platform {
     return this.#operations.upgrade(name, wish, actor)
   }
 
-  cancelOperation(name: string, id: string, actor: string): Operation {
+  cancelOperation(name: string, id: string, actor: string): Promise<Operation> {
     return this.#operations.cancel(name, id, actor)
   }
 
-  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void {
-    this.#operations.pause(name, pause, actor)
+  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): Promise<void> {
+    return this.#operations.pause(name, pause, actor)
   }
 
-  resume(name: string, actor: string): void {
-    this.#operations.resume(name, actor)
+  resume(name: string, actor: string): Promise<void> {
+    return this.#operations.resume(name, actor)
   }
 
-  setDrained(name: string, node: string, drained: boolean, actor: string): void {
-    this.#operations.drain(name, node, drained, actor)
+  setDrained(name: string, node: string, drained: boolean, actor: string): Promise<void> {
+    return this.#operations.drain(name, node, drained, actor)
   }
 
-  setDegraded(name: string, shard: string, because: string | null, actor: string): void {
-    this.#operations.degrade(name, shard, because, actor)
+  setDegraded(name: string, shard: string, because: string | null, actor: string): Promise<void> {
+    return this.#operations.degrade(name, shard, because, actor)
   }
 
   onStatus(listener: (status: Status) => void): () => void {
@@ -275,8 +275,8 @@ export class Controller implements Platform {
     return this.#specs.plan(input, terms)
   }
 
-  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void {
-    this.#specs.setWanted(name, wanted, options, actor)
+  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): Promise<void> {
+    return this.#specs.setWanted(name, wanted, options, actor)
   }
 
   /**

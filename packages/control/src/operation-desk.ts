@@ -63,14 +63,14 @@ export class OperationDesk {
     return previewOperation(wish, status)
   }
 
-  ask(name: string, wish: OperationWish, actor: string): Operation {
+  async ask(name: string, wish: OperationWish, actor: string): Promise<Operation> {
     const known = this.#load(name).operations.find(({ id }) => id === wish.id)
     if (known !== undefined) return known
     const { objection } = this.preview(name, wish)
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
     const operation = operationFor(wish, actor, this.#now())
     const rotated = operation.kind === 'rotate' ? operation.users : []
-    this.#edit(name, (document) => ({
+    await this.#edit(name, (document) => ({
       ...document,
       operations: withOperations(document.operations, [operation]),
       secrets: admitNext(document.secrets, rotated, newPassword),
@@ -136,7 +136,7 @@ export class OperationDesk {
     const later = notBefore === null ? {} : { notBefore, specEngine: engine }
     const wish: OperationWish = { kind: 'upgrade', id, subject: name, ...told, ...later }
     const operation = operationFor(wish, actor, this.#now())
-    this.#edit(name, (document) => ({
+    await this.#edit(name, (document) => ({
       ...document,
       ...(notBefore === null ? { spec: { ...document.spec, engine }, specRevision: document.specRevision + 1 } : {}),
       operations: withOperations(document.operations, [operation]),
@@ -146,16 +146,16 @@ export class OperationDesk {
   }
 
   /** What takes more than a preview to be judged, and was. `prepare` is what else is wanted from then on. */
-  askTransfer(
+  async askTransfer(
     name: string,
     wish: BackupWish | RestoreWish,
     actor: string,
     prepare: (document: Document) => Document = (document) => document,
-  ): Operation {
+  ): Promise<Operation> {
     const known = this.#load(name).operations.find(({ id }) => id === wish.id)
     if (known !== undefined) return known
     const operation = transferFor(wish, actor, this.#now())
-    this.#edit(name, (document) => {
+    await this.#edit(name, (document) => {
       const prepared = prepare(document)
       return { ...prepared, operations: withOperations(prepared.operations, [operation]) }
     })
@@ -163,7 +163,7 @@ export class OperationDesk {
     return operation
   }
 
-  cancel(name: string, id: string, actor: string): Operation {
+  async cancel(name: string, id: string, actor: string): Promise<Operation> {
     const known = this.#find(name, id)
     if (!isUnfinished(known)) return known
     if (known.kind === 'restore' && known.stage === 'replacing') {
@@ -182,25 +182,28 @@ export class OperationDesk {
     }
     const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}`
     const cancelled = ended(known, 'cancelled', because, this.#now())
-    this.#edit(name, (document) => ({ ...document, operations: withOperations(document.operations, [cancelled]) }))
+    await this.#edit(name, (document) => ({
+      ...document,
+      operations: withOperations(document.operations, [cancelled]),
+    }))
     this.#record(name, known.subject, because, actor, id)
     return cancelled
   }
 
-  pause(name: string, { because, until }: Pick<Pause, 'because' | 'until'>, actor: string): void {
+  async pause(name: string, { because, until }: Pick<Pause, 'because' | 'until'>, actor: string): Promise<void> {
     const at = this.#now()
-    this.#edit(name, (document) => ({ ...document, paused: { by: actor, at, until, because } }))
+    await this.#edit(name, (document) => ({ ...document, paused: { by: actor, at, until, because } }))
     const end = until === null ? 'until somebody resumes' : `until ${new Date(until).toISOString()}`
     this.#record(name, name, `paused ${end}: ${because}. Nothing is healed meanwhile`, actor)
   }
 
-  resume(name: string, actor: string): void {
+  async resume(name: string, actor: string): Promise<void> {
     if (this.#load(name).paused == null) return
-    this.#edit(name, (document) => ({ ...document, paused: null }))
+    await this.#edit(name, (document) => ({ ...document, paused: null }))
     this.#record(name, name, 'resumed: the controller acts again', actor)
   }
 
-  drain(name: string, node: string, drained: boolean, actor: string): void {
+  async drain(name: string, node: string, drained: boolean, actor: string): Promise<void> {
     const { nodes } = this.#load(name)
     if (!nodes.some(({ id }) => id === node)) {
       const all = nodes.map(({ id }) => id).join(', ')
@@ -208,7 +211,7 @@ export class OperationDesk {
         name,
       })
     }
-    this.#edit(name, (document) => ({
+    await this.#edit(name, (document) => ({
       ...document,
       nodes: document.nodes.map((place) => (place.id === node ? { ...place, drained } : place)),
     }))
@@ -220,7 +223,7 @@ export class OperationDesk {
     )
   }
 
-  degrade(name: string, shard: string, because: string | null, actor: string): void {
+  async degrade(name: string, shard: string, because: string | null, actor: string): Promise<void> {
     const { nodes, spec } = this.#load(name)
     const shards = [...new Set(nodes.map((place) => place.shard))]
     if (!shards.includes(shard)) {
@@ -231,7 +234,7 @@ export class OperationDesk {
       const why = `${name} is of durability cache: its primaries take writes without a copy anyway`
       throw new HoldfastError('REFUSED_UNSAFE', why, { name, shard })
     }
-    this.#edit(name, (document) => {
+    await this.#edit(name, (document) => {
       const { [shard]: _, ...others } = document.degraded ?? {}
       const degraded = because === null ? others : { ...others, [shard]: { by: actor, at: this.#now(), because } }
       return { ...document, degraded }
@@ -258,10 +261,10 @@ export class OperationDesk {
     throw new HoldfastError('NOT_FOUND', `there is no deployment ${name}`, { name })
   }
 
-  #edit(name: string, change: (document: Document) => Document): void {
+  async #edit(name: string, change: (document: Document) => Document): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        this.#options.store.save(change(this.#load(name)))
+        await this.#options.store.save(change(this.#load(name)))
         break
       } catch (error) {
         const isConflict = error instanceof HoldfastError && error.code === 'SPEC_CONFLICT'

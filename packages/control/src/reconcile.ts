@@ -157,8 +157,8 @@ export class DeploymentLoop {
   }
 
   /** Gives the lease back, so that the next controller need not wait for it to run out. */
-  release(): void {
-    this.#options.store.release(this.name, this.#options.controllerId)
+  async release(): Promise<void> {
+    await this.#options.store.release(this.name, this.#options.controllerId)
   }
 
   /** One turn. Undefined: there is nothing to do it for, or it was interrupted while it looked. */
@@ -170,17 +170,17 @@ export class DeploymentLoop {
     const deadlines = new Map([...hosts].map(([id, host]) => [id, host.now() + actWithinMs]))
     const known = await this.#load()
     if (known === undefined) return this.#rest(turnEveryMs)
-    const lease = this.#holdLease()
+    const lease = await this.#holdLease()
     const picture = await this.#look(known)
     if (this.#interrupt.signal.aborted) return this.#rest(0)
     const wallNow = Math.round(clock.wall())
     const planned = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture, wallNow, boot: clock.boot })
-    const { plan, document: kept } = this.#keepOperations(planned, known)
+    const { plan, document: kept } = await this.#keepOperations(planned, known)
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)
-    const document = isSettled(plan, picture, known) ? this.#settle(kept) : kept
+    const document = isSettled(plan, picture, known) ? await this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)
-    if (isPurge(plan, document) && failed.size === 0) this.#forget()
+    if (isPurge(plan, document) && failed.size === 0) await this.#forget()
     this.#pace(plan)
     return plan
   }
@@ -230,13 +230,13 @@ export class DeploymentLoop {
   }
 
   /** Takes or renews the lease; a store that cannot write leaves it as it was, and the agents' epoch still guards. */
-  #holdLease(): Lease {
+  async #holdLease(): Promise<Lease> {
     const { clock, store, controllerId, log } = this.#options
     const now = clock.now()
     const held = this.#lease
     if (held !== undefined && held.holder === controllerId && now - this.#renewedAt < renewEveryMs) return held
     try {
-      const lease = store.lease(this.name, { holder: controllerId, now, forMs: leaseMs })
+      const lease = await store.lease(this.name, { holder: controllerId, now, forMs: leaseMs })
       if (lease.holder === controllerId && held?.epoch !== lease.epoch) {
         this.#append('controller', this.name, `controller ${controllerId} acts in epoch ${lease.epoch}`)
       }
@@ -262,13 +262,13 @@ export class DeploymentLoop {
   }
 
   /** What was decided about operations, and about the layout, is on disk before anything is done; what cannot be saved is not done. */
-  #keepOperations(plan: Plan, known: Known): { plan: Plan; document: Document } {
+  async #keepOperations(plan: Plan, known: Known): Promise<{ plan: Plan; document: Document }> {
     const { document } = known
     const { operations = [], places = [], secrets = document.secrets, engine } = plan
     const isRendered = places.length === 0 && plan.secrets === undefined && engine === undefined
     if (operations.length === 0 && isRendered) return { plan, document }
     try {
-      const saved = this.#options.store.save({
+      const saved = await this.#options.store.save({
         ...replaced(document, places),
         operations: withOperations(document.operations, operations),
         ...(engine === undefined
@@ -353,12 +353,12 @@ export class DeploymentLoop {
   }
 
   /** Remembers that this revision was once as specified: from then on nothing starts empty unasked. */
-  #settle(document: Document): Document {
+  async #settle(document: Document): Promise<Document> {
     if (document.settledRevision === document.specRevision && !document.acceptDataLoss) return document
     const { store, log, clock } = this.#options
     const isFirst = document.settledRevision === 0
     try {
-      return store.save({
+      return await store.save({
         ...document,
         settledRevision: document.specRevision,
         ...(isFirst ? { firstReadyAt: Math.round(clock.wall()) } : {}),
@@ -371,8 +371,8 @@ export class DeploymentLoop {
   }
 
   /** The last of its data is gone, and so is the document: there is nothing left to keep up. */
-  #forget(): void {
-    this.#options.store.remove(this.name)
+  async #forget(): Promise<void> {
+    await this.#options.store.remove(this.name)
     this.#append('spec', this.name, `${this.name} is gone with its data`)
     this.#options.onGone()
   }

@@ -85,7 +85,7 @@ export class SpecDesk {
     )
     const secrets = secretsFor(spec, before.secrets, newPassword)
     const edited = { ...grown, spec: text, specRevision: before.specRevision + 1, secrets }
-    const saved = this.#options.store.save(
+    const saved = await this.#options.store.save(
       withRestart(edited, changes, {
         actor,
         notBefore: this.#restartAt(spec),
@@ -135,10 +135,20 @@ export class SpecDesk {
     return opens === now ? null : opens
   }
 
-  setWanted(name: string, wanted: Wanted, { purge, acceptDataLoss }: WantedOptions, actor: string): void {
+  async setWanted(
+    name: string,
+    wanted: Wanted,
+    { purge, acceptDataLoss }: WantedOptions,
+    actor: string,
+  ): Promise<void> {
     const document = this.#options.document(name)
     const goes = wanted === 'down' && purge
-    this.#options.store.save({ ...document, wanted, purge: goes, acceptDataLoss: acceptDataLoss && wanted === 'up' })
+    await this.#options.store.save({
+      ...document,
+      wanted,
+      purge: goes,
+      acceptDataLoss: acceptDataLoss && wanted === 'up',
+    })
     const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
     this.#record(name, `${name} shall be ${wanted}${how}`, actor)
     this.#options.wake(name)
@@ -159,7 +169,7 @@ export class SpecDesk {
     // Found before anything is promised: without an engine there is nothing to create.
     await this.#options.programs.engineFor(spec)
     await this.#prepareProxy(spec)
-    this.#options.store.save(document)
+    await this.#options.store.save(document)
     this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
     this.#options.wake(spec.name)
     return { name: spec.name, revision: 1, changed: true }

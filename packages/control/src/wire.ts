@@ -137,7 +137,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
   if (acts) {
     // A controller that was killed cannot give its leases back; its successor need not wait for them to run out.
     const former = readDeadController(home)
-    for (const name of former === undefined ? [] : store.names()) store.release(name, former?.id ?? '')
+    for (const name of former === undefined ? [] : store.names()) await store.release(name, former?.id ?? '')
     const startTime = readProcess(process.pid)?.startTime ?? 0
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
     books.run(controller)

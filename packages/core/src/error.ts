@@ -19,6 +19,7 @@ export const errorTable = {
   REFUSED_NOT_CONFIRMED: { status: 409, exit: 3, retry: false },
   UNREACHABLE_CONTROLLER: { status: 503, exit: 4, retry: true },
   UNREACHABLE_AGENT: { status: 503, exit: 4, retry: true },
+  UNREACHABLE_STORE: { status: 503, exit: 4, retry: true },
   UNREACHABLE_ENGINE: { status: 503, exit: 4, retry: true },
   ENGINE_MISSING: { status: 503, exit: 5, retry: false },
   ENGINE_TOO_OLD: { status: 409, exit: 5, retry: false },

@@ -28,11 +28,11 @@ export interface Platform {
   apply(spec: unknown, baseRevision: number | null, actor: string, terms?: ApplyTerms): Promise<Applied>
   /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
   plan(spec: unknown, terms?: ApplyTerms): Promise<PlanPreview>
-  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): void
+  setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): Promise<void>
   /** What an operation would do now, and what speaks against it. Changes nothing. Throws NOT_FOUND. */
   previewOperation(name: string, wish: OperationWish): OperationPreview
   /** Asks for an operation; one of the same id is asked for already. Throws REFUSED_UNSAFE with what speaks against it. */
-  askOperation(name: string, wish: OperationWish, actor: string): Operation
+  askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation>
   /** The same for an operation that needs new nodes: free places are found for them. Throws REFUSED_UNSAFE, HOST_PORT_IN_USE. */
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation>
   /** What another engine would mean: which one was found for this wish, and what speaks against it. Changes nothing. */
@@ -40,17 +40,17 @@ export interface Platform {
   /** Writes the engine into the spec, where it is not put off, and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */
   upgrade(name: string, wish: UpgradeWish, actor: string): Promise<Operation>
   /** Ends one that is open; what it has done stays done. One that is over stays as it ended. Throws NOT_FOUND. */
-  cancelOperation(name: string, id: string, actor: string): Operation
+  cancelOperation(name: string, id: string, actor: string): Promise<Operation>
   /** From now on the controller looks and tells and does nothing, until somebody resumes or the time is over. */
-  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void
-  resume(name: string, actor: string): void
+  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): Promise<void>
+  resume(name: string, actor: string): Promise<void>
   /** A drained node holds no primary, as far as another copy can. Throws NOT_FOUND. */
-  setDrained(name: string, node: string, drained: boolean, actor: string): void
+  setDrained(name: string, node: string, drained: boolean, actor: string): Promise<void>
   /**
    * A durable shard may take writes that no copy has, and why; null: never again, once two copies are in sync. Throws
    * NOT_FOUND, and REFUSED_UNSAFE where nothing is guarded.
    */
-  setDegraded(name: string, shard: string, because: string | null, actor: string): void
+  setDegraded(name: string, shard: string, because: string | null, actor: string): Promise<void>
   /** Whether somebody else runs it: then it is watched, and all that acts is refused. */
   isAdopted(name: string): boolean
   /** Watches a deployment that somebody else runs, from now on. Throws USAGE, REFUSED_UNSAFE, UNREACHABLE_ENGINE, ENGINE_REFUSED. */
@@ -111,7 +111,7 @@ export interface BackupPlatform {
   /** Those in the deployment's own directory, the newest first. Throws NOT_FOUND. */
   list(name: string): Shelf
   /** Asks for one. Throws HOST_* where it could not be written. */
-  ask(name: string, wish: BackupAsked, actor: string): Operation
+  ask(name: string, wish: BackupAsked, actor: string): Promise<Operation>
   /** One that lies anywhere on this machine. Throws BACKUP_*. */
   read(from: string): { readonly manifest: Manifest; readonly state: BackupListed['state']; readonly because: string }
   /** What restoring it would do. Throws BACKUP_*. */

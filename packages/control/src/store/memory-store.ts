@@ -21,7 +21,7 @@ export class MemoryStore implements Store {
     return document === undefined || document === null ? undefined : structuredClone(document)
   }
 
-  save(document: Document): Document {
+  async save(document: Document): Promise<Document> {
     const stored = this.#documents.get(document.name)
     const matches = document.revision === 0 ? !stored?.document : stored?.document?.revision === document.revision
     if (!matches) throw conflict(document.name, document.revision)
@@ -31,19 +31,19 @@ export class MemoryStore implements Store {
     return structuredClone(saved)
   }
 
-  remove(name: string): void {
+  async remove(name: string): Promise<void> {
     const stored = this.#documents.get(name)
     if (stored?.document) this.#documents.set(name, { revision: stored.revision + 1, document: null })
   }
 
-  lease(name: string, claim: LeaseClaim): Lease {
+  async lease(name: string, claim: LeaseClaim): Promise<Lease> {
     const found = this.#leases.get(name)
     const lease = nextLease(found && { ...found, released: found.holder === '' }, claim)
     if (lease.holder === claim.holder) this.#leases.set(name, lease)
     return lease
   }
 
-  release(name: string, holder: string): void {
+  async release(name: string, holder: string): Promise<void> {
     const found = this.#leases.get(name)
     if (found?.holder === holder) this.#leases.set(name, { ...found, holder: '', until: 0 })
   }

@@ -99,7 +99,7 @@ export class SqliteStore implements Store {
     return document
   }
 
-  save(document: Document): Document {
+  async save(document: Document): Promise<Document> {
     const { secrets, revision, ...rest } = document
     const text = { body: JSON.stringify(rest), sealed: seal(this.#key, document.name, JSON.stringify(secrets)) }
     const saved = revision === 0 ? this.#create(document, text) : this.#replace(document, text)
@@ -107,18 +107,18 @@ export class SqliteStore implements Store {
     return { ...document, revision: saved }
   }
 
-  remove(name: string): void {
+  async remove(name: string): Promise<void> {
     this.#file.change(
       'UPDATE documents SET revision = revision + 1, body = NULL, sealed = NULL WHERE name = ? AND body IS NOT NULL',
       name,
     )
   }
 
-  lease(name: string, claim: LeaseClaim): Lease {
+  async lease(name: string, claim: LeaseClaim): Promise<Lease> {
     return this.#renew(name, claim) ?? this.#claim(name, claim)
   }
 
-  release(name: string, holder: string): void {
+  async release(name: string, holder: string): Promise<void> {
     this.#file.change("UPDATE leases SET holder = '', until = 0 WHERE name = ? AND holder = ?", name, holder)
   }
 

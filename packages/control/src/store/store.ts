@@ -2,18 +2,19 @@ import type { Adoption, Document, EventDraft, Gathering, HoldfastEvent, HourSum,
 
 /**
  * Where wanted state lives. Compare-and-set on the document's revision; one lease a deployment, whose epoch rises
- * each time it changes hands. Every write is on disk when it returns.
+ * each time it changes hands. Reading is from what this process knows, and may be older than what another has just
+ * written; writing finds that out. Every write is on disk when it is over.
  */
 export interface Store {
   names(): string[]
   load(name: string): Document | undefined
   /** Saves if the stored revision is still `document.revision`, and answers the document with the next one. Throws SPEC_CONFLICT otherwise. */
-  save(document: Document): Document
-  remove(name: string): void
+  save(document: Document): Promise<Document>
+  remove(name: string): Promise<void>
   /** Takes or renews the lease. Answers the one in force, which may be another's. */
-  lease(name: string, claim: LeaseClaim): Lease
+  lease(name: string, claim: LeaseClaim): Promise<Lease>
   /** Gives the lease back, if it is still this holder's. */
-  release(name: string, holder: string): void
+  release(name: string, holder: string): Promise<void>
   close(): void
 }
 

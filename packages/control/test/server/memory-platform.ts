@@ -82,7 +82,7 @@ class MemoryBackups implements BackupPlatform {
     return { directory: '/backups/shop', backups: [] }
   }
 
-  ask(name: string, { id, to }: BackupAsked, actor: string): Operation {
+  async ask(name: string, { id, to }: BackupAsked, actor: string): Promise<Operation> {
     return transferFor({ kind: 'backup', id, subject: name, directory: to ?? '/backups/shop', keep: 7 }, actor, 1)
   }
 
@@ -154,7 +154,7 @@ export class MemoryPlatform implements Platform {
     return { name, isNew: !this.#specs.has(name), changes: [], edits: [], because: 'nothing to do', files: {} }
   }
 
-  setWanted(name: string, wanted: 'up' | 'down', options: WantedOptions, actor: string): void {
+  async setWanted(name: string, wanted: 'up' | 'down', options: WantedOptions, actor: string): Promise<void> {
     if (options.purge && wanted === 'up') throw new HoldfastError('REFUSED_UNSAFE', 'purge goes with down')
     this.wanted.push({ name, wanted, options, actor })
   }
@@ -172,10 +172,10 @@ export class MemoryPlatform implements Platform {
 
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {
     const by = { id: 'node-7', shard: 'shard-1', host: 'local', address: '127.0.0.1', port: 7007 }
-    return Promise.resolve(this.askOperation(name, { ...wish, places: [by] }, actor))
+    return this.askOperation(name, { ...wish, places: [by] }, actor)
   }
 
-  askOperation(name: string, wish: OperationWish, actor: string): Operation {
+  async askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation> {
     const { objection } = this.previewOperation(name, wish)
     if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection)
     const known = this.operations.find(({ id }) => id === wish.id)
@@ -197,17 +197,17 @@ export class MemoryPlatform implements Platform {
     return this.askOperation(name, { kind: 'upgrade', id, subject: name }, actor)
   }
 
-  cancelOperation(_name: string, id: string, actor: string): Operation {
+  async cancelOperation(_name: string, id: string, actor: string): Promise<Operation> {
     const known = this.operations.find((one) => one.id === id)
     if (known === undefined) throw new HoldfastError('NOT_FOUND', `there is no operation ${id}`)
     return ended(known, 'cancelled', `cancelled by ${actor}`, 1_750_000_001_000)
   }
 
-  pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): void {
+  async pause(name: string, pause: Pick<Pause, 'because' | 'until'>, actor: string): Promise<void> {
     this.pauses.push({ name, pause, actor })
   }
 
-  resume(name: string, actor: string): void {
+  async resume(name: string, actor: string): Promise<void> {
     this.pauses.push({ name, pause: null, actor })
   }
 
@@ -226,11 +226,11 @@ export class MemoryPlatform implements Platform {
     if (!isKnown) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`)
   }
 
-  setDegraded(name: string, shard: string, because: string | null, actor: string): void {
+  async setDegraded(name: string, shard: string, because: string | null, actor: string): Promise<void> {
     this.degraded.push({ name, shard, because, actor })
   }
 
-  setDrained(name: string, node: string, drained: boolean, actor: string): void {
+  async setDrained(name: string, node: string, drained: boolean, actor: string): Promise<void> {
     this.drains.push({ name, node, drained, actor })
   }
 

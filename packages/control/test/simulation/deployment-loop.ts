@@ -23,7 +23,8 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
   const store = new MemoryStore()
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
-  store.save(newDocument(specText))
+  // In memory it is saved before this returns.
+  void store.save(newDocument(specText))
   const makeTurner: MakeTurner = (seat) =>
     new DeploymentLoop({
       name: spec.name,

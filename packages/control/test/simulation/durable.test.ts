@@ -43,7 +43,7 @@ test('a rolling restart replaces every process and loses nothing', async () => {
   const document = store.load('shop')
   if (document === undefined) throw new Error('there is no shop')
   const wish = { kind: 'restart', id: 'op', subject: 'shop' } as const
-  store.save({ ...document, operations: [operationFor(wish, 'ann', simulation.cluster.clock.wall())] })
+  await store.save({ ...document, operations: [operationFor(wish, 'ann', simulation.cluster.clock.wall())] })
   await simulation.advance(60_000)
   await simulation.settle({ withinTurns: 500 })
   expect(store.load('shop')?.operations[0], simulation.tellStory(100)).toMatchObject({ state: 'done' })

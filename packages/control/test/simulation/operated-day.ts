@@ -56,7 +56,7 @@ export class OperatedDay {
     const places = placeMore(before, parseSpec(before.spec), wishes, () => false)
     const operation = operationFor({ id: 'op', ...wish, places }, 'ann', this.simulation.cluster.clock.wall())
     const secrets = admitNext(before.secrets, wish.users ?? [], () => 'the second')
-    this.store.save({ ...before, secrets, operations: withOperations(before.operations, [operation]) })
+    void this.store.save({ ...before, secrets, operations: withOperations(before.operations, [operation]) })
   }
 
   /** As the controller saves an edit. */
@@ -66,6 +66,6 @@ export class OperatedDay {
     const parsed = parseSpec(spec)
     const more = placeMore(before, parsed, missingCopies(before, parsed), () => false)
     const places = more.map((place) => ({ id: place.id, place }))
-    this.store.save({ ...replaced(before, places), spec, specRevision: before.specRevision + 1 })
+    void this.store.save({ ...replaced(before, places), spec, specRevision: before.specRevision + 1 })
   }
 }

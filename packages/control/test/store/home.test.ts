@@ -143,7 +143,7 @@ describe('a disk that takes no writes', () => {
 
 describe('a disk that is really full, or really read-only', () => {
   // Only a privileged user may mount a small disk. Anybody else meets the same refusals of the kernel at its devices.
-  test('a home on a full disk is refused; with room again it opens, and nothing was lost', () => {
+  test('a home on a full disk is refused; with room again it opens, and nothing was lost', async () => {
     const disk = mountSmallDisk(join(path, 'disk'))
     if (disk === undefined) {
       expect(codeOf(() => onDisk('/dev/full', () => writeFileSync('/dev/full', 'x')))).toBe('HOST_DISK_FULL')
@@ -153,20 +153,20 @@ describe('a disk that is really full, or really read-only', () => {
       const home = open(join(disk.path, 'home'))
       const store = new SqliteStore({ home, bootId: 'boot' })
       const history = new SqliteHistory({ home })
-      const saved = store.save(aDocument())
+      const saved = await store.save(aDocument())
       const kept = history.append(anEvent())
       const filler = join(disk.path, 'filler')
       fill(filler)
       expect(codeOf(() => open(home.path))).toBe('HOST_DISK_FULL')
       const big = { ...saved, spec: { ...saved.spec, displayName: 'x'.repeat(20_000) } }
-      expect(codeOf(() => store.save(big))).toBe('HOST_DISK_FULL')
+      expect(await codeOf(() => store.save(big))).toBe('HOST_DISK_FULL')
       expect(codeOf(() => history.append(anEvent({ because: 'x'.repeat(20_000) })))).toBe('HOST_DISK_FULL')
       expect(codeOf(() => writeController(home, aController()))).toBe('HOST_DISK_FULL')
       expect(store.load('shop')).toEqual(saved)
       expect(history.latest({})).toEqual([kept])
       rmSync(filler)
       expect(open(home.path).path).toBe(home.path)
-      expect(store.save(big).revision).toBe(saved.revision + 1)
+      expect((await store.save(big)).revision).toBe(saved.revision + 1)
       store.close()
       history.close()
     } finally {

@@ -27,9 +27,9 @@ describe('the file of the store', () => {
     db.close()
   }
 
-  test('keeps what was saved when the next process opens it', () => {
+  test('keeps what was saved when the next process opens it', async () => {
     const first = open()
-    const saved = first.save(aDocument())
+    const saved = await first.save(aDocument())
     first.setSetting('admin', 'scrypt$…')
     first.close()
     const second = open()
@@ -39,10 +39,10 @@ describe('the file of the store', () => {
     second.close()
   })
 
-  test('what was saved when no backup was the default says so from now on, and what said something keeps it', () => {
+  test('what was saved when no backup was the default says so from now on, and what said something keeps it', async () => {
     const before = open()
-    const silent = before.save(aDocument({ spec: { name: 'shop', shards: 3 } }))
-    before.save(aDocument({ name: 'daily', spec: { name: 'daily', backup: { every: '12h' } } }))
+    const silent = await before.save(aDocument({ spec: { name: 'shop', shards: 3 } }))
+    await before.save(aDocument({ name: 'daily', spec: { name: 'daily', backup: { every: '12h' } } }))
     before.close()
     bare('PRAGMA user_version = 2')
     const store = open()
@@ -56,20 +56,24 @@ describe('the file of the store', () => {
     store.close()
   })
 
-  test('a lease of another boot has expired, whatever its clock said', () => {
+    test('a lease of another boot has expired, whatever its clock said', async () => {
     const before = open('boot-1')
-    before.lease('shop', { holder: 'a', now: 1e9, forMs: 1e9 })
+    await before.lease('shop', { holder: 'a', now: 1e9, forMs: 1e9 })
     before.close()
     const after = open('boot-2')
-    expect(after.lease('shop', { holder: 'b', now: 5, forMs: 100 })).toEqual({ holder: 'b', epoch: 2, until: 105 })
-    expect(after.lease('shop', { holder: 'b', now: 50, forMs: 100 }).epoch).toBe(2)
+    expect(await after.lease('shop', { holder: 'b', now: 5, forMs: 100 })).toEqual({
+      holder: 'b',
+      epoch: 2,
+      until: 105,
+    })
+    expect((await after.lease('shop', { holder: 'b', now: 50, forMs: 100 })).epoch).toBe(2)
     after.close()
   })
 
-  test('no secret is in any file of the home in clear', () => {
+  test('no secret is in any file of the home in clear', async () => {
     const store = open()
-    const saved = store.save(aDocument({ secrets: { app: 'canary-5f2c91', admin: 'canary-aa01' } }))
-    store.save({ ...saved, specRevision: 2 })
+    const saved = await store.save(aDocument({ secrets: { app: 'canary-5f2c91', admin: 'canary-aa01' } }))
+    await store.save({ ...saved, specRevision: 2 })
     const files = readdirSync(home.path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
     expect(files.map((file) => file.name)).toContain('state.db-wal')
     for (const file of files) {
@@ -78,19 +82,19 @@ describe('the file of the store', () => {
     store.close()
   })
 
-  test('only its owner can read its files', () => {
+  test('only its owner can read its files', async () => {
     const store = open()
-    store.save(aDocument())
+    await store.save(aDocument())
     for (const file of ['state.db', 'state.db-wal', 'secret.key']) {
       expect(statSync(`${home.path}/${file}`).mode & 0o777, file).toBe(0o600)
     }
     store.close()
   })
 
-  test("secrets copied to another deployment's row do not open", () => {
+  test("secrets copied to another deployment's row do not open", async () => {
     const store = open()
-    store.save(aDocument())
-    store.save(aDocument({ name: 'other' }))
+    await store.save(aDocument())
+    await store.save(aDocument({ name: 'other' }))
     store.close()
     bare("UPDATE documents SET sealed = (SELECT sealed FROM documents WHERE name = 'shop') WHERE name = 'other'")
     const again = open()
@@ -99,9 +103,9 @@ describe('the file of the store', () => {
     again.close()
   })
 
-  test('a lost key is said, and not replaced', () => {
+  test('a lost key is said, and not replaced', async () => {
     const store = open()
-    store.save(aDocument())
+    await store.save(aDocument())
     store.close()
     copyFileSync(home.key, `${home.key}.kept`)
     rmSync(home.key)
@@ -112,12 +116,12 @@ describe('the file of the store', () => {
     again.close()
   })
 
-  test('a document of a newer version is refused, and left as it is', () => {
+  test('a document of a newer version is refused, and left as it is', async () => {
     const store = open()
-    store.save(aDocument())
+    await store.save(aDocument())
     bare('UPDATE documents SET apiVersion = 2')
     expect(codeOf(() => store.load('shop'))).toBe('HOST_HOME_NEWER')
-    expect(codeOf(() => store.save(aDocument({ revision: 1 })))).toBe('SPEC_CONFLICT')
+    expect(await codeOf(() => store.save(aDocument({ revision: 1 })))).toBe('SPEC_CONFLICT')
     store.close()
   })
 
@@ -151,19 +155,19 @@ describe('the file of the store', () => {
     )
     try {
       await once(holder.stdout, 'data')
-      expect(codeOf(() => store.save(aDocument()))).toBe('HOST_HOME_IN_USE')
+      expect(await codeOf(() => store.save(aDocument()))).toBe('HOST_HOME_IN_USE')
     } finally {
       holder.kill('SIGKILL')
       await once(holder, 'exit')
     }
     // The kernel gives its locks back, however it ended.
-    expect(store.save(aDocument()).revision).toBe(1)
+    expect((await store.save(aDocument())).revision).toBe(1)
     store.close()
   })
 
-  test('a full disk is said, and what was saved stays', () => {
+  test('a full disk is said, and what was saved stays', async () => {
     const store = open()
-    const saved = store.save(aDocument())
+    const saved = await store.save(aDocument())
     store.close()
     const file = new DatabaseFile({ path: home.state, synchronous: 'FULL', version: 3, schema: '' })
     const pages = Number(file.row('PRAGMA page_count')?.['page_count'])

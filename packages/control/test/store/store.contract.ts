@@ -1,7 +1,7 @@
 import type { Document, EventDraft } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { History, Store } from '../../src/store/store.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { History, Lease, LeaseClaim, Store } from '../../src/store/store.ts'
 
 export const aDocument = (over: Partial<Document> = {}): Document => ({
   apiVersion: 1,
@@ -32,141 +32,216 @@ export const anEvent = (over: Partial<EventDraft> = {}): EventDraft => ({
   ...over,
 })
 
-const claim = (holder: string, now: number) => ({ holder, now, forMs: 1000 })
-
-export function codeOf(work: () => unknown): string {
+/** The code by which it was refused, now or, of work that takes time, when that is over. */
+export function codeOf(work: () => Promise<unknown>): Promise<string>
+export function codeOf(work: () => unknown): string
+export function codeOf(work: () => unknown): string | Promise<string> {
   try {
-    work()
+    const result = work()
+    return result instanceof Promise ? result.then(() => 'no error', codeIn) : 'no error'
   } catch (error) {
-    return error instanceof HoldfastError ? error.code : `not ours: ${String(error)}`
+    return codeIn(error)
   }
-  return 'no error'
 }
 
-/** What every store must do. `open` is called again within a test for a second one on the same state. */
-export function describeStore(title: string, prepare: () => { open: () => Store; clean: () => void }): void {
+const codeIn = (error: unknown): string => (error instanceof HoldfastError ? error.code : `not ours: ${String(error)}`)
+
+export interface StoreWorld {
+  /** Called again within a test for a second one on the same state. */
+  open(): Store | Promise<Store>
+  clean(): void | Promise<void>
+  /** The clock by which leases are counted here, and a way to let it go on. Default: one that a hand turns. */
+  readonly time?: { now(): number; pass(ms: number): Promise<void>; readonly leaseMs: number }
+}
+
+/** What every store must do. */
+export function describeStore(title: string, prepare: () => StoreWorld | Promise<StoreWorld>): void {
   describe(`${title} as a store`, () => {
-    let world: ReturnType<typeof prepare>
+    let world: StoreWorld
     let store: Store
-    beforeEach(() => {
-      world = prepare()
-      store = world.open()
+    let time: NonNullable<StoreWorld['time']>
+    beforeEach(async () => {
+      world = await prepare()
+      store = await world.open()
+      time = world.time ?? handTime()
     })
-    afterEach(() => {
+    afterEach(async () => {
       store.close()
-      world.clean()
+      await world.clean()
     })
+
+    const claim = (holder: string): LeaseClaim => ({ holder, now: time.now(), forMs: time.leaseMs })
+    const isOf = (holder: string, epoch: number) => ({ holder, epoch })
+    /** Until a lease that was taken or renewed just now is over. */
+    const expire = (): Promise<void> => time.pass(time.leaseMs)
 
     test('knows nothing at first', () => {
       expect(store.names()).toEqual([])
       expect(store.load('shop')).toBeUndefined()
     })
 
-    test('gives back what was saved, with the next revision', () => {
-      const saved = store.save(aDocument({ secrets: { app: 'ü"\\ \n', admin: 'x' } }))
+    test('gives back what was saved, with the next revision', async () => {
+      const saved = await store.save(aDocument({ secrets: { app: 'ü"\\ \n', admin: 'x' } }))
       expect(saved.revision).toBe(1)
       expect(store.load('shop')).toEqual(saved)
-      expect(store.save({ ...saved, wanted: 'down' }).revision).toBe(2)
+      expect((await store.save({ ...saved, wanted: 'down' })).revision).toBe(2)
       expect(store.load('shop')?.wanted).toBe('down')
     })
 
-    test('refuses a writer who saw an older revision, and changes nothing', () => {
-      const first = store.save(aDocument())
-      const second = store.save({ ...first, specRevision: 2 })
-      expect(codeOf(() => store.save({ ...first, specRevision: 99 }))).toBe('SPEC_CONFLICT')
+    test('refuses a writer who saw an older revision, and changes nothing', async () => {
+      const first = await store.save(aDocument())
+      const second = await store.save({ ...first, specRevision: 2 })
+      expect(await codeOf(() => store.save({ ...first, specRevision: 99 }))).toBe('SPEC_CONFLICT')
       expect(store.load('shop')).toEqual(second)
     })
 
-    test('refuses to create what is there, and to change what is not', () => {
-      store.save(aDocument())
-      expect(codeOf(() => store.save(aDocument()))).toBe('SPEC_CONFLICT')
-      expect(codeOf(() => store.save(aDocument({ name: 'other', revision: 1 })))).toBe('SPEC_CONFLICT')
+    test('refuses to create what is there, and to change what is not', async () => {
+      await store.save(aDocument())
+      expect(await codeOf(() => store.save(aDocument()))).toBe('SPEC_CONFLICT')
+      expect(await codeOf(() => store.save(aDocument({ name: 'other', revision: 1 })))).toBe('SPEC_CONFLICT')
       expect(store.names()).toEqual(['shop'])
     })
 
-    test('of two writers one wins', () => {
-      const other = world.open()
-      const seen = store.save(aDocument())
-      other.save({ ...seen, settledRevision: 1 })
-      expect(codeOf(() => store.save({ ...seen, wanted: 'down' }))).toBe('SPEC_CONFLICT')
+    test('of two writers one wins', async () => {
+      const other = await world.open()
+      const seen = await store.save(aDocument())
+      await vi.waitUntil(() => other.load('shop') !== undefined, { timeout: 5000 })
+      await other.save({ ...seen, settledRevision: 1 })
+      expect(await codeOf(() => store.save({ ...seen, wanted: 'down' }))).toBe('SPEC_CONFLICT')
       expect(store.load('shop')).toMatchObject({ wanted: 'up', settledRevision: 1, revision: 2 })
       other.close()
     })
 
-    test('a removed deployment is gone, and a writer from before cannot hit one made later under its name', () => {
-      const before = store.save(aDocument())
-      store.remove('shop')
+    test('what one writes, the others read', async () => {
+      const other = await world.open()
+      const saved = await store.save(aDocument())
+      await expect.poll(() => other.load('shop'), { timeout: 5000 }).toEqual(saved)
+      await store.remove('shop')
+      await expect.poll(() => other.names(), { timeout: 5000 }).toEqual([])
+      other.close()
+    })
+
+    test('a removed deployment is gone, and a writer from before cannot hit one made later under its name', async () => {
+      const before = await store.save(aDocument())
+      await store.remove('shop')
       expect(store.load('shop')).toBeUndefined()
       expect(store.names()).toEqual([])
-      const after = store.save(aDocument({ secrets: { app: 'second' } }))
+      const after = await store.save(aDocument({ secrets: { app: 'second' } }))
       expect(after.revision).toBeGreaterThan(before.revision)
-      expect(codeOf(() => store.save(before))).toBe('SPEC_CONFLICT')
+      expect(await codeOf(() => store.save(before))).toBe('SPEC_CONFLICT')
       expect(store.load('shop')?.secrets).toEqual({ app: 'second' })
     })
 
-    test('removing what is not there is harmless', () => {
-      store.remove('nobody')
+    test('removing what is not there is harmless', async () => {
+      await store.remove('nobody')
       expect(store.names()).toEqual([])
     })
 
-    test('what comes out is a copy: changing it changes nothing', () => {
-      store.save(aDocument())
+    test('what comes out is a copy: changing it changes nothing', async () => {
+      await store.save(aDocument())
       const copy = store.load('shop')
       Object.assign(copy?.spec ?? {}, { name: 'changed' })
       expect(store.load('shop')?.spec).toEqual({ name: 'shop' })
     })
 
-    test('names are in order', () => {
-      for (const name of ['b', 'a', 'c']) store.save(aDocument({ name }))
+    test('names are in order', async () => {
+      for (const name of ['b', 'a', 'c']) await store.save(aDocument({ name }))
       expect(store.names()).toEqual(['a', 'b', 'c'])
     })
 
-    test('the first to claim a lease has it, in epoch 1', () => {
-      expect(store.lease('shop', claim('a', 0))).toEqual({ holder: 'a', epoch: 1, until: 1000 })
+    test('the first to claim a lease has it, in epoch 1, for as long as it asked', async () => {
+      const { until, ...lease } = await store.lease('shop', claim('a'))
+      expect(lease).toEqual(isOf('a', 1))
+      expect(Math.abs(until - time.now() - time.leaseMs)).toBeLessThan(500)
     })
 
-    test('its holder renews within the epoch, also late', () => {
-      store.lease('shop', claim('a', 0))
-      expect(store.lease('shop', claim('a', 900))).toEqual({ holder: 'a', epoch: 1, until: 1900 })
-      expect(store.lease('shop', claim('a', 5000))).toEqual({ holder: 'a', epoch: 1, until: 6000 })
+    test('its holder renews within the epoch', async () => {
+      await store.lease('shop', claim('a'))
+      for (let renewals = 0; renewals < 3; renewals++) {
+        await time.pass(time.leaseMs * 0.6)
+        expect(await store.lease('shop', claim('a'))).toMatchObject(isOf('a', 1))
+      }
     })
 
-    test('another is told whose it is, and does not disturb it', () => {
-      store.lease('shop', claim('a', 0))
-      const other = world.open()
-      expect(other.lease('shop', claim('b', 999))).toEqual({ holder: 'a', epoch: 1, until: 1000 })
-      expect(store.lease('shop', claim('a', 999))).toEqual({ holder: 'a', epoch: 1, until: 1999 })
+    test('its holder has it again where nobody took it meanwhile, in no lower epoch', async () => {
+      await store.lease('shop', claim('a'))
+      await expire()
+      await expire()
+      const late = await store.lease('shop', claim('a'))
+      expect(late.holder).toBe('a')
+      expect(late.epoch).toBeGreaterThanOrEqual(1)
+      expect(late.until).toBeGreaterThan(time.now())
+    })
+
+    test('another is told whose it is, and does not disturb it', async () => {
+      await store.lease('shop', claim('a'))
+      const other = await world.open()
+      expect(await other.lease('shop', claim('b'))).toMatchObject(isOf('a', 1))
+      expect(await store.lease('shop', claim('a'))).toMatchObject(isOf('a', 1))
       other.close()
     })
 
-    test('an expired lease changes hands in the next epoch, and its old holder learns so', () => {
-      store.lease('shop', claim('a', 0))
-      expect(store.lease('shop', claim('b', 1000))).toEqual({ holder: 'b', epoch: 2, until: 2000 })
-      expect(store.lease('shop', claim('a', 1001))).toEqual({ holder: 'b', epoch: 2, until: 2000 })
+    test('an expired lease changes hands in the next epoch, and its old holder learns so', async () => {
+      const other = await world.open()
+      await store.lease('shop', claim('a'))
+      await expire()
+      expect(await takenBy(other, 'b')).toMatchObject(isOf('b', 2))
+      expect(await store.lease('shop', claim('a'))).toMatchObject(isOf('b', 2))
+      other.close()
     })
 
-    test('a lease given back is free at once, in the next epoch also for who gave it back', () => {
-      store.lease('shop', claim('a', 0))
-      store.release('shop', 'b')
-      expect(store.lease('shop', claim('b', 1)).holder).toBe('a')
-      store.release('shop', 'a')
-      expect(store.lease('shop', claim('a', 2))).toEqual({ holder: 'a', epoch: 2, until: 1002 })
+    test('a lease given back is free at once, in the next epoch also for who gave it back', async () => {
+      await store.lease('shop', claim('a'))
+      await store.release('shop', 'b')
+      expect((await store.lease('shop', claim('b'))).holder).toBe('a')
+      await store.release('shop', 'a')
+      expect(await store.lease('shop', claim('a'))).toMatchObject(isOf('a', 2))
     })
 
-    test('the epoch never falls: neither by removing the deployment nor by making it again', () => {
-      store.save(aDocument())
-      store.lease('shop', claim('a', 0))
-      store.lease('shop', claim('b', 1000))
-      store.remove('shop')
-      store.save(aDocument())
-      expect(store.lease('shop', claim('c', 9000)).epoch).toBe(3)
+    test('the epoch never falls: neither by removing the deployment nor by making it again', async () => {
+      await store.save(aDocument())
+      await store.lease('shop', claim('a'))
+      await store.release('shop', 'a')
+      await store.lease('shop', claim('b'))
+      await store.release('shop', 'b')
+      await store.remove('shop')
+      await store.save(aDocument())
+      expect((await store.lease('shop', claim('c'))).epoch).toBe(3)
     })
 
-    test('deployments have leases of their own', () => {
-      store.lease('shop', claim('a', 0))
-      expect(store.lease('other', claim('b', 0))).toEqual({ holder: 'b', epoch: 1, until: 1000 })
+    test('of many who claim at once one has it, and all others are told who', async () => {
+      const others = await Promise.all(Array.from({ length: 4 }, async () => world.open()))
+      const leases = await Promise.all(others.map((one, index) => one.lease('shop', claim(`c${index}`))))
+      expect(new Set(leases.map(({ holder }) => holder)).size).toBe(1)
+      expect(new Set(leases.map(({ epoch }) => epoch))).toEqual(new Set([1]))
+      for (const one of others) one.close()
     })
+
+    test('deployments have leases of their own', async () => {
+      await store.lease('shop', claim('a'))
+      expect(await store.lease('other', claim('b'))).toMatchObject(isOf('b', 1))
+    })
+
+    /** Claims until it has it: whoever counts the time may be a moment behind. */
+    async function takenBy(other: Store, holder: string): Promise<Lease> {
+      for (let tries = 0; ; tries++) {
+        const lease = await other.lease('shop', claim(holder))
+        if (lease.holder === holder || tries > 50) return lease
+        await time.pass(time.leaseMs / 20)
+      }
+    }
   })
+}
+
+function handTime(): NonNullable<StoreWorld['time']> {
+  let now = 0
+  return {
+    leaseMs: 1000,
+    now: () => now,
+    pass: async (ms) => {
+      now += ms
+    },
+  }
 }
 
 export function describeHistory(

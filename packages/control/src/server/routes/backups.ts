@@ -22,7 +22,7 @@ export const backupRoutes: FastifyPluginAsync<{ platform: Platform }> = async (a
     refuseUnknown(platform, params.name)
     const fields = parseFields(body, ['id', 'to'])
     const wish = { id: idOf(fields), to: optional(fields, 'to', pathMax) }
-    return reply.code(202).send(backups.ask(params.name, wish, actorOf(caller)))
+    return reply.code(202).send(await backups.ask(params.name, wish, actorOf(caller)))
   })
 
   app.post('/backups/read', async ({ body }) => backups.read(text(parseFields(body, ['from']), 'from', pathMax)))

@@ -28,7 +28,7 @@ export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = asyn
     const fields = parseFields(request.body, ['wanted', 'purge', 'acceptDataLoss'])
     const wanted = oneOf(fields, 'wanted', ['up', 'down'])
     const options = { purge: flag(fields, 'purge'), acceptDataLoss: flag(fields, 'acceptDataLoss') }
-    platform.setWanted(name, wanted, options, actorOf(request.caller))
+    await platform.setWanted(name, wanted, options, actorOf(request.caller))
     return reply.code(202).send({ name, wanted })
   })
 

@@ -36,7 +36,7 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
     const actor = actorOf(caller)
     const operation = needsNodes(wish)
       ? await platform.askForNodes(params.name, wish, actor)
-      : platform.askOperation(params.name, wish, actor)
+      : await platform.askOperation(params.name, wish, actor)
     return reply.code(202).send(operation)
   })
 
@@ -61,7 +61,7 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
   app.post<ByName>('/deployments/:name/pause', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
     const fields = parseFields(body, ['because', 'until'])
-    platform.pause(
+    await platform.pause(
       params.name,
       { because: text(fields, 'because', sentenceMax), until: time(fields, 'until') },
       actorOf(caller),
@@ -71,14 +71,14 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 
   app.post<ByName>('/deployments/:name/resume', async ({ params, caller }, reply) => {
     refuseUnknown(platform, params.name)
-    platform.resume(params.name, actorOf(caller))
+    await platform.resume(params.name, actorOf(caller))
     return reply.code(202).send({ name: params.name, paused: false })
   })
 
   app.post<ByNode>('/deployments/:name/nodes/:node/drain', async ({ params, body, caller }, reply) => {
     refuseUnknown(platform, params.name)
     const drained = flag(parseFields(body, ['drained']), 'drained')
-    platform.setDrained(params.name, params.node, drained, actorOf(caller))
+    await platform.setDrained(params.name, params.node, drained, actorOf(caller))
     return reply.code(202).send({ node: params.node, drained })
   })
 
@@ -86,7 +86,7 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
     refuseUnknown(platform, params.name)
     const fields = parseFields(body, ['because'])
     const because = (fields['because'] ?? null) === null ? null : text(fields, 'because', sentenceMax)
-    platform.setDegraded(params.name, params.shard, because, actorOf(caller))
+    await platform.setDegraded(params.name, params.shard, because, actorOf(caller))
     return reply.code(202).send({ shard: params.shard, degraded: because !== null })
   })
 }
