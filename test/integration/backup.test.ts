@@ -54,10 +54,12 @@ describe('a backup on real engines', () => {
   /** As if it had been ready for the first time a day ago. */
   async function readyForADay(name: string): Promise<void> {
     const store = new SqliteStore({ home: place.home, bootId: bootId() })
-    await eventually(() => {
+    await eventually(async () => {
       const document = store.load(name)
       // The controller saves, too: whoever comes second tries again.
-      if (document !== undefined) store.save({ ...document, firstReadyAt: (document.firstReadyAt ?? 0) - 86_400_000 })
+      if (document !== undefined) {
+        await store.save({ ...document, firstReadyAt: (document.firstReadyAt ?? 0) - 86_400_000 })
+      }
       return document
     })
     store.close()

@@ -1,10 +1,10 @@
 import type { Spec, Status } from '@holdfast/core'
 import type { EngineBinary } from './binary/engine-binary.ts'
-import type { ProxyProgram } from './binary/proxy.ts'
+import type { Program } from './binary/program.ts'
 
 export interface ProgramsOptions {
   readonly findEngine: (spec: Spec) => Promise<EngineBinary>
-  readonly findProxy: () => Promise<ProxyProgram>
+  readonly findProxy: () => Promise<Program>
 }
 
 /** The programs that run what is kept up: found when they are first needed, and remembered. */
@@ -12,7 +12,7 @@ export class Programs {
   readonly #options: ProgramsOptions
   /** The engine that was found for each deployment, and for which wish. */
   readonly #engines = new Map<string, { wanted: string; binary: EngineBinary }>()
-  #proxy: Promise<ProxyProgram> | undefined
+  #proxy: Promise<Program> | undefined
 
   constructor(options: ProgramsOptions) {
     this.#options = options
@@ -44,7 +44,7 @@ export class Programs {
   }
 
   /** The program that runs the proxies of this home. One that could not be found is looked for again. */
-  proxy(): Promise<ProxyProgram> {
+  proxy(): Promise<Program> {
     this.#proxy ??= this.#options.findProxy().catch((error: unknown) => {
       this.#proxy = undefined
       throw error

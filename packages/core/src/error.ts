@@ -33,6 +33,7 @@ export const errorTable = {
   TIMEOUT_NOT_READY: { status: 504, exit: 6, retry: true },
   HOST_PORT_IN_USE: { status: 409, exit: 7, retry: false },
   HOST_PROXY_MISSING: { status: 503, exit: 7, retry: false },
+  HOST_ETCD_MISSING: { status: 503, exit: 7, retry: false },
   HOST_DISK_FULL: { status: 507, exit: 7, retry: true },
   HOST_READ_ONLY: { status: 507, exit: 7, retry: false },
   HOST_HOME_FOREIGN: { status: 409, exit: 7, retry: false },

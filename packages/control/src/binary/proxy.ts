@@ -1,110 +1,26 @@
-/** HAProxy: what the machine has, else what the distribution has, unpacked below the home like an engine. */
-
-import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
-import { formatBytes, HoldfastError } from '@holdfast/core'
-import type { AptTools } from './apt.ts'
-import { askDownloads, download, findAptTools, prepareApt, readLists, unpackAll } from './apt.ts'
-import type { AptPlace } from './debian.ts'
+import { HoldfastError } from '@holdfast/core'
 import type { EngineWorld } from './engine-binary.ts'
-import { directoriesOf, programsNamed } from './lookup.ts'
-import { run } from './run.ts'
-import { diskRefusal, fetching, hasRoom, refusingDisk } from './trouble.ts'
-import { environmentOf } from './unpacked.ts'
-import { compareVersions, upstreamVersion } from './version.ts'
-import { enginesDir, putInPlace, withWorkspace } from './workspace.ts'
-
-/** A program that was asked for its version just now. */
-export interface ProxyProgram {
-  readonly program: string
-  readonly version: string
-  /** What it needs in its environment to find its libraries. */
-  readonly env: Readonly<Record<string, string>>
-}
+import type { Program, ProgramKind } from './program.ts'
+import { findProgram } from './program.ts'
 
 /** Older ones cannot ask a server by its name. */
 const oldestVersion = '2.4'
-/** Where a system keeps it, and a person's PATH seldom leads. */
-const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+const haproxy: ProgramKind = {
+  name: 'haproxy',
+  package: 'haproxy',
+  directory: 'usr/sbin',
+  oldestVersion,
+  versionArguments: ['-v'],
+  versionPattern: /^HA-?Proxy version (\d+(?:\.\d+)+)/m,
+  missing: (why, cause) =>
+    new HoldfastError(
+      'HOST_PROXY_MISSING',
+      `expose.proxy needs HAProxy ${oldestVersion} or later, and ${why}. Install it ("apt-get install haproxy"), or leave expose.proxy out.`,
+      {},
+      cause,
+    ),
+}
 
 /** Throws HOST_PROXY_MISSING, HOST_DISK_FULL or HOST_READ_ONLY. */
-export async function findProxy(world: EngineWorld): Promise<ProxyProgram> {
-  const directories = [...new Set([...directoriesOf(world.path), ...systemDirectories])]
-  for (const program of await programsNamed('haproxy', directories)) {
-    const found = await probe(program, {})
-    if (found !== null) return found
-  }
-  const kept = (await readdir(enginesDir(world.home)).catch(() => [])).filter((name) => name.startsWith('haproxy-'))
-  for (const name of kept.sort().reverse()) {
-    const found = await openTree(join(enginesDir(world.home), name))
-    if (found !== null) return found
-  }
-  const tools = process.platform === 'linux' ? await findAptTools(directoriesOf(world.path)) : null
-  if (tools === null) throw missing('there is none on the PATH, and without apt-get none can be fetched')
-  return refusingDisk(fetching(enginesDir(world.home)), () =>
-    withWorkspace(world.home, (workspace) => fetchProxy(tools, workspace, world)),
-  )
-}
-
-/** First by the lists that the machine has; where those are missing or too old, by fresh ones. */
-async function fetchProxy(tools: AptTools, workspace: string, world: EngineWorld): Promise<ProxyProgram> {
-  const writing = fetching(enginesDir(world.home))
-  if (!hasRoom(await statfs(workspace), writing)) throw diskRefusal('full', writing)
-  const workDir = join(workspace, 'apt')
-  await prepareApt(workDir)
-  try {
-    return await fetchBy({ workDir, lists: 'system' }, tools, workspace, world)
-  } catch (cause) {
-    if (!(cause instanceof HoldfastError)) throw cause
-  }
-  world.progress('reading package lists ...')
-  const own: AptPlace = { workDir, lists: 'own' }
-  await readLists(tools, own)
-  return fetchBy(own, tools, workspace, world).catch((cause: unknown) => {
-    if (!(cause instanceof HoldfastError) || cause.code !== 'ENGINE_MISSING') throw cause
-    const { complaint } = cause.facts
-    throw missing(`it cannot be fetched: ${typeof complaint === 'string' ? complaint : cause.message}`, cause)
-  })
-}
-
-async function fetchBy(place: AptPlace, tools: AptTools, workspace: string, world: EngineWorld): Promise<ProxyProgram> {
-  const downloads = await askDownloads(tools, place, { package: 'haproxy', debianVersion: null })
-  const sizeBytes = downloads.reduce((sum, { sizeBytes: size }) => sum + size, 0)
-  const selector = downloads.find((one) => one.package === 'haproxy')?.selector ?? ''
-  const version = upstreamVersion(selector.slice(selector.indexOf('=') + 1))
-  world.progress(`fetching haproxy ${version}, ${formatBytes(sizeBytes)}`)
-  const parts = await mkdtemp(join(workspace, 'parts-'))
-  const tree = join(parts, 'tree')
-  await download(tools, place, downloads, join(parts, 'debs'))
-  await unpackAll(tools, join(parts, 'debs'), tree)
-  if ((await openTree(tree)) === null)
-    throw missing(`haproxy ${version} of this machine's package sources does not run`)
-  const kept = join(enginesDir(world.home), `haproxy-${version}`)
-  await putInPlace(tree, kept, workspace, async (other) => (await openTree(other)) !== null)
-  const found = await openTree(kept)
-  if (found === null) throw missing(`${kept} does not run`)
-  return found
-}
-
-async function openTree(tree: string): Promise<ProxyProgram | null> {
-  const program = join(tree, 'usr', 'sbin', 'haproxy')
-  return existsSync(program) ? probe(program, await environmentOf(tree)) : null
-}
-
-/** Null: it does not run, is something else, or is too old. */
-async function probe(program: string, env: Readonly<Record<string, string>>): Promise<ProxyProgram | null> {
-  const { stdout, failure } = await run(program, ['-v'], { env, timeoutMs: 10_000 })
-  const version = /^HA-?Proxy version (\d+(?:\.\d+)+)/m.exec(stdout)?.[1]
-  if (failure !== null || version === undefined || compareVersions(version, oldestVersion) < 0) return null
-  return { program, version, env }
-}
-
-function missing(why: string, cause?: unknown): HoldfastError {
-  return new HoldfastError(
-    'HOST_PROXY_MISSING',
-    `expose.proxy needs HAProxy ${oldestVersion} or later, and ${why}. Install it ("apt-get install haproxy"), or leave expose.proxy out.`,
-    {},
-    cause,
-  )
-}
+export const findProxy = (world: EngineWorld): Promise<Program> => findProgram(haproxy, world)

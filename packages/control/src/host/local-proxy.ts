@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import type { Action, AgentProxySeen, ProxyFacts, Seen } from '@holdfast/core'
 import { HoldfastError, nodePaths, proxyId } from '@holdfast/core'
-import type { ProxyProgram } from '../binary/proxy.ts'
+import type { Program } from '../binary/program.ts'
 import { run } from '../binary/run.ts'
 import { processesIn, signalExactly } from '../proc.ts'
 import type { AgentMemory } from './agent-memory.ts'
@@ -163,7 +163,7 @@ export class LocalProxy {
     }
   }
 
-  async #spawn({ program, env }: ProxyProgram): Promise<{ pid: number; onExit(listener: () => void): void }> {
+  async #spawn({ program, env }: Program): Promise<{ pid: number; onExit(listener: () => void): void }> {
     const log = openSync(join(this.#nodeDir, 'engine.log'), 'a', 0o600)
     try {
       const child = spawn(program, ['-W', '-f', this.#paths.proxy], {
@@ -184,7 +184,7 @@ export class LocalProxy {
   }
 
   /** HAProxy's own word on the file comes first: one that it cannot read must not cost the worker that runs. */
-  async #write(config: string, { program, env }: ProxyProgram): Promise<void> {
+  async #write(config: string, { program, env }: Program): Promise<void> {
     writeFileSync(this.#paths.proxy, config, { mode: 0o600 })
     const args = ['-c', '-f', this.#paths.proxy]
     const { stdout, stderr, failure } = await run(program, args, { env, cwd: this.#paths.data, timeoutMs: 10_000 })

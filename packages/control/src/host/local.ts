@@ -10,7 +10,7 @@ import type {
 } from '@holdfast/core'
 import { admit, HoldfastError, proxyId } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
-import type { ProxyProgram } from '../binary/proxy.ts'
+import type { Program } from '../binary/program.ts'
 import type { Clock } from '../clock.ts'
 import { AgentMemory } from './agent-memory.ts'
 import type { EngineExit, HostPort } from './host.ts'
@@ -27,7 +27,7 @@ export interface LocalHostOptions {
   readonly id: string
   readonly clock: Clock
   readonly binary: (deployment: string) => Promise<EngineBinary>
-  readonly proxyProgram: () => Promise<ProxyProgram>
+  readonly proxyProgram: () => Promise<Program>
   /** Where the agent keeps what it must not forget. */
   readonly memoryDir: string
   readonly nodeDir: (deployment: string, node: string) => string

@@ -56,7 +56,7 @@ describe('the file of the store', () => {
     store.close()
   })
 
-    test('a lease of another boot has expired, whatever its clock said', async () => {
+  test('a lease of another boot has expired, whatever its clock said', async () => {
     const before = open('boot-1')
     await before.lease('shop', { holder: 'a', now: 1e9, forMs: 1e9 })
     before.close()
