@@ -235,6 +235,10 @@ describe('a backup on real engines', () => {
     expect(await contentsOf('it')).toEqual(await contentsOf('copy'))
     const { copiesInSync } = await ready('it')
     expect(copiesInSync).toBe(2)
+    // What was fetched is the beginning of each primary's log: none has to be written anew.
+    const since = (await running.api.events('it', 300)).map(({ because }) => because)
+    const fromThen = since.slice(since.findLastIndex((because) => because.includes('putting the data aside')))
+    expect(fromThen.filter((because) => /beginning its append-only file/.test(because))).toEqual([])
   })
 
   test('that is cut short, foreign or too new is refused with its reason, and nothing is touched', async () => {

@@ -149,8 +149,17 @@ export type Action =
   | { readonly kind: 'work'; readonly node: string; readonly job: Job }
   /** Ends a job that nobody wants any more. */
   | { readonly kind: 'end-work'; readonly node: string; readonly job: string }
-  /** Puts a stopped node's data aside, and in its place the file that was fetched for it: `bytes`, or nothing where null. */
-  | { readonly kind: 'place'; readonly node: string; readonly restore: string; readonly bytes: number | null }
+  /**
+   * Puts a stopped node's data aside, and in its place the file that was fetched for it: `bytes`, or nothing where null.
+   * `logs`: the node shall write an append-only file, and where the engine can, the file is the beginning of that.
+   */
+  | {
+      readonly kind: 'place'
+      readonly node: string
+      readonly restore: string
+      readonly bytes: number | null
+      readonly logs: boolean
+    }
   /** Removes what a restore that is over has left beside the data. */
   | { readonly kind: 'clear-restore'; readonly node: string; readonly dropSnapshot: boolean }
 

@@ -28,3 +28,6 @@ export function engineHas(engine: EngineBuild, since: Since): boolean {
 
 /** What Holdfast runs and looks after. */
 export const supportedSince: Since = { redis: '6.2', valkey: '7.2' }
+
+/** Its append-only file is a folder of parts, the first of which may be a snapshot by itself. */
+export const logsInParts = (engine: EngineBuild): boolean => engineHas(engine, { redis: '7.0', valkey: '7.2' })

@@ -83,7 +83,7 @@ export function dropFiles(directory: string, what: 'aof' | 'rdb'): void {
   rmSync(join(directory, endedLog), { recursive: true, force: true })
 }
 
-const logFolder = 'appendonlydir'
+export const logFolder = 'appendonlydir'
 const endedLog = 'appendonlydir.ended'
 
 /** Whether a snapshot was begun after the last write to a log: then it has all that the log has. */

@@ -4,6 +4,7 @@ import type { Action, AgentNodeSeen, Job, NodePlace } from '@holdfast/core'
 import {
   followsItself,
   HoldfastError,
+  logsInParts,
   nodePaths,
   parseDisk,
   parseInfo,
@@ -135,7 +136,7 @@ export class LocalEngine {
       case 'end-work':
         return this.#jobs.end(action.job)
       case 'place':
-        return this.#placeFetched(action)
+        return this.#placeFetched(action, gate)
       case 'clear-restore':
         return clearRestore(this.#nodeDir, this.#dataDir, action.dropSnapshot)
       case 'failover':
@@ -330,13 +331,16 @@ export class LocalEngine {
   }
 
   /** From now on the node is as new: what was known of it was of the data that it had. */
-  #placeFetched({ restore, bytes }: Extract<Action, { kind: 'place' }>): void {
+  async #placeFetched({ restore, bytes, logs }: Extract<Action, { kind: 'place' }>, gate: () => void): Promise<void> {
+    const binary = await this.#options.binary(this.deployment)
+    gate()
     placeFetched({
       node: this.#place.id,
       nodeDir: this.#nodeDir,
       dataDir: this.#dataDir,
       restore,
       bytes,
+      asLog: logs && logsInParts(binary),
       forget: () => {
         const memory = this.#node()
         this.#link.close()

@@ -15,6 +15,7 @@ import type { BackupFile } from '../backup/manifest.ts'
 import type { Document } from '../document.ts'
 import type { Restore } from '../operation.ts'
 import { ended } from '../operation.ts'
+import { logsWrites } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
@@ -72,7 +73,7 @@ function fetch(operation: Restore, { picture, wallNow }: PlanInput): Step {
 }
 
 /** Before every other rule: nothing starts while the data is being replaced. Idle once every node has its own. */
-export function planReplace(operation: Restore, { picture }: PlanInput): Step {
+export function planReplace(operation: Restore, { picture, spec }: PlanInput): Step {
   const unplaced = everyCopy(picture).filter((node) => node.agent?.restore?.placed !== operation.id)
   if (unplaced.length === 0) return idle
   const told = `restore from ${operation.from}`
@@ -84,7 +85,8 @@ export function planReplace(operation: Restore, { picture }: PlanInput): Step {
     `${told}: every engine is stopped, putting the data aside`,
     unplaced.map((node): Action => {
       const file = isFirst(node, picture.shards) ? fileOf(operation, node.shard) : undefined
-      return { kind: 'place', node: node.id, restore: operation.id, bytes: file?.bytes ?? null }
+      const logs = logsWrites(spec) && !picture.memoryOnly.has(node.id)
+      return { kind: 'place', node: node.id, restore: operation.id, bytes: file?.bytes ?? null, logs }
     }),
   )
 }

@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import { processesIn } from '../../proc.ts'
 import { writeAtomically } from '../../write-file.ts'
+import { logFolder } from '../data-files.ts'
 import { LastRead } from '../last-read.ts'
 import { makeDirectory, syncDirectory } from './disk.ts'
 import { beforePrefix, restorePaths } from './paths.ts'
@@ -21,11 +22,13 @@ export interface Placing {
   readonly restore: string
   /** The size of the file that it shall start from; null: it starts with nothing, and follows. */
   readonly bytes: number | null
+  /** Its engine writes an append-only file in parts, and the file is the first of them. */
+  readonly asLog: boolean
   /** Forgets what the agent knows of the node. Called before the mark. */
   readonly forget: () => void
 }
 
-export function placeFetched({ node, nodeDir, dataDir, restore, bytes, forget }: Placing): void {
+export function placeFetched({ node, nodeDir, dataDir, restore, bytes, asLog, forget }: Placing): void {
   if (placedRestore(nodeDir) === restore) return
   const { mark, fetchedFile, ...paths } = restorePaths(nodeDir)
   const before = paths.before(restore)
@@ -52,12 +55,26 @@ export function placeFetched({ node, nodeDir, dataDir, restore, bytes, forget }:
     else renameSync(dataDir, before)
   }
   makeDirectory(dataDir)
-  if (bytes !== null) linkSync(source, join(dataDir, 'dump.rdb'))
+  if (bytes !== null) linkData(source, dataDir, asLog)
   syncDirectory(dataDir)
   syncDirectory(nodeDir)
   forget()
   writeAtomically(mark, restore)
   syncDirectory(dirname(mark))
+}
+
+/**
+ * As a snapshot; or as the base of an append-only file, so that the engine logs from its first write on, and need not
+ * write all of it a second time before it may.
+ */
+function linkData(source: string, dataDir: string, asLog: boolean): void {
+  if (!asLog) return linkSync(source, join(dataDir, 'dump.rdb'))
+  const folder = join(dataDir, logFolder)
+  const base = 'appendonly.aof.1.base.rdb'
+  makeDirectory(folder)
+  linkSync(source, join(folder, base))
+  writeAtomically(join(folder, 'appendonly.aof.manifest'), `file ${base} seq 1 type b\n`)
+  syncDirectory(folder)
 }
 
 /** The restore that this node's data began with; null where there was none. */
