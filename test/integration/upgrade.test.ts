@@ -75,3 +75,19 @@ test('back again there is no way, which is said before anything is changed', asy
   expect(it.controller.spec(it.name)).toEqual(before)
   await it.ready()
 })
+
+test('behind Sentinels, which come last and are what the engines are in the end', async () => {
+  const { flavor, version } = engineNamed('redis 7')
+  const spec = { topology: 'sentinel', replicasPerShard: 1, engine: { flavor, version } }
+  const watched = await TestDeployment.up(spec, new TestHome(undefined, several))
+  try {
+    const before = new Map(watched.status().sentinels.map(({ id, pid }) => [id, pid]))
+    const wish = { id: randomUUID(), engine: { flavor: 'valkey', version: '8' }, notBefore: null }
+    const operation = await watched.over(watched.controller.upgrade(watched.name, wish, 'ann'))
+    expect(operation.because).toMatch(/2 engines and 3 Sentinels restarted in/)
+    const { sentinels } = await watched.ready()
+    expect(sentinels.filter(({ id, pid }) => pid === before.get(id))).toEqual([])
+  } finally {
+    await watched.close()
+  }
+})

@@ -8,6 +8,7 @@
  * or syncs ends nobody else's files.
  */
 import type { NodeFiles } from './action.ts'
+import type { StartHistory } from './observed.ts'
 import { ownedBy } from './persistence-config.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
 import type { Spec } from './spec.ts'
@@ -15,8 +16,12 @@ import type { Spec } from './spec.ts'
 /** After this many failed starts a node counts as one that does not come back by itself. */
 const failuresUntilHopeless = 3
 
+interface Failing {
+  readonly agent: { readonly starts: StartHistory } | null
+}
+
 /** It is not coming back by itself. */
-export const keepsFailing = (node: NodePicture): boolean => (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless
+export const keepsFailing = (node: Failing): boolean => (node.agent?.starts.failures ?? 0) >= failuresUntilHopeless
 
 /** Whether every write of those that write goes to an append-only file. */
 export const logsWrites = ({ persistence }: Spec): boolean => persistence === 'aof' || persistence === 'hybrid'

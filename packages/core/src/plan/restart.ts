@@ -4,7 +4,8 @@
  *
  * Which processes are to go is decided and saved when it begins. From then on it is read from the machine who of them is
  * still there, so that a controller which comes after this one goes on, and a process that died meanwhile and came back
- * need not go once more. At the first surprise it stops and says so: a node that does not come back, a primary that
+ * need not go once more. Sentinels run the same program: after an upgrade of the engines they are replaced too, one by one,
+ * and last, because what a newer one has written to its file no older one has to read. At the first surprise it stops and says so: a node that does not come back, a primary that
  * changed without us, a copy that does not take over. Nothing is forced.
  */
 import type { Restart, RestartStep } from '../operation.ts'
@@ -82,7 +83,7 @@ function goOn(operation: Restart, input: PlanInput): Step {
     const because = `${toldOf(operation)} stopped after ${done} of ${all}: ${why}`
     return record(ended(operation, 'failed', because, wallNow))
   }
-  const broken = everyCopy(picture).find((node) => node.gone && keepsFailing(node))
+  const broken = [...everyCopy(picture), ...picture.sentinels].find((one) => one.gone && keepsFailing(one))
   if (broken !== undefined) {
     return stop(`${broken.id} does not start (${broken.agent?.starts.lastError ?? 'no reason given'})`)
   }
@@ -130,10 +131,7 @@ function next(operation: Restart, input: PlanInput, stop: (why: string) => Step)
     return act(because, [{ kind: 'stop', node: aside.id, save: false }])
   }
   const shard = picture.shards.find(({ nodes }) => nodes.some((node) => old.includes(node)))
-  if (shard === undefined) {
-    const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
-    return record(ended(operation, 'done', `${toldOf(operation)}: ${all} engines restarted in ${took}`, wallNow))
-  }
+  if (shard === undefined) return replaceSentinel(operation, input) ?? over(operation, all, input)
   const replica = old.find((node) => node.shard === shard.id && node !== shard.primary)
   // Its own files are complete when it stops, if every write goes to them; else a snapshot is taken first.
   const save = !logsWrites(spec) && spec.persistence !== 'none'
@@ -148,6 +146,27 @@ function next(operation: Restart, input: PlanInput, stop: (why: string) => Step)
   const heir = heirFor(shard)
   if (heir === undefined) return stop(`no copy of ${shard.id} can take over from ${shard.primary?.id}`)
   return handOver(operation, shard, heir, 1, wallNow)
+}
+
+function over(operation: Restart, all: number, { picture, wallNow }: PlanInput): Step {
+  const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
+  const { length } = operation.engine === null ? [] : picture.sentinels
+  const engines = `${all} engines${length === 0 ? '' : ` and ${length} Sentinels`}`
+  return record(ended(operation, 'done', `${toldOf(operation)}: ${engines} restarted in ${took}`, wallNow))
+}
+
+/** The next Sentinel that is not what the engines are; undefined where all are. */
+function replaceSentinel(operation: Restart, { picture, wallNow }: PlanInput): Step | undefined {
+  if (operation.engine === null) return undefined
+  const { version } = operation.engine
+  const unread = picture.sentinels.find(({ agent }) => agent?.access?.version === null)
+  if (unread !== undefined) return wait(`${toldOf(operation)}: what ${unread.id} runs is read`, pollMs)
+  const old = picture.sentinels.find(({ agent }) => (agent?.access?.version ?? version) !== version)
+  if (old === undefined) return undefined
+  const because = `restarting ${old.id}, which still is ${old.agent?.access?.version}`
+  const step: RestartStep = { kind: 'stop', node: old.id, at: wallNow, tries: 1 }
+  const actions = [{ kind: 'stop', node: old.id, save: false } as const]
+  return { ...act(because, actions), operations: [{ ...operation, step, because }] }
 }
 
 function handOver(operation: Restart, shard: ShardPicture, heir: NodePicture, tries: number, wallNow: number): Step {

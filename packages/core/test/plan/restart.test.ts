@@ -8,6 +8,7 @@ import {
   dead,
   failedStarts,
   linkDown,
+  now,
   silentFor,
   syncing,
   wallNow,
@@ -15,12 +16,23 @@ import {
 } from '../support/deployment.ts'
 import { placed, replanned } from '../support/layout.ts'
 import { asked, operationOf, restarted, sameOperation, saved, withOperation } from '../support/operations.ts'
+import { agentOfSentinel, deadSentinel, watched } from '../support/watched.ts'
 
 const wanting = (subject: string, options: DeploymentOptions = {}): Deployment =>
   aDeployment(options).with(withOperation(asked({ kind: 'restart', subject })))
 /** It has noted which processes are to go. */
 const begun = (subject = 'shop', options: DeploymentOptions = {}, ...breaks: readonly Break[]): Deployment =>
   saved(wanting(subject, options)).with(...breaks)
+
+const unreadAccess = {
+  usersFile: null,
+  passwords: null,
+  signInFile: null,
+  signsInWith: null,
+  signInGivenAt: null,
+  linkRenewedAt: null,
+  closing: null,
+}
 
 const everyReplica = ['node-4', 'node-5', 'node-6'].map(restarted)
 
@@ -252,6 +264,54 @@ describe('an upgrade', () => {
     expect(operationOf(upgrading().with(restarted('node-4')))).toMatchObject({
       state: 'failed',
       because: 'upgrade of shop to valkey 8.0.1 stopped after 1 of 6: node-4 came back as 7.0.15',
+    })
+  })
+})
+
+describe('an upgrade of engines that Sentinels watch', () => {
+  const engine = { flavor: 'valkey', version: '8.0.1' } as const
+  const sentinels = ['sentinel-1', 'sentinel-2', 'sentinel-3']
+  const nodes = ['node-1', 'node-2', 'node-3']
+  const everyEngine: Break = (world) => {
+    for (const id of nodes) withFacts(id, { version: engine.version })(world)
+  }
+  const runsIn =
+    (versions: readonly (string | null)[]): Break =>
+    (world) => {
+      for (const [index, version] of versions.entries()) {
+        agentOfSentinel(world, sentinels[index] ?? '').access = { ...unreadAccess, version }
+      }
+    }
+  const upgraded = (versions: readonly (string | null)[]): Deployment =>
+    saved(watched().with(everyEngine, withOperation(asked({ kind: 'upgrade', subject: 'shop', engine })))).with(
+      runsIn(versions),
+    )
+
+  test('comes to an end when the Sentinels are what the engines are, one at a time', () => {
+    const first = upgraded(['8.0.1', '7.0.15', '7.0.15']).plan()
+    expect(first.actions).toEqual([{ kind: 'stop', node: 'sentinel-2', save: false }])
+    expect(first.because).toBe('restarting sentinel-2, which still is 7.0.15')
+    const without = upgraded(['8.0.1', '7.0.15', '7.0.15']).with(deadSentinel('sentinel-2')).plan()
+    expect(without.actions.filter(({ kind }) => kind === 'stop')).toEqual([])
+    expect(operationOf(upgraded(['8.0.1', '8.0.1', '8.0.1']))).toMatchObject({
+      state: 'done',
+      because: expect.stringContaining('0 engines and 3 Sentinels restarted'),
+    })
+  })
+
+  test('is not over while nobody has read what one of them is', () => {
+    const plan = upgraded(['8.0.1', '8.0.1', null]).plan()
+    expect(plan.operations ?? []).toEqual([])
+    expect(plan.because).toContain('what sentinel-3 runs is read')
+  })
+
+  test('stops where the new one does not start', () => {
+    const stuck = upgraded(['8.0.1', '7.0.15', '7.0.15']).with(deadSentinel('sentinel-2'), (world) => {
+      agentOfSentinel(world, 'sentinel-2').starts = { failures: 3, lastAt: now, lastError: 'Bad directive' }
+    })
+    expect(operationOf(stuck)).toMatchObject({
+      state: 'failed',
+      because: expect.stringContaining('sentinel-2 does not start (Bad directive)'),
     })
   })
 })
