@@ -25,7 +25,13 @@ export class Access {
     this.#signsInWith = signsInWith === null || signsInWith === '' ? null : sha256(signsInWith)
   }
 
-  /** It is another process, or was told something: what was read before is old. */
+  /** It is another process, and may be of another version. */
+  beginAnew(): void {
+    this.#version = null
+    this.forget()
+  }
+
+  /** It was told something: what was read before is old. */
   forget(): void {
     this.#passwords = null
     this.#signsInWith = null

@@ -251,6 +251,7 @@ export class LocalEngine {
     memory.saveAskedAt = null
     this.#settings.forgetConfig()
     this.#reread()
+    this.#access.beginAnew()
   }
 
   #keep(facts: EngineSaid, at: number): void {

@@ -52,6 +52,7 @@ export class LocalSentinel {
       onBegin: () => {
         this.#looksOften = false
         this.#reread()
+        this.#access.beginAnew()
       },
       onExit,
       lastWords: () => tailOfLog(nodeDir),
