@@ -229,12 +229,26 @@ export class DeploymentLoop {
     return this.#known
   }
 
-  /** Takes or renews the lease; a store that cannot write leaves it as it was, and the agents' epoch still guards. */
+  /** The lease in force. It is renewed beside the turn: a slow store must not hold up a failover. */
   async #holdLease(): Promise<Lease> {
-    const { clock, store, controllerId, log } = this.#options
+    const { clock, controllerId } = this.#options
     const now = clock.now()
     const held = this.#lease
-    if (held !== undefined && held.holder === controllerId && now - this.#renewedAt < renewEveryMs) return held
+    if (held?.holder !== controllerId || now >= held.until) return this.#takeLease(now)
+    if (now - this.#renewedAt >= renewEveryMs) {
+      this.#renewedAt = now
+      void this.#takeLease(now)
+    }
+    return held
+  }
+
+  /**
+   * Takes or renews it. A store of this machine that cannot write leaves it as it was, and the agents' epoch still
+   * guards; one that others share, and that does not answer, may have given it to one of them once it is over.
+   */
+  async #takeLease(now: number): Promise<Lease> {
+    const { store, controllerId, log } = this.#options
+    const held = this.#lease
     try {
       const lease = await store.lease(this.name, { holder: controllerId, now, forMs: leaseMs })
       if (lease.holder === controllerId && held?.epoch !== lease.epoch) {
@@ -246,13 +260,16 @@ export class DeploymentLoop {
     } catch (error) {
       log.error({ deployment: this.name, err: error }, 'lease not renewed')
       if (held === undefined) throw error
-      return held
+      const isShared = error instanceof HoldfastError && error.code === 'UNREACHABLE_STORE'
+      return isShared && now >= held.until ? { ...held, holder: '' } : held
     }
   }
 
   /** Reasons to look and not to act. */
   #guard(lease: Lease, sleptMs: number, { unrendered }: Known): Plan | undefined {
     if (unrendered !== null) return onlyLook(`nothing can be done: ${unrendered}`)
+    if (lease.holder === '')
+      return onlyLook('the store does not answer, and the lease is over: nobody acts until it does')
     if (lease.holder !== this.#options.controllerId) {
       return onlyLook(`another controller (${lease.holder}) acts in epoch ${lease.epoch}: standing by`)
     }
