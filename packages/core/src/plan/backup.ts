@@ -14,6 +14,7 @@ import { ended } from '../operation.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { everyCopy } from '../picture.ts'
 import { judgeReadiness } from '../readiness.ts'
+import { lacksHeadroom } from '../save-headroom.ts'
 import { formatSlots } from '../slots.ts'
 import { formatDuration } from '../units.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -82,6 +83,9 @@ function snapshots(
     const source = sourceOf(shard)
     // One fork on a machine at a time: each costs memory for what is written meanwhile, and all of the disk.
     if (source === undefined || busy.has(source.place.host)) continue
+    const lack = lackOf(source)
+    if (lack !== null)
+      return stop(operation, `${source.id}: ${lack}. Free some there, or take it when less is written`, wallNow)
     busy.add(source.place.host)
     const role = source === shard.primary ? 'primary' : 'replica'
     actions.push({
@@ -107,17 +111,26 @@ function snapshots(
 }
 
 /**
- * The copy in sync that has most. The primary where no copy lives at all: a fork makes it slower for a moment, which a
+ * The copy in sync that has most, of those whose host has the memory that a snapshot may take. The primary where no copy lives at all: a fork makes it slower for a moment, which a
  * copy that is merely behind is no reason for.
  */
 function sourceOf(shard: ShardPicture): NodePicture | undefined {
   const copies = shard.nodes.filter((node) => node !== shard.primary)
   const fit = copies.filter((node) => node.agent !== null && objectionToHeir(node, shard) === null)
-  const best = [...fit].sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))[0]
+  const best = [...fit].sort(
+    (a, b) =>
+      Number(lackOf(a) !== null) - Number(lackOf(b) !== null) ||
+      (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) ||
+      (a.id < b.id ? -1 : 1),
+  )[0]
   if (best !== undefined) return best
   const { primary } = shard
   return primary?.facts != null && primary.agent !== null && copies.every((node) => node.gone) ? primary : undefined
 }
+
+/** Why its host has not the memory for a snapshot; null where it has, or does not say. */
+const lackOf = ({ facts, agent }: NodePicture): string | null =>
+  facts === null ? null : lacksHeadroom({ usedBytes: facts.memoryBytes, freeBytes: agent?.freeMemoryBytes ?? null })
 
 function sealOf(operation: Backup, { document, spec, picture }: PlanInput): Job {
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Action, Plan } from '../../src/index.ts'
-import type { Deployment } from '../support/deployment.ts'
-import { absent, aDeployment, behind, dead, linkDown, loading, withoutAgent } from '../support/deployment.ts'
+import type { Break, Deployment } from '../support/deployment.ts'
+import { absent, aDeployment, agentOf, behind, dead, linkDown, loading, withoutAgent } from '../support/deployment.ts'
 import { withOperation } from '../support/operations.ts'
 import { aBackup, withJob } from '../support/transfers.ts'
 
@@ -56,6 +56,21 @@ describe('a backup', () => {
   test('takes the copy that has most', () => {
     const three = aDeployment({ replicas: 2 }).with(withOperation(aBackup()), behind('node-4', 400))
     expect(jobsIn(three.plan())).toEqual(['b1/shard-1 on node-7'])
+  })
+
+  test('not from a host without the memory that a snapshot may take, as long as another has it', () => {
+    const short: Break = (world) => {
+      agentOf(world, 'node-4').freeMemoryBytes = 1024 ** 2
+    }
+    const three = aDeployment({ replicas: 2 }).with(withOperation(aBackup()))
+    expect(jobsIn(three.plan())).toEqual(['b1/shard-1 on node-4'])
+    expect(jobsIn(three.with(short).plan())).toEqual(['b1/shard-1 on node-7'])
+    const refused = running().with(short).plan()
+    expect(jobsIn(refused)).toEqual([])
+    expect(operationIn(refused)).toMatchObject({
+      state: 'failed',
+      because: expect.stringMatching(/node-4: a save needs .* of memory .*, and 1 MB are free\. Free some there/),
+    })
   })
 
   test('never one that is not in sync: it waits, and does not fall on the primary', () => {
