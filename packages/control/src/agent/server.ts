@@ -8,7 +8,6 @@ import type { TLSSocket } from 'node:tls'
 import type { AgentGreeting, AgentNews, AgentTerms, LookAnswered } from '@holdfast/core'
 import {
   agentApiVersion,
-  errorTable,
   HoldfastError,
   parseAgentId,
   parseAgentTerms,
@@ -146,8 +145,7 @@ class News {
 
   open(): Readable {
     if (this.#open.size >= streamsMax) {
-      const because = `${streamsMax} controllers listen to this agent already`
-      throw new HoldfastError('UNREACHABLE_AGENT', because, { status: errorTable.UNREACHABLE_AGENT.status })
+      throw new HoldfastError('UNREACHABLE_AGENT', `${streamsMax} controllers listen to this agent already`)
     }
     const stream = new Readable({ read: () => undefined, encoding: 'utf8' })
     this.#open.add(stream)
