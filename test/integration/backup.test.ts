@@ -31,8 +31,7 @@ describe('a backup on real engines', () => {
   afterAll(async () => {
     for (const link of links) link.close()
     await running.kill()
-    place.remove('copy', nodes)
-    place.remove('it', nodes)
+    place.remove()
   })
 
   async function bringUp(name: string, replicasPerShard: number): Promise<void> {

@@ -12,7 +12,7 @@ describe('a controller in a process of its own', () => {
 
   afterEach(async () => {
     for (const running of processes.splice(0)) await running.kill()
-    for (const place of places.splice(0)) place.remove('it', nodes)
+    for (const place of places.splice(0)) place.remove()
   })
 
   const aHome = (): TestHome => {

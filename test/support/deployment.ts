@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HoldfastEvent, NodePlace, NodeStatus, Operation, SpecText, Status } from '@holdfast/core'
@@ -33,9 +33,13 @@ export class TestHome {
     return processesIn(this.dataDir(deployment, node))[0]?.pid
   }
 
-  remove(deployment: string, nodes: readonly { readonly id: string }[]): void {
-    for (const { id } of nodes) {
-      for (const { pid } of processesIn(this.dataDir(deployment, id))) process.kill(pid, 'SIGKILL')
+  /** Of all its deployments at once: what still runs in a folder that is gone is not found any more. */
+  remove(): void {
+    const folders = join(this.path, 'deployments')
+    for (const deployment of existsSync(folders) ? readdirSync(folders) : []) {
+      for (const node of readdirSync(join(folders, deployment))) {
+        for (const { pid } of processesIn(this.dataDir(deployment, node))) process.kill(pid, 'SIGKILL')
+      }
     }
     rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
@@ -186,8 +190,7 @@ export class TestDeployment {
   async close(): Promise<void> {
     for (const link of this.#links.values()) link.close()
     await this.stopController().catch(() => {})
-    const others = ['proxy', ...Array.from({ length: 9 }, (_, index) => `sentinel-${index + 1}`)].map((id) => ({ id }))
-    this.place.remove(this.name, [...(this.#nodes.length > 0 ? this.#nodes : this.#layout()), ...others])
+    this.place.remove()
   }
 
   #remember(status: Status): void {
@@ -196,10 +199,6 @@ export class TestDeployment {
     for (const { id, shard, hostId, host, port } of [...status.nodes, ...aside]) {
       if (!known.has(id)) this.#nodes.push({ id, shard, host: hostId, address: host, port })
     }
-  }
-
-  #layout(): readonly { id: string }[] {
-    return Array.from({ length: 12 }, (_, index) => ({ id: `node-${index + 1}` }))
   }
 
   #linkTo(id: string): EngineLink {

@@ -21,6 +21,7 @@ import type {
   SentinelPlace,
 } from '@holdfast/core'
 import { errorTable, HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
+import { textOf } from '../answer-text.ts'
 import type { Clock } from '../clock.ts'
 import type { EngineExit, HostPort } from '../host/host.ts'
 import type { Credentials } from './mutual-tls.ts'
@@ -35,7 +36,6 @@ const actWithinMs = 30_000
 /** An agent tells once a second at least that it is there. */
 const newsWithinMs = 3000
 const listenAgainMs = 500
-const answerBytesMax = 64 * 1024 ** 2
 
 export interface RemoteHostOptions {
   /** The name of the host, as its certificate says it. */
@@ -200,7 +200,7 @@ export class RemoteHost implements HostPort {
       const { address, port, credentials } = this.#options
       const text = body === undefined ? undefined : toJson(body)
       const headers =
-        text === undefined ? {} : { 'content-type': 'application/json', 'content-length': byteLength(text) }
+        text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
       const asked = request(
         {
           method,
@@ -224,19 +224,6 @@ export class RemoteHost implements HostPort {
       })
     })
   }
-}
-
-const byteLength = (text: string): number => Buffer.byteLength(text)
-
-async function textOf(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > answerBytesMax) throw new Error(`an answer of more than ${answerBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 /** The error that an agent answered, as it was thrown there; undefined where it is none that is known here. */

@@ -7,6 +7,7 @@ import { request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { createInterface } from 'node:readline'
 import { HoldfastError } from '@holdfast/core'
+import { textOf } from '../../answer-text.ts'
 
 export interface EtcdTerms {
   /** Such as `https://10.0.0.1:2379`: members of one etcd. */
@@ -39,8 +40,6 @@ export interface Change {
   /** Null: it is gone. */
   readonly entry: Entry | null
 }
-
-const answerBytesMax = 64 * 1024 ** 2
 
 /** Throws UNREACHABLE_STORE where no member answers in time, or none has a majority. */
 export class EtcdGateway {
@@ -206,17 +205,6 @@ function send(url: URL, body: string, { tls }: EtcdTerms, signal: AbortSignal): 
     asked.once('error', reject)
     asked.end(body)
   })
-}
-
-async function textOf(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > answerBytesMax) throw new Error(`an answer of more than ${answerBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 /** The connection never came about, so nobody has heard the question. */
