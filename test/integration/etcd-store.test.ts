@@ -11,7 +11,12 @@ import { engineWorld } from '../../packages/control/src/binary/find.ts'
 import { systemClock } from '../../packages/control/src/clock.ts'
 import { EtcdStore } from '../../packages/control/src/store/etcd/etcd-store.ts'
 import { EtcdGateway } from '../../packages/control/src/store/etcd/gateway.ts'
-import { aDocument, codeOf, describeStore } from '../../packages/control/test/store/store.contract.ts'
+import {
+  aDocument,
+  codeOf,
+  describeAdoptions,
+  describeStore,
+} from '../../packages/control/test/store/store.contract.ts'
 import { freePorts, programsHome } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -32,7 +37,12 @@ let homes = 0
 /** Each a home of its own, in one etcd. */
 const newPrefix = (): string => `/holdfast-test/${homes++}/`
 const open = (prefix: string, withinMs?: number): Promise<EtcdStore> =>
-  EtcdStore.open({ gateway: new EtcdGateway({ endpoints: [etcd.url] }, withinMs), prefix, key, clock: systemClock })
+  EtcdStore.open({
+    gateway: new EtcdGateway({ endpoints: [etcd.url] }, withinMs),
+    prefix,
+    key: () => key,
+    clock: systemClock,
+  })
 
 describeStore('etcd', () => {
   const prefix = newPrefix()
@@ -44,25 +54,69 @@ describeStore('etcd', () => {
   }
 })
 
+describeAdoptions('etcd', () => {
+  const prefix = newPrefix()
+  return {
+    open: () => open(prefix),
+    clean: () => undefined,
+    kept: async () => JSON.stringify((await new EtcdGateway({ endpoints: [etcd.url] }).read(prefix)).entries),
+  }
+})
+
 describe('etcd as a store', () => {
+  test('a controller with another key is refused before it does anything', async () => {
+    const prefix = newPrefix()
+    const first = await open(prefix)
+    const gateway = new EtcdGateway({ endpoints: [etcd.url] })
+    const other = EtcdStore.open({ gateway, prefix, key: () => randomBytes(32), clock: systemClock })
+    await expect(other).rejects.toMatchObject({
+      code: 'REFUSED_UNSAFE',
+      message: expect.stringContaining('secret.key'),
+    })
+    first.close()
+  })
+
+  test('who stands by hears of a document that is saved, of a lease that is given back, and of nothing of its own', async () => {
+    const prefix = newPrefix()
+    const [acting, standing] = [await open(prefix), await open(prefix)]
+    const heard: (string | undefined)[] = []
+    const own: (string | undefined)[] = []
+    standing.onChange((name) => heard.push(name))
+    acting.onChange((name) => own.push(name))
+    await acting.save(aDocument())
+    await acting.lease('shop', { holder: 'a', now: systemClock.now(), forMs: 2000 })
+    await eventually(() => heard.includes('shop'))
+    heard.length = 0
+    await acting.settings.swap('hosts/b', undefined, 'x')
+    await acting.release('shop', 'a')
+    await eventually(() => heard.includes(undefined) && heard.includes('shop'))
+    expect(own.filter((name) => name === undefined)).toEqual([])
+    for (const store of [acting, standing]) store.close()
+  })
+
   test('passwords are sealed in it', async () => {
     const prefix = newPrefix()
     const store = await open(prefix)
     await store.save(aDocument({ secrets: { app: 'canary-77' } }))
     const { entries } = await new EtcdGateway({ endpoints: [etcd.url] }).read(prefix)
     expect(entries.map(({ value }) => value).join()).not.toContain('canary-77')
-    expect(entries.map(({ key: at }) => at)).toEqual([`${prefix}documents/shop`])
+    expect(entries.map(({ key: at }) => at)).toEqual([`${prefix}check`, `${prefix}documents/shop`])
     store.close()
   })
 
   test('a member that is away is passed over, and with none left it is said', async () => {
     const nobody = `http://127.0.0.1:${await freePorts(1)}`
-    const [prefix, more] = [newPrefix(), { prefix: newPrefix(), key, clock: systemClock }]
+    const [prefix, more] = [newPrefix(), { prefix: newPrefix(), key: () => key, clock: systemClock }]
     const store = await EtcdStore.open({ ...more, gateway: new EtcdGateway({ endpoints: [nobody, etcd.url] }) })
     await store.save(aDocument())
     expect(store.names()).toEqual(['shop'])
     store.close()
-    const none = EtcdStore.open({ prefix, key, clock: systemClock, gateway: new EtcdGateway({ endpoints: [nobody] }) })
+    const none = EtcdStore.open({
+      prefix,
+      key: () => key,
+      clock: systemClock,
+      gateway: new EtcdGateway({ endpoints: [nobody] }),
+    })
     await expect(none).rejects.toMatchObject({ code: 'UNREACHABLE_STORE' })
   })
 

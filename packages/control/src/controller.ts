@@ -41,7 +41,7 @@ import type {
 } from './server/platform.ts'
 import { SpecDesk } from './spec-desk.ts'
 import type { Home } from './store/home.ts'
-import type { AdoptionStore, History, Store } from './store/store.ts'
+import type { History, HomeStore } from './store/store.ts'
 
 /** How long a node may take to answer somebody who never asked it before. */
 const firstAnswerWithinMs = 2000
@@ -49,8 +49,7 @@ const firstAnswerWithinMs = 2000
 export interface ControllerOptions {
   readonly id: string
   readonly home: Home
-  readonly store: Store
-  readonly adoptions: AdoptionStore
+  readonly store: HomeStore
   readonly history: History
   readonly clock: Clock
   readonly log: Log
@@ -117,6 +116,7 @@ export class Controller implements Platform {
     })
     this.#adopted = new AdoptionDesk({
       ...options,
+      adoptions: options.store.adoptions,
       controllerId: options.id,
       onStatus: (status) => this.#publish(status),
       documents: () => options.store.names().flatMap((name) => options.store.load(name) ?? []),
@@ -172,9 +172,9 @@ export class Controller implements Platform {
     return this.#adopted.adopt(wish, actor)
   }
 
-  forget(name: string, actor: string): void {
+  async forget(name: string, actor: string): Promise<void> {
     if (!this.isAdopted(name)) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`, { name })
-    this.#adopted.forget(name, actor)
+    await this.#adopted.forget(name, actor)
   }
 
   spec(name: string): { spec: SpecText; revision: number } | undefined {

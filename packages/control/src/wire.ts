@@ -26,10 +26,12 @@ import { readController, readDeadController, removeController, writeController }
 import type { Home } from './store/home.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
+import type { Store } from './store/store.ts'
 
 export { measureDeployment } from './engine/measure.ts'
 
 export const adminName = 'admin'
+const adminHashKey = 'adminHash'
 /** Where the panel is looked for first; another one is taken where this is in use. */
 const defaultPort = 7500
 
@@ -111,7 +113,6 @@ export async function startController(options: StartOptions): Promise<RunningCon
     id,
     home,
     store,
-    adoptions: store.adoptions,
     history,
     clock: systemClock,
     log,
@@ -181,19 +182,15 @@ function refuseSecondController(home: Home): void {
 }
 
 async function administrator(
-  store: SqliteStore,
+  { settings }: Pick<Store, 'settings'>,
   mayCreate: boolean,
 ): Promise<{ adminHash: string; newPassword: string | undefined }> {
-  const known = store.setting('adminHash')
+  const known = settings.get(adminHashKey)
   if (known !== undefined || !mayCreate) return { adminHash: known ?? '', newPassword: undefined }
-  const newPassword = await newAdministrator(store)
-  return { adminHash: store.setting('adminHash') ?? '', newPassword }
-}
-
-async function newAdministrator(store: SqliteStore): Promise<string> {
   const password = generatePassword()
-  store.setSetting('adminHash', await hashPassword(password))
-  return password
+  // Where another controller was quicker, its password is the one that holds.
+  const isMine = await settings.swap(adminHashKey, undefined, await hashPassword(password))
+  return { adminHash: settings.get(adminHashKey) ?? '', newPassword: isMine ? password : undefined }
 }
 
 /** Makes the administrator of a new home and answers the password; undefined where there is one already. */
@@ -203,7 +200,11 @@ export async function makeAdministrator(home: Home): Promise<string | undefined>
 
 /** Another password for the administrator. */
 export function replaceAdministrator(home: Home): Promise<string> {
-  return withStore(home, newAdministrator)
+  return withStore(home, async ({ settings }) => {
+    const password = generatePassword()
+    if (await settings.swap(adminHashKey, settings.get(adminHashKey), await hashPassword(password))) return password
+    throw new HoldfastError('SPEC_CONFLICT', 'somebody else has just made a new password: repeat this to make another')
+  })
 }
 
 /** Everything in a home that is shown, also where no controller runs. */

@@ -87,7 +87,7 @@ export class AdoptionDesk {
     const found = await discover(address, { name: chosen, by: actor, clock })
     const others = this.names().flatMap((other) => adoptions.load(other) ?? [])
     await refuseKnown(found, documents(), others)
-    adoptions.add(found)
+    await adoptions.add(found)
     const because = `${chosen} is adopted: ${inWords(found)}. It is watched, and nothing is ever done to it`
     this.#record(chosen, because, actor)
     if (this.#running) this.#watchOf(chosen)
@@ -95,8 +95,8 @@ export class AdoptionDesk {
   }
 
   /** Nothing is touched there. Its events stay. */
-  forget(name: string, actor: string): void {
-    this.#options.adoptions.remove(name)
+  async forget(name: string, actor: string): Promise<void> {
+    await this.#options.adoptions.remove(name)
     this.#watches.get(name)?.watch.stop()
     this.#watches.delete(name)
     this.#record(name, `${name} is forgotten: it runs on as it did, and nobody watches it here`, actor)

@@ -80,7 +80,7 @@ export class ForeignWatch {
     onStatus(status)
     for (const change of describeForeignChanges(before, status, observed)) this.#append(change)
     if (before === undefined) this.#append({ kind: 'turn', subject: name, because: status.because })
-    if (isElsewhere(saved, adoption)) adoptions.relocate(adoption)
+    if (isElsewhere(saved, adoption)) await adoptions.relocate(adoption)
   }
 
   #append(change: Pick<Parameters<History['append']>[0], 'kind' | 'subject' | 'because'>): void {

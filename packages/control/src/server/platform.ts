@@ -56,7 +56,7 @@ export interface Platform {
   /** Watches a deployment that somebody else runs, from now on. Throws USAGE, REFUSED_UNSAFE, UNREACHABLE_ENGINE, ENGINE_REFUSED. */
   adopt(wish: AdoptWish, actor: string): Promise<AdoptedNow>
   /** Watches it no more; nothing is touched there. Throws NOT_FOUND. */
-  forget(name: string, actor: string): void
+  forget(name: string, actor: string): Promise<void>
   readonly backups: BackupPlatform
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */

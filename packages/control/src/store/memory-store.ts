@@ -2,13 +2,14 @@ import type { Document, EventDraft, HoldfastEvent } from '@holdfast/core'
 import { conflict } from './conflict.ts'
 import { eventsAtOnce, eventsKept } from './event-limits.ts'
 import { nextLease } from './lease.ts'
-import type { History, Lease, LeaseClaim, Store } from './store.ts'
+import type { History, Lease, LeaseClaim, Settings, Store } from './store.ts'
 
 /**
  * The store of the simulation: the same contract, in memory. Two controllers of one simulated machine share it. What
  * goes in and comes out is copied, so that nobody holds the stored value itself, as with a file.
  */
 export class MemoryStore implements Store {
+  readonly settings: Settings = new MemorySettings()
   readonly #documents = new Map<string, { revision: number; document: Document | null }>()
   readonly #leases = new Map<string, Lease>()
 
@@ -48,8 +49,31 @@ export class MemoryStore implements Store {
     if (found?.holder === holder) this.#leases.set(name, { ...found, holder: '', until: 0 })
   }
 
+  onChange(): () => void {
+    return () => undefined
+  }
+
   close(): void {
     // Another controller may still use it: what is in memory has nothing to close.
+  }
+}
+
+class MemorySettings implements Settings {
+  readonly #values = new Map<string, string>()
+
+  get(key: string): string | undefined {
+    return this.#values.get(key)
+  }
+
+  keys(prefix: string): string[] {
+    return [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort()
+  }
+
+  async swap(key: string, before: string | undefined, after: string | undefined): Promise<boolean> {
+    if (this.#values.get(key) !== before) return false
+    if (after === undefined) this.#values.delete(key)
+    else this.#values.set(key, after)
+    return true
   }
 }
 

@@ -29,13 +29,13 @@ export class SqliteAdoptions implements AdoptionStore {
       throw new HoldfastError('HOST_HOME_NEWER', `${name} was adopted by a newer Holdfast. Run that version.`, { name })
     }
     const body = JSON.parse(String(row['body'])) as Omit<Adoption, 'secrets'>
-    const secrets = JSON.parse(unseal(this.#key, labelOf(name), String(row['sealed']))) as Adoption['secrets']
+    const secrets = JSON.parse(unseal(this.#key, adoptionLabel(name), String(row['sealed']))) as Adoption['secrets']
     return { ...body, secrets }
   }
 
-  add(adoption: Adoption): void {
+  async add(adoption: Adoption): Promise<void> {
     const { name, apiVersion, secrets, ...body } = adoption
-    const sealed = seal(this.#key, labelOf(name), JSON.stringify(secrets))
+    const sealed = seal(this.#key, adoptionLabel(name), JSON.stringify(secrets))
     const text = JSON.stringify({ apiVersion, name, ...body })
     this.#file.transaction(() => {
       const taken =
@@ -47,18 +47,18 @@ export class SqliteAdoptions implements AdoptionStore {
   }
 
   /** Where its nodes are now; nothing where it was forgotten meanwhile. */
-  relocate(adoption: Adoption): void {
+  async relocate(adoption: Adoption): Promise<void> {
     const { secrets: _, ...body } = adoption
     this.#file.change('UPDATE adoptions SET body = ? WHERE name = ?', JSON.stringify(body), adoption.name)
   }
 
-  remove(name: string): void {
+  async remove(name: string): Promise<void> {
     this.#file.change('DELETE FROM adoptions WHERE name = ?', name)
   }
 }
 
 /** Sealed for an adoption, and of no use beside a document of the same name. */
-const labelOf = (name: string): string => `adopted ${name}`
+export const adoptionLabel = (name: string): string => `adopted ${name}`
 
 export const nameTaken = (name: string): HoldfastError =>
   new HoldfastError('REFUSED_UNSAFE', `there is a deployment ${name} already: choose another --name`, { name })

@@ -13,7 +13,8 @@ import type { Home } from './home.ts'
 import { nextLease } from './lease.ts'
 import { seal, secretKey, unseal } from './secret-key.ts'
 import { adoptionTable, SqliteAdoptions } from './sqlite-adoptions.ts'
-import type { AdoptionStore, Lease, LeaseClaim, Store } from './store.ts'
+import { anySealedSetting, SqliteSettings, settingsTable } from './sqlite-settings.ts'
+import type { AdoptionStore, HomeStore, Lease, LeaseClaim, Settings } from './store.ts'
 
 const schema = `
   CREATE TABLE documents (
@@ -30,7 +31,7 @@ const schema = `
     until REAL NOT NULL,
     boot TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  ${settingsTable}
 `
 
 /** What was saved while a spec that says nothing of backups meant none says so from now on. */
@@ -47,8 +48,9 @@ export interface SqliteStoreOptions {
   readonly bootId: string
 }
 
-export class SqliteStore implements Store {
+export class SqliteStore implements HomeStore {
   readonly adoptions: AdoptionStore
+  readonly settings: Settings
   readonly #file: DatabaseFile
   readonly #key: Buffer
   readonly #bootId: string
@@ -67,9 +69,11 @@ export class SqliteStore implements Store {
     try {
       const sealed =
         this.#file.row('SELECT 1 AS found FROM documents WHERE sealed IS NOT NULL LIMIT 1') ??
-        this.#file.row('SELECT 1 AS found FROM adoptions LIMIT 1')
+        this.#file.row('SELECT 1 AS found FROM adoptions LIMIT 1') ??
+        this.#file.row(anySealedSetting)
       this.#key = secretKey(home.key, sealed === undefined)
       this.adoptions = new SqliteAdoptions(this.#file, this.#key)
+      this.settings = new SqliteSettings(this.#file, this.#key)
     } catch (error) {
       this.#file.close()
       throw error
@@ -122,18 +126,8 @@ export class SqliteStore implements Store {
     this.#file.change("UPDATE leases SET holder = '', until = 0 WHERE name = ? AND holder = ?", name, holder)
   }
 
-  /** A string kept by name: what belongs to the home and to no deployment, such as the admin's password hash. */
-  setting(key: string): string | undefined {
-    const value = this.#file.row('SELECT value FROM settings WHERE key = ?', key)?.['value']
-    return value === undefined ? undefined : String(value)
-  }
-
-  setSetting(key: string, value: string): void {
-    this.#file.change(
-      'INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-      key,
-      value,
-    )
+  onChange(): () => void {
+    return () => undefined
   }
 
   close(): void {

@@ -15,7 +15,31 @@ export interface Store {
   lease(name: string, claim: LeaseClaim): Promise<Lease>
   /** Gives the lease back, if it is still this holder's. */
   release(name: string, holder: string): Promise<void>
+  readonly settings: Settings
+  /**
+   * Calls back when another process has changed something that is known here, or its lease has ended: with the name of
+   * the deployment, or without where it belongs to none. Answers how to stop. A store of one machine says nothing: its
+   * loops look each second anyway.
+   */
+  onChange(listener: (deployment: string | undefined) => void): () => void
   close(): void
+}
+
+/**
+ * What belongs to a home and to no deployment, as texts by name: the administrator's hash, the authority, hosts, tokens.
+ * All controllers of the home have the same. Whatever can be sealed is sealed.
+ */
+export interface Settings {
+  get(key: string): string | undefined
+  /** The names that begin so, in order. */
+  keys(prefix: string): string[]
+  /** Writes `after` where there still is `before`; undefined: nothing. Answers whether it did. */
+  swap(key: string, before: string | undefined, after: string | undefined): Promise<boolean>
+}
+
+/** What a home keeps beside its deployments. */
+export interface HomeStore extends Store {
+  readonly adoptions: AdoptionStore
 }
 
 /** Deployments that somebody else runs. No lease and no revision: nobody acts on them, and nobody edits them. */
@@ -23,10 +47,10 @@ export interface AdoptionStore {
   names(): string[]
   load(name: string): Adoption | undefined
   /** Throws REFUSED_UNSAFE where the name is taken, by a deployment of ours or by another of these. */
-  add(adoption: Adoption): void
+  add(adoption: Adoption): Promise<void>
   /** Saves where its nodes are now; of one that was forgotten, nothing. */
-  relocate(adoption: Adoption): void
-  remove(name: string): void
+  relocate(adoption: Adoption): Promise<void>
+  remove(name: string): Promise<void>
 }
 
 export interface LeaseClaim {

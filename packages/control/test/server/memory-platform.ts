@@ -220,7 +220,7 @@ export class MemoryPlatform implements Platform {
     return { name, because: `${name} is adopted from ${new URL(url).host} by ${actor}` }
   }
 
-  forget(name: string): void {
+  async forget(name: string): Promise<void> {
     const isKnown = this.adopted.delete(name) || this.#specs.delete(name)
     this.#statuses.delete(name)
     if (!isKnown) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`)

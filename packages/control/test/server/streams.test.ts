@@ -162,7 +162,7 @@ describe('watching', () => {
   test('a deployment that is gone ends its stream', async () => {
     const reader = await open('/deployments/shop/watch')
     await reader.next()
-    world.platform.forget('shop')
+    await world.platform.forget('shop')
     world.clock.advance(15_000)
     await expect(reader.next()).rejects.toThrow('the stream ended')
   })

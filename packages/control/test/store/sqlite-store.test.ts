@@ -30,12 +30,11 @@ describe('the file of the store', () => {
   test('keeps what was saved when the next process opens it', async () => {
     const first = open()
     const saved = await first.save(aDocument())
-    first.setSetting('admin', 'scrypt$…')
+    await first.settings.swap('admin', undefined, 'scrypt$…')
     first.close()
     const second = open()
     expect(second.load('shop')).toEqual(saved)
-    expect(second.setting('admin')).toBe('scrypt$…')
-    expect(second.setting('nothing')).toBeUndefined()
+    expect(second.settings.get('admin')).toBe('scrypt$…')
     second.close()
   })
 
@@ -56,6 +55,17 @@ describe('the file of the store', () => {
     store.close()
   })
 
+  test('a setting from before they were sealed is read, and sealed when it is next written', async () => {
+    open().close()
+    bare("INSERT INTO settings VALUES ('adminHash', 'scrypt$old')")
+    const store = open()
+    expect(store.settings.get('adminHash')).toBe('scrypt$old')
+    expect(await store.settings.swap('adminHash', 'scrypt$old', 'scrypt$new')).toBe(true)
+    expect(readFileSync(`${home.state}-wal`, 'latin1')).not.toContain('scrypt$new')
+    expect(store.settings.get('adminHash')).toBe('scrypt$new')
+    store.close()
+  })
+
   test('a lease of another boot has expired, whatever its clock said', async () => {
     const before = open('boot-1')
     await before.lease('shop', { holder: 'a', now: 1e9, forMs: 1e9 })
@@ -73,6 +83,7 @@ describe('the file of the store', () => {
   test('no secret is in any file of the home in clear', async () => {
     const store = open()
     const saved = await store.save(aDocument({ secrets: { app: 'canary-5f2c91', admin: 'canary-aa01' } }))
+    await store.settings.swap('authority', undefined, 'canary-of-the-authority')
     await store.save({ ...saved, specRevision: 2 })
     const files = readdirSync(home.path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
     expect(files.map((file) => file.name)).toContain('state.db-wal')

@@ -1,7 +1,7 @@
-import type { Document, EventDraft } from '@holdfast/core'
+import type { Adoption, Document, EventDraft } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { History, Lease, LeaseClaim, Store } from '../../src/store/store.ts'
+import type { History, HomeStore, Lease, LeaseClaim, Store } from '../../src/store/store.ts'
 
 export const aDocument = (over: Partial<Document> = {}): Document => ({
   apiVersion: 1,
@@ -217,6 +217,43 @@ export function describeStore(title: string, prepare: () => StoreWorld | Promise
       for (const one of others) one.close()
     })
 
+    test('a setting is written where it still is as it was seen, and else is left alone', async () => {
+      const { settings } = store
+      expect(settings.get('hosts/a')).toBeUndefined()
+      expect(await settings.swap('hosts/a', undefined, 'ü"\\ \n')).toBe(true)
+      expect(settings.get('hosts/a')).toBe('ü"\\ \n')
+      expect(await settings.swap('hosts/a', undefined, 'another')).toBe(false)
+      expect(await settings.swap('hosts/a', 'stale', 'another')).toBe(false)
+      expect(await settings.swap('hosts/a', 'stale', undefined)).toBe(false)
+      expect(settings.get('hosts/a')).toBe('ü"\\ \n')
+      expect(await settings.swap('hosts/a', 'ü"\\ \n', '')).toBe(true)
+      expect(settings.get('hosts/a')).toBe('')
+      expect(await settings.swap('hosts/a', '', undefined)).toBe(true)
+      expect(settings.get('hosts/a')).toBeUndefined()
+      expect(await settings.swap('hosts/a', undefined, 'again')).toBe(true)
+      expect(settings.get('hosts/a')).toBe('again')
+    })
+
+    test('settings are listed by how their names begin', async () => {
+      for (const key of ['hosts/b', 'token', 'hosts/a', 'hostsmore']) await store.settings.swap(key, undefined, 'x')
+      expect(store.settings.keys('hosts/')).toEqual(['hosts/a', 'hosts/b'])
+      expect(store.settings.keys('nothing/')).toEqual([])
+      expect(store.settings.keys('').length).toBe(4)
+      expect(store.names()).toEqual([])
+    })
+
+    test('of two who write the same setting one wins', async () => {
+      const other = await world.open()
+      const won = await Promise.all([
+        store.settings.swap('token', undefined, 'mine'),
+        other.settings.swap('token', undefined, 'theirs'),
+      ])
+      expect(won.filter(Boolean).length).toBe(1)
+      await expect.poll(() => other.settings.get('token'), { timeout: 5000 }).toBe(won[0] ? 'mine' : 'theirs')
+      await expect.poll(() => store.settings.get('token'), { timeout: 5000 }).toBe(won[0] ? 'mine' : 'theirs')
+      other.close()
+    })
+
     test('deployments have leases of their own', async () => {
       await store.lease('shop', claim('a'))
       expect(await store.lease('other', claim('b'))).toMatchObject(isOf('b', 1))
@@ -230,6 +267,71 @@ export function describeStore(title: string, prepare: () => StoreWorld | Promise
         await time.pass(time.leaseMs / 20)
       }
     }
+  })
+}
+
+const theirs: Adoption = {
+  apiVersion: 1,
+  name: 'theirs',
+  topology: 'standalone',
+  masterName: null,
+  seeds: [{ address: '10.0.0.7', port: 6379 }],
+  user: 'watcher',
+  sentinelUser: '',
+  nodes: [],
+  sentinels: [],
+  at: 1,
+  by: 'cli',
+  secrets: { engine: 'a-password-that-is-sealed', sentinel: '' },
+}
+
+/** What every store of a home keeps of deployments that somebody else runs. */
+export function describeAdoptions(
+  title: string,
+  prepare: () => {
+    open: () => HomeStore | Promise<HomeStore>
+    clean: () => void
+    kept: () => string | Promise<string>
+  },
+): void {
+  describe(`${title} as a store of adoptions`, () => {
+    let world: ReturnType<typeof prepare>
+    beforeEach(() => {
+      world = prepare()
+    })
+    afterEach(() => world.clean())
+
+    test('an adoption outlives the controller, its password sealed, and is no document', async () => {
+      const store = await world.open()
+      await store.adoptions.add(theirs)
+      store.close()
+      expect(await world.kept()).not.toContain(theirs.secrets.engine)
+      const again = await world.open()
+      expect(again.adoptions.load('theirs')).toEqual(theirs)
+      expect(again.names()).toEqual([])
+      expect(again.load('theirs')).toBeUndefined()
+      again.close()
+    })
+
+    test('a name is taken once, and free again when it is forgotten', async () => {
+      const store = await world.open()
+      await store.save(aDocument())
+      expect(await codeOf(() => store.adoptions.add({ ...theirs, name: 'shop' }))).toBe('REFUSED_UNSAFE')
+      await store.adoptions.add(theirs)
+      expect(await codeOf(() => store.adoptions.add(theirs))).toBe('REFUSED_UNSAFE')
+      const nodes = [{ id: '10.0.0.7:6379', shard: 'shard-1', host: 'elsewhere', address: '10.0.0.7', port: 6379 }]
+      await store.adoptions.relocate({ ...theirs, nodes })
+      expect(store.adoptions.load('theirs')).toEqual({ ...theirs, nodes })
+      await store.adoptions.remove('theirs')
+      // One that was forgotten while it was looked at does not come back.
+      await store.adoptions.relocate({ ...theirs, nodes })
+      expect(store.adoptions.names()).toEqual([])
+      await store.remove('shop')
+      expect(await codeOf(() => store.adoptions.add({ ...theirs, name: 'shop' }))).toBe('no error')
+      expect(await codeOf(() => store.adoptions.add(theirs))).toBe('no error')
+      expect(store.adoptions.names()).toEqual(['shop', 'theirs'])
+      store.close()
+    })
   })
 }
 

@@ -18,7 +18,7 @@ export const adoptionRoutes: FastifyPluginAsync<{ platform: Platform }> = async 
   })
 
   app.delete<ByName>('/adoptions/:name', async ({ params, caller }) => {
-    platform.forget(params.name, actorOf(caller))
+    await platform.forget(params.name, actorOf(caller))
     return { name: params.name, adopted: false }
   })
 }

@@ -6,30 +6,32 @@
  * A removed deployment leaves its key behind, empty: its revision and its lease epoch go on rising if the name is used again.
  */
 import type { Document } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
 import type { Clock } from '../../clock.ts'
 import { conflict } from '../conflict.ts'
 import { seal, unseal } from '../secret-key.ts'
-import type { Lease, LeaseClaim, Store } from '../store.ts'
+import type { AdoptionStore, HomeStore, Lease, LeaseClaim, Settings } from '../store.ts'
+import type { KeptDocument } from './documents.ts'
+import { documentKey, keptIn } from './documents.ts'
+import { EtcdAdoptions } from './etcd-adoptions.ts'
+import { EtcdSettings } from './etcd-settings.ts'
 import type { Condition, Entry, EtcdGateway } from './gateway.ts'
+import { Mirror } from './mirror.ts'
 
 /** etcd counts in whole seconds, and below two it may lose the lease to one slow disk. */
 const leaseSecondsMin = 2
-const watchAgainMs = 500
 const removeTriesMax = 5
+/** By which a controller learns at once that it has another key than the others. */
+const checkKey = 'check'
+const checkText = 'the key of this home'
 
 export interface EtcdStoreOptions {
   readonly gateway: EtcdGateway
   /** All keys of this home are below it. ASCII, with a '/' at its end. */
   readonly prefix: string
-  /** Seals the passwords: every controller of the home has the same. */
-  readonly key: Buffer
+  /** Seals the passwords: every controller of the home has the same. Made anew only where nothing is in etcd yet. */
+  readonly key: (isNew: boolean) => Buffer
   readonly clock: Clock
-}
-
-/** What lies below a document's key. `text` null: it was removed. */
-interface Kept {
-  readonly revision: number
-  readonly text: { readonly body: Omit<Document, 'secrets' | 'revision'>; readonly sealed: string } | null
 }
 
 interface Held {
@@ -38,52 +40,67 @@ interface Held {
   readonly epoch: number
 }
 
-export class EtcdStore implements Store {
-  readonly #options: EtcdStoreOptions
-  readonly #mirror = new Map<string, Entry>()
+export class EtcdStore implements HomeStore {
+  readonly settings: Settings
+  readonly adoptions: AdoptionStore
+  readonly #gateway: EtcdGateway
+  readonly #prefix: string
+  readonly #mirror: Mirror
+  readonly #key: Buffer
   readonly #held = new Map<string, Held>()
-  readonly #over = new AbortController()
-  #revision = 0
+  /** Documents as last read, by when they were written. */
+  readonly #opened = new Map<string, { readonly writtenAt: number; readonly document: Document }>()
 
-  private constructor(options: EtcdStoreOptions) {
-    this.#options = options
+  private constructor({ gateway, prefix }: EtcdStoreOptions, mirror: Mirror, key: Buffer) {
+    this.#gateway = gateway
+    this.#prefix = prefix
+    this.#mirror = mirror
+    this.#key = key
+    this.settings = new EtcdSettings(mirror, key)
+    this.adoptions = new EtcdAdoptions(mirror, key)
   }
 
-  /** Throws UNREACHABLE_STORE where etcd cannot be read. */
+  /** Throws UNREACHABLE_STORE where etcd cannot be read, REFUSED_UNSAFE where the key is not that of the others. */
   static async open(options: EtcdStoreOptions): Promise<EtcdStore> {
-    const store = new EtcdStore(options)
-    await store.#readAll()
-    void store.#follow()
-    return store
+    const mirror = await Mirror.open(options.gateway, options.prefix, options.clock)
+    try {
+      const key = options.key(mirror.isEmpty)
+      await proveKey(mirror, key)
+      return new EtcdStore(options, mirror, key)
+    } catch (error) {
+      mirror.close()
+      throw error
+    }
   }
 
   names(): string[] {
-    const prefix = this.#documentKey('')
-    return [...this.#mirror]
-      .filter(([key, entry]) => key.startsWith(prefix) && keptIn(entry).text !== null)
-      .map(([key]) => key.slice(prefix.length))
-      .sort()
+    return this.#mirror.under(documentKey('')).flatMap(({ name, entry }) => (keptIn(entry).text === null ? [] : [name]))
   }
 
   load(name: string): Document | undefined {
-    const entry = this.#mirror.get(this.#documentKey(name))
+    const entry = this.#mirror.get(documentKey(name))
     if (entry === undefined) return undefined
+    const known = this.#opened.get(name)
+    if (known?.writtenAt === entry.writtenAt) return structuredClone(known.document)
     const { revision, text } = keptIn(entry)
     if (text === null) return undefined
-    const secrets = JSON.parse(unseal(this.#options.key, name, text.sealed)) as Document['secrets']
-    return { ...text.body, revision, secrets }
+    if (text.body.apiVersion > 1) throw newerDocument(name)
+    const secrets = JSON.parse(unseal(this.#key, name, text.sealed)) as Document['secrets']
+    const document = { ...text.body, revision, secrets }
+    this.#opened.set(name, { writtenAt: entry.writtenAt, document: structuredClone(document) })
+    return document
   }
 
   async save(document: Document): Promise<Document> {
     const { secrets, revision, ...body } = document
     const { name } = document
-    const entry = this.#mirror.get(this.#documentKey(name))
+    const entry = this.#mirror.get(documentKey(name))
     const kept = entry === undefined ? { revision: 0, text: null } : keptIn(entry)
     const isSeen = revision === 0 ? kept.text === null : kept.text !== null && kept.revision === revision
     const saved = { ...document, revision: kept.revision + 1 }
-    const sealed = seal(this.#options.key, name, JSON.stringify(secrets))
-    if (!isSeen || !(await this.#keep(name, entry, { revision: saved.revision, text: { body, sealed } }))) {
-      await this.#readAll()
+    const sealed = seal(this.#key, name, JSON.stringify(secrets))
+    if (!isSeen) await this.#mirror.readAll()
+    if (!isSeen || !(await this.#keep(name, { revision: saved.revision, text: { body, sealed } }))) {
       throw conflict(name, revision)
     }
     return saved
@@ -91,12 +108,11 @@ export class EtcdStore implements Store {
 
   async remove(name: string): Promise<void> {
     for (let tries = 1; ; tries++) {
-      const entry = this.#mirror.get(this.#documentKey(name))
+      const entry = this.#mirror.get(documentKey(name))
       const kept = entry === undefined ? undefined : keptIn(entry)
       if (kept === undefined || kept.text === null) return
-      if (await this.#keep(name, entry, { revision: kept.revision + 1, text: null })) return
+      if (await this.#keep(name, { revision: kept.revision + 1, text: null })) return
       if (tries >= removeTriesMax) throw conflict(name, kept.revision)
-      await this.#readAll()
     }
   }
 
@@ -104,7 +120,7 @@ export class EtcdStore implements Store {
   async lease(name: string, claim: LeaseClaim): Promise<Lease> {
     const mine = this.#held.get(name)
     if (mine?.holder === claim.holder) {
-      const seconds = await this.#options.gateway.keepAlive(mine.lease)
+      const seconds = await this.#gateway.keepAlive(mine.lease)
       if (seconds > 0) return { holder: mine.holder, epoch: mine.epoch, until: claim.now + seconds * 1000 }
       this.#held.delete(name)
     }
@@ -115,15 +131,24 @@ export class EtcdStore implements Store {
     const mine = this.#held.get(name)
     if (mine?.holder !== holder) return
     this.#held.delete(name)
-    await this.#options.gateway.revoke(mine.lease)
+    await this.#gateway.revoke(mine.lease)
+  }
+
+  onChange(listener: (deployment: string | undefined) => void): () => void {
+    return this.#mirror.onChange((key, isGone) => {
+      const [kind, name] = key.split('/')
+      if (kind === 'documents') listener(name)
+      else if (kind !== 'leases') listener(undefined)
+      else if (isGone) listener(name)
+    })
   }
 
   close(): void {
-    this.#over.abort()
+    this.#mirror.close()
   }
 
   async #claim(name: string, { holder, now, forMs }: LeaseClaim): Promise<Lease> {
-    const { gateway } = this.#options
+    const gateway = this.#gateway
     const [holderKey, epochKey] = [`${this.#leaseKey(name)}holder`, `${this.#leaseKey(name)}epoch`]
     const { entries } = await gateway.read(this.#leaseKey(name))
     const current = entries.find(({ key }) => key === holderKey)
@@ -138,6 +163,8 @@ export class EtcdStore implements Store {
     ])
     if (done !== undefined) {
       this.#held.set(name, { lease: granted.id, holder, epoch: epoch + 1 })
+      // What the last holder has saved is known before anything is done in its place.
+      await this.#mirror.readAll()
       return { holder, epoch: epoch + 1, until: now + granted.seconds * 1000 }
     }
     await gateway.revoke(granted.id)
@@ -146,54 +173,43 @@ export class EtcdStore implements Store {
     return { holder: after.get(holderKey) ?? '', epoch: Number(after.get(epochKey) ?? epoch), until: now + forMs }
   }
 
-  async #keep(name: string, before: Entry | undefined, kept: Kept): Promise<boolean> {
-    const key = this.#documentKey(name)
-    const value = JSON.stringify(kept)
-    const writtenAt = await this.#options.gateway.writeIf([unchanged(key, before)], [{ put: key, value }])
-    if (writtenAt === undefined) return false
-    this.#note({ key, value, writtenAt, lease: '0' })
-    return true
-  }
-
-  /** The news of a write may come after a later one of our own. */
-  #note(entry: Entry): void {
-    const known = this.#mirror.get(entry.key)
-    if (known === undefined || known.writtenAt < entry.writtenAt) this.#mirror.set(entry.key, entry)
-  }
-
-  async #readAll(): Promise<void> {
-    const { entries, revision } = await this.#options.gateway.read(this.#documentKey(''))
-    for (const entry of entries) this.#note(entry)
-    this.#revision = Math.max(this.#revision, revision)
-  }
-
-  /** Hears of what others write, as long as this is open; where the connection is lost, all is read anew. */
-  async #follow(): Promise<void> {
-    const { signal } = this.#over
-    while (!signal.aborted) {
-      try {
-        for await (const changes of this.#options.gateway.watch(this.#documentKey(''), this.#revision, signal)) {
-          for (const { entry } of changes) if (entry !== null) this.#note(entry)
-        }
-        await this.#readAll()
-      } catch {
-        // What is known stays known; without etcd nothing is written and no lease renewed, so nobody acts on it.
-        await this.#readAll().catch(() => undefined)
-      }
-      await this.#options.clock.sleep(watchAgainMs, signal)
-    }
-  }
-
-  #documentKey(name: string): string {
-    return `${this.#options.prefix}documents/${name}`
+  #keep(name: string, kept: KeptDocument): Promise<boolean> {
+    return this.#mirror.write(documentKey(name), JSON.stringify(kept))
   }
 
   #leaseKey(name: string): string {
-    return `${this.#options.prefix}leases/${name}/`
+    return `${this.#prefix}leases/${name}/`
   }
 }
 
-const keptIn = ({ value }: Entry): Kept => JSON.parse(value) as Kept
-
 const unchanged = (key: string, before: Entry | undefined): Condition =>
   before === undefined ? { key, absent: true } : { key, writtenAt: before.writtenAt }
+
+async function proveKey(mirror: Mirror, key: Buffer): Promise<void> {
+  for (;;) {
+    const sealed = mirror.get(checkKey)
+    if (sealed === undefined) {
+      if (await mirror.write(checkKey, seal(key, checkKey, checkText))) return
+      continue
+    }
+    try {
+      unseal(key, checkKey, sealed.value)
+      return
+    } catch (error) {
+      throw new HoldfastError(
+        'REFUSED_UNSAFE',
+        'the secret.key of this home is not the one by which the other controllers have sealed what is in etcd. Copy theirs, for its owner alone to read, then start again; nothing was changed.',
+        {},
+        error,
+      )
+    }
+  }
+}
+
+function newerDocument(name: string): HoldfastError {
+  return new HoldfastError(
+    'HOST_HOME_NEWER',
+    `deployment "${name}" was saved by a newer Holdfast. Run that version here, too.`,
+    { name },
+  )
+}

@@ -13,7 +13,9 @@ export interface EtcdTerms {
   /** Such as `https://10.0.0.1:2379`: members of one etcd. */
   readonly endpoints: readonly string[]
   /** By which both sides of a secure connection prove who they are, PEM. Absent: the system's authorities, and no proof of ours. */
-  readonly tls?: { readonly authority: string; readonly certificate: string; readonly key: string }
+  readonly tls?: Partial<Readonly<Record<'authority' | 'certificate' | 'key', string>>>
+  /** Absent: etcd asks nobody who he is, or knows it by the certificate. */
+  readonly user?: { readonly name: string; readonly password: string }
 }
 
 export interface Entry {
@@ -39,6 +41,8 @@ export interface Change {
   readonly key: string
   /** Null: it is gone. */
   readonly entry: Entry | null
+  /** The revision of the whole of etcd at which it happened. */
+  readonly at: number
 }
 
 /** Throws UNREACHABLE_STORE where no member answers in time, or none has a majority. */
@@ -47,6 +51,8 @@ export class EtcdGateway {
   readonly #withinMs: number
   /** Who answered last. */
   #at = 0
+  /** What etcd has given for the user's password, until it takes it no more. */
+  #token: string | undefined
 
   constructor(terms: EtcdTerms, withinMs = 1500) {
     this.#terms = terms
@@ -65,7 +71,7 @@ export class EtcdGateway {
   /** All writes where all conditions hold, else none. Answers at which revision; undefined where one did not hold. */
   async writeIf(conditions: readonly Condition[], writes: readonly Write[]): Promise<number | undefined> {
     const body = { compare: conditions.map(conditionOf), success: writes.map(writeOf) }
-    const answer = (await this.#ask('/v3/kv/txn', body)) as { succeeded?: boolean; header: Header }
+    const answer = (await this.#ask('/v3/kv/txn', body, 'once')) as { succeeded?: boolean; header: Header }
     return answer.succeeded === true ? Number(answer.header.revision) : undefined
   }
 
@@ -109,32 +115,62 @@ export class EtcdGateway {
     }
   }
 
-  async #ask(path: string, body: unknown): Promise<unknown> {
-    const signal = AbortSignal.timeout(this.#withinMs)
-    try {
+  /**
+   * What does no harm twice goes to one member after the other, so that one that is dead costs a part of the time. A
+   * write is sent once: nobody could tell afterwards whether it was refused because it had been done before.
+   */
+  async #ask(path: string, body: unknown, how: 'once' | 'again' = 'again'): Promise<unknown> {
+    const { endpoints } = this.#terms
+    const tries = how === 'once' ? 1 : endpoints.length
+    let failed: unknown
+    for (let tried = 0; tried < tries; tried++) {
+      const at = this.#at
+      try {
+        return await this.#answer(path, body, AbortSignal.timeout(this.#withinMs / tries))
+      } catch (error) {
+        failed = error
+        if (error instanceof EtcdRefusal && !isOfOneMember(error)) break
+        this.#passOver(at)
+      }
+    }
+    throw unreachable(endpoints, failed)
+  }
+
+  async #answer(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+    for (let isSecond = false; ; isSecond = true) {
       const answer = await this.#send(path, body, signal)
       const text = await textOf(answer)
       if (answer.statusCode === 200) return JSON.parse(text)
-      throw refusalIn(text, answer.statusCode ?? 0)
-    } catch (error) {
-      throw unreachable(this.#terms.endpoints, error)
+      const refusal = refusalIn(text, answer.statusCode ?? 0)
+      // A token is good for some minutes.
+      if (isSecond || refusal.grpcCode !== unauthenticated || this.#token === undefined) throw refusal
+      this.#token = undefined
     }
   }
 
   async #send(path: string, body: unknown, signal: AbortSignal): Promise<IncomingMessage> {
-    const { endpoints } = this.#terms
+    const { endpoints, user } = this.#terms
     let refused: unknown
     for (const _ of endpoints) {
-      const endpoint = endpoints[this.#at % endpoints.length] ?? ''
+      const at = this.#at
+      const endpoint = endpoints[at % endpoints.length] ?? ''
+      const ask = (where: string, what: unknown): Promise<IncomingMessage> =>
+        send({ url: new URL(where, endpoint), body: JSON.stringify(what), token: this.#token }, this.#terms, signal)
       try {
-        return await send(new URL(path, endpoint), JSON.stringify(body), this.#terms, signal)
+        if (user !== undefined) this.#token ??= tokenIn(await textOf(await ask('/v3/auth/authenticate', user)))
+        return await ask(path, body)
       } catch (error) {
-        this.#at++
         refused = error
         if (!wasNotSent(error)) break
+        this.#passOver(at)
       }
     }
     throw refused
+  }
+
+  /** Whoever noticed it first: two who were told the same must not pass over the next as well. */
+  #passOver(at: number): void {
+    if (this.#at === at) this.#at = at + 1
   }
 }
 
@@ -181,6 +217,7 @@ const entryOf = ({ key, value, mod_revision, lease }: RawEntry): Entry => ({
 const changeOf = ({ type, kv }: RawChange): Change => ({
   key: decode(kv.key),
   entry: type === 'DELETE' ? null : entryOf(kv),
+  at: Number(kv.mod_revision),
 })
 
 function conditionOf(condition: Condition): unknown {
@@ -196,15 +233,28 @@ function writeOf(write: Write): unknown {
   return { request_put: { key: encode(put), value: encode(value), ...(lease === undefined ? {} : { lease }) } }
 }
 
-function send(url: URL, body: string, { tls }: EtcdTerms, signal: AbortSignal): Promise<IncomingMessage> {
+interface Asked {
+  readonly url: URL
+  readonly body: string
+  readonly token: string | undefined
+}
+
+function send({ url, body, token }: Asked, { tls }: EtcdTerms, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+    const proof = token === undefined ? {} : { authorization: token }
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...proof }
     const secure = tls === undefined ? {} : { ca: tls.authority, cert: tls.certificate, key: tls.key }
     const begin = url.protocol === 'https:' ? secureRequest : plainRequest
     const asked = begin(url, { method: 'POST', headers, signal, ...secure }, resolve)
     asked.once('error', reject)
     asked.end(body)
   })
+}
+
+function tokenIn(text: string): string {
+  const { token } = JSON.parse(text) as { token?: string }
+  if (token === undefined) throw refusalIn(text, 0)
+  return token
 }
 
 /** The connection never came about, so nobody has heard the question. */
@@ -230,14 +280,19 @@ function refusalIn(text: string, status: number): EtcdRefusal {
   }
 }
 
-/** gRPC's word for what is not there. */
+/** gRPC's words: for what is not there, for who has not said who he is, and for what another member may do better. */
 const notFound = 5
+const unauthenticated = 16
+const ofOneMember = [4, 14]
+
+const isOfOneMember = ({ grpcCode }: EtcdRefusal): boolean => ofOneMember.includes(grpcCode)
 
 const isGone = (error: unknown): boolean =>
   error instanceof HoldfastError && error.cause instanceof EtcdRefusal && error.cause.grpcCode === notFound
 
 function unreachable(endpoints: readonly string[], cause: unknown): HoldfastError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const because = `etcd (${endpoints.join(', ')}) does not answer: ${why}`
+  const says = cause instanceof EtcdRefusal ? 'refuses' : 'does not answer'
+  const because = `etcd (${endpoints.join(', ')}) ${says}: ${why}`
   return new HoldfastError('UNREACHABLE_STORE', because, { endpoints }, cause)
 }
