@@ -4,9 +4,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Spec, SpecText } from '@holdfast/core'
-import { engineUsers, HoldfastError, localHostId, parseSpec } from '@holdfast/core'
+import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
-import { pino } from 'pino'
 import { engineWorld, findEngine } from './binary/find.ts'
 import { findProxy } from './binary/proxy.ts'
 import { systemClock } from './clock.ts'
@@ -17,6 +16,7 @@ import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
 import { Bookkeeper } from './ledger/bookkeeper.ts'
 import { openProbeClient } from './ledger/client.ts'
+import { logAt } from './log-file.ts'
 import { bootId, readProcess } from './proc.ts'
 import { Programs } from './programs.ts'
 import { buildApp } from './server/app.ts'
@@ -34,9 +34,6 @@ export const adminName = 'admin'
 const adminHashKey = 'adminHash'
 /** Where the panel is looked for first; another one is taken where this is in use. */
 const defaultPort = 7500
-
-/** What waits to be written, in characters: what comes after it is dropped. */
-const logBacklogMax = 1_000_000
 
 export interface RunningController {
   readonly controller: Controller
@@ -69,7 +66,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
   const id = `${process.pid}-${randomUUID().slice(0, 8)}`
   const store = new SqliteStore({ home, bootId: boot })
   const history = new SqliteHistory({ home })
-  const log = pino({ level: process.env['HOLDFAST_LOG_LEVEL'] ?? 'info', base: { controller: id } }, logFile(home.log))
+  const log = logAt(home.log, { controller: id })
   const programs = new Programs({
     findEngine: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
     findProxy: () => findProxy(engineWorld(home.path, progress)),
@@ -125,7 +122,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     openFilesMax: openFilesMax(),
   })
   const { adminHash, newPassword } = await administrator(store, acts)
-  const token = randomBytes(32).toString('base64url')
+  const token = markSecret(randomBytes(32).toString('base64url'))
   const app = buildApp({
     platform: controller,
     auth: { adminName, adminHash, bearerToken: token },
@@ -252,13 +249,6 @@ async function listen(app: FastifyInstance, port: number | undefined): Promise<s
       error,
     )
   }
-}
-
-/** A log that cannot be written, on a full disk above all, costs its lines and never the controller. */
-function logFile(path: string) {
-  const file = pino.destination({ dest: path, mode: 0o600, sync: false, mkdir: true, maxLength: logBacklogMax })
-  file.on('error', () => {})
-  return file
 }
 
 /** The limit that engines inherit; an engine with less lowers its own `maxclients`. */

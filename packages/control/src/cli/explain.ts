@@ -1,4 +1,4 @@
-import { errorTable, HoldfastError } from '@holdfast/core'
+import { errorTable, HoldfastError, hideSecrets } from '@holdfast/core'
 import { CommanderError } from 'commander'
 import { ControllerBug } from './api.ts'
 
@@ -13,15 +13,15 @@ export function explain(error: unknown, isJson: boolean): number {
   }
   if (error instanceof HoldfastError) {
     if (isJson) tellProgram(error.code, error.message, error.facts)
-    process.stderr.write(`${error.message}\n(${error.code})\n`)
+    process.stderr.write(`${hideSecrets(error.message)}\n(${error.code})\n`)
     return errorTable[error.code].exit
   }
   const what = error instanceof Error && !(error instanceof ControllerBug) ? error.stack : String(error)
   if (isJson) tellProgram('INTERNAL', String(error), {})
-  process.stderr.write(`${what}\nThis is a bug in Holdfast.\n`)
+  process.stderr.write(`${hideSecrets(String(what))}\nThis is a bug in Holdfast.\n`)
   return bugExit
 }
 
 function tellProgram(code: string, message: string, facts: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ error: { code, message, facts } }, null, 2)}\n`)
+  process.stdout.write(`${hideSecrets(JSON.stringify({ error: { code, message, facts } }, null, 2))}\n`)
 }

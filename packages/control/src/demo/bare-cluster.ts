@@ -3,7 +3,6 @@
  * up. What is killed is started again after half a minute, as a person would who was woken by it.
  */
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,6 +10,7 @@ import type { SlotRange } from '@holdfast/core'
 import { HoldfastError, parseClusterNodes } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { EngineLink } from '../engine/link.ts'
+import { newPassword } from '../new-password.ts'
 import { freeEnginePorts } from './free-ports.ts'
 import type { EngineAccess } from './messages.ts'
 import { diesWithUs } from './mortal.ts'
@@ -46,7 +46,7 @@ export class BareCluster {
     const ports = Array.from({ length: 2 * shards.length }, (_, index) => base + index)
     this.#servers = ports.map((port) => ({ port, directory: join(folder, `bare-${port}`), pid: undefined }))
     const nodes = ports.map((port) => ({ host: '127.0.0.1', port }))
-    this.access = { nodes, user: null, password: randomBytes(24).toString('base64url') }
+    this.access = { nodes, user: null, password: newPassword() }
   }
 
   /** Six servers, joined; `say` hears what happens to them from then on. */

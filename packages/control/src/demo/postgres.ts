@@ -1,7 +1,6 @@
 /** A PostgreSQL of the demonstration's own: a fresh database on a free port of loopback, which ends with us. */
 import type { ChildProcess } from 'node:child_process'
 import { execFile, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -19,6 +18,7 @@ import { promisify } from 'node:util'
 import { HoldfastError } from '@holdfast/core'
 import { Client } from 'pg'
 import { directoriesOf } from '../binary/lookup.ts'
+import { newPassword } from '../new-password.ts'
 import type { DatabasePlace, DemoDatabase } from './database.ts'
 import { freePort } from './free-ports.ts'
 import { goods } from './goods.ts'
@@ -80,7 +80,7 @@ export class Postgres implements DemoDatabase {
     this.#programs = programs
     this.#folder = folder
     this.#owner = owner
-    this.place = { kind: 'PostgreSQL', port, user, password: randomBytes(24).toString('base64url') }
+    this.place = { kind: 'PostgreSQL', port, user, password: newPassword() }
   }
 
   /** Makes it, starts it and fills it. */

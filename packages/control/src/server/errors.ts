@@ -1,4 +1,4 @@
-import { errorTable, HoldfastError } from '@holdfast/core'
+import { errorTable, HoldfastError, hideSecrets } from '@holdfast/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Every error of the API has this shape. */
@@ -7,8 +7,11 @@ interface ErrorBody {
 }
 
 const body = (code: string, message: string, facts: ErrorBody['error']['facts'] = {}): ErrorBody => ({
-  error: { code, message, facts },
+  error: { code, message: hideSecrets(message), facts: withoutSecrets(facts) },
 })
+
+const withoutSecrets = (facts: ErrorBody['error']['facts']): ErrorBody['error']['facts'] =>
+  JSON.parse(hideSecrets(JSON.stringify(facts))) as ErrorBody['error']['facts']
 
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof HoldfastError) {

@@ -1,5 +1,5 @@
 import type { Action, EventDraft, EventKind, HoldfastEvent } from '@holdfast/core'
-import { eventKinds } from '@holdfast/core'
+import { eventKinds, hideSecrets } from '@holdfast/core'
 import type { Row } from './database.ts'
 import { DatabaseFile } from './database.ts'
 import { eventsAtOnce, eventsKept } from './event-limits.ts'
@@ -42,7 +42,10 @@ export class SqliteHistory implements History {
     this.#eventsMax = eventsMax
   }
 
-  append(draft: EventDraft): HoldfastEvent {
+  append(told: EventDraft): HoldfastEvent {
+    // An engine's own words may be in these, and nobody knows what it repeats.
+    const cause = told.cause === null ? null : hideSecrets(told.cause)
+    const draft = { ...told, because: hideSecrets(told.because), cause }
     const event = this.#file.transaction(() => {
       this.#file.change(
         `INSERT INTO events (epoch, at, deployment, kind, subject, because, cause, actor, action) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -7,7 +7,6 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +16,7 @@ import type { BackupFile, TrialVerdict } from '@holdfast/core'
 import { formatBytes, HoldfastError, parseInfo } from '@holdfast/core'
 import type { EngineBinary } from '../../binary/engine-binary.ts'
 import { EngineLink } from '../../engine/link.ts'
+import { newPassword } from '../../new-password.ts'
 import { processesIn, signalExactly } from '../../proc.ts'
 import { makeDirectory } from './disk.ts'
 
@@ -88,7 +88,7 @@ class Trial {
   #said = ''
 
   constructor({ binary, scratch }: TrialPlace, socket: string, memoryBytes: number) {
-    const password = randomBytes(24).toString('base64url')
+    const password = newPassword()
     const limitKb = Math.ceil((memoryBytes * 2 + besideBytes) / 1024)
     this.#child = spawn('/bin/sh', ['-c', `ulimit -v ${limitKb}; exec "$0" -`, binary.server], {
       cwd: scratch,
