@@ -84,6 +84,7 @@ Examples:
 
 Environment:
   HOLDFAST_HOME                  where everything is kept (default: ~/.holdfast)
+  HOLDFAST_PASSPHRASE_FILE       a file with the passphrase that locks its key (default: none)
 
 Exit codes: 0 done, 2 correct the input, 3 refused as unsafe, 4 somebody does not answer, 5 the engine,
 6 not ready in time, 7 this machine (ports, disk, home), 8 sign in, 9 a drill's promise was broken,

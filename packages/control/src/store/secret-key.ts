@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -11,20 +11,21 @@ import {
   writeSync,
 } from 'node:fs'
 import { HoldfastError } from '@holdfast/core'
+import { writeAtomically } from '../write-file.ts'
 import { onDisk } from './disk-error.ts'
+import type { Passphrase } from './passphrase.ts'
+import { givenPassphrase, isUnderPassphrase, lockKey, notUnderPassphrase, unlockKey } from './passphrase.ts'
 
 const keyBytes = 32
-const nonceBytes = 12
-const tagBytes = 16
 
 /**
  * The key that seals what is secret in the home. Made once; where two processes make it at the same moment, the link
  * decides and both read the winner's. `mayCreate` is false where something is sealed already: a second key would only
- * hide that the first one is lost.
+ * hide that the first one is lost. With a passphrase, what lies in the file is of no use without it.
  */
-export function secretKey(path: string, mayCreate: boolean): Buffer {
+export function secretKey(path: string, mayCreate: boolean, passphrase = givenPassphrase()): Buffer {
   return onDisk(path, () => {
-    const existing = readKey(path)
+    const existing = readKey(path, passphrase)
     if (existing !== undefined) return existing
     if (!mayCreate) {
       throw new HoldfastError(
@@ -33,32 +34,63 @@ export function secretKey(path: string, mayCreate: boolean): Buffer {
         { path },
       )
     }
-    createKey(path)
-    const created = readKey(path)
+    createKey(path, passphrase)
+    const created = readKey(path, passphrase)
     if (created === undefined) throw new Error(`${path} is gone right after it was written`)
     return created
   })
 }
 
-function readKey(path: string): Buffer | undefined {
+/** How the key of a home is kept; null: there is none yet. */
+export function howKeyIsKept(path: string): 'file' | 'passphrase' | null {
+  const text = onDisk(path, () => readText(path))
+  if (text === undefined) return null
+  return isUnderPassphrase(text) ? 'passphrase' : 'file'
+}
+
+/** The same key, kept in another way from now on; null: in a file that opens to whoever can read it. */
+export function keepKey(path: string, kept: Passphrase | null): void {
+  onDisk(path, () => {
+    const text = readText(path) ?? ''
+    const key = isUnderPassphrase(text) ? unlockKey(path, text, givenPassphrase()) : plainKey(path, text)
+    writeAtomically(path, `${textOf(key, kept ?? undefined)}\n`)
+  })
+}
+
+function readKey(path: string, passphrase: Passphrase | undefined): Buffer | undefined {
+  const text = readText(path)
+  if (text === undefined) return undefined
+  if (isUnderPassphrase(text)) return unlockKey(path, text, passphrase)
+  if (passphrase !== undefined) throw notUnderPassphrase(path, passphrase)
+  return plainKey(path, text)
+}
+
+function readText(path: string): string | undefined {
   try {
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
-    const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64')
-    if (key.length === keyBytes) return key
+    return readFileSync(path, 'utf8').trim()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
+}
+
+function plainKey(path: string, text: string): Buffer {
+  const key = Buffer.from(text, 'base64')
+  if (key.length === keyBytes) return key
   throw new HoldfastError('REFUSED_UNSAFE', `${path} is not a key of ${keyBytes} bytes. Put back a copy of it.`, {
     path,
   })
 }
 
-function createKey(path: string): void {
+const textOf = (key: Buffer, passphrase: Passphrase | undefined): string =>
+  passphrase === undefined ? key.toString('base64') : lockKey(key, passphrase)
+
+function createKey(path: string, passphrase: Passphrase | undefined): void {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   const file = openSync(draft, 'wx', 0o600)
   try {
-    writeSync(file, `${randomBytes(keyBytes).toString('base64')}\n`)
+    writeSync(file, `${textOf(randomBytes(keyBytes), passphrase)}\n`)
     fsyncSync(file)
     linkSync(draft, path)
   } catch (error) {
@@ -66,31 +98,5 @@ function createKey(path: string): void {
   } finally {
     closeSync(file)
     unlinkSync(draft)
-  }
-}
-
-/** AES-256-GCM. `label` says what it belongs to: sealed for one deployment, it does not open for another. */
-export function seal(key: Buffer, label: string, text: string): string {
-  const nonce = randomBytes(nonceBytes)
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(label))
-  const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-  return Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64')
-}
-
-/** Throws REFUSED_UNSAFE if it was sealed with another key, for another label, or changed since. */
-export function unseal(key: Buffer, label: string, sealed: string): string {
-  const bytes = Buffer.from(sealed, 'base64')
-  try {
-    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
-    decipher.setAAD(Buffer.from(label))
-    decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
-    return decipher.update(bytes.subarray(nonceBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8')
-  } catch (error) {
-    throw new HoldfastError(
-      'REFUSED_UNSAFE',
-      `the secrets of ${label} do not open with the key of this home: another key, or another deployment's secrets. Put back state.db and secret.key from the same copy.`,
-      { label },
-      error,
-    )
   }
 }

@@ -1,7 +1,7 @@
 import type { Adoption } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import type { DatabaseFile } from './database.ts'
-import { seal, unseal } from './secret-key.ts'
+import { seal, unseal } from './seal.ts'
 import type { AdoptionStore } from './store.ts'
 
 /** Beside the documents and not among them: whoever acts on a deployment loads a document, and finds none. */

@@ -1,5 +1,5 @@
 import type { DatabaseFile } from './database.ts'
-import { seal, unseal } from './secret-key.ts'
+import { seal, unseal } from './seal.ts'
 import type { Settings } from './store.ts'
 
 export const settingsTable = 'CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;'

@@ -46,6 +46,12 @@ export function addServices(program: Command, run: Run): void {
     .command('password')
     .description('make a new password for the panel')
     .action(() => run(async (context) => (await import('../password.ts')).password(context)))
+  program
+    .command('key')
+    .option('--passphrase-file <file>', 'from now on it is under the passphrase in this file')
+    .option('--plain', 'from now on it opens to whoever can read it')
+    .description('how the key is kept that seals the passwords of this home, or another way')
+    .action((options) => run(async (context) => (await import('../key.ts')).key(context, options)))
 }
 
 const upHelp = `

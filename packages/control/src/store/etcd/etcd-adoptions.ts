@@ -1,5 +1,5 @@
 import type { Adoption } from '@holdfast/core'
-import { seal, unseal } from '../secret-key.ts'
+import { seal, unseal } from '../seal.ts'
 import { adoptionLabel, nameTaken } from '../sqlite-adoptions.ts'
 import type { AdoptionStore } from '../store.ts'
 import { documentKey, isDocument } from './documents.ts'

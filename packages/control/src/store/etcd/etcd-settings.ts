@@ -1,4 +1,4 @@
-import { seal, unseal } from '../secret-key.ts'
+import { seal, unseal } from '../seal.ts'
 import { settingLabel } from '../sqlite-settings.ts'
 import type { Settings } from '../store.ts'
 import type { Mirror } from './mirror.ts'
