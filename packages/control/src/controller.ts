@@ -81,6 +81,8 @@ export class Controller implements Platform {
   readonly #operations: OperationDesk
   readonly #adopted: AdoptionDesk
   #running = false
+  /** Stops hearing of what other controllers have changed. */
+  #deaf: () => void = () => undefined
 
   constructor(options: ControllerOptions) {
     this.#options = options
@@ -133,6 +135,10 @@ export class Controller implements Platform {
   /** Begins to keep up what is in the store, or one deployment of it alone. */
   run(only?: string): void {
     this.#running = true
+    this.#deaf = this.#options.store.onChange((name) => {
+      if (name === undefined) this.#adopted.refresh()
+      else if (only === undefined || name === only) this.#changed(name)
+    })
     for (const name of this.#options.store.names()) if (only === undefined || name === only) this.#loopOf(name)
     this.#adopted.run(only)
     this.#faults.run()
@@ -142,6 +148,7 @@ export class Controller implements Platform {
   /** Stops the loops and gives the leases back. The engines run on. */
   async stop(): Promise<void> {
     this.#running = false
+    this.#deaf()
     this.backups.stop()
     await this.#faults.stop()
     await this.#adopted.stop()
@@ -353,6 +360,13 @@ export class Controller implements Platform {
     for (const eye of entry?.eyes ?? []) eye.close()
     this.#loops.delete(name)
     this.#options.programs.forget(name)
+  }
+
+  /** Another controller has saved it, removed it, or does not hold it any more. */
+  #changed(name: string): void {
+    if (this.#options.store.load(name) !== undefined) return this.#wake(name)
+    this.#drop(name)
+    this.#options.books.forget(name)
   }
 
   #wake(name: string): void {

@@ -46,9 +46,6 @@ const renderAgainMs = 10_000
 const lookOnMs = 25
 /** Sentinels tell of one thing within seconds of each other. */
 const sameNewsMs = 5000
-/** How long a controller that stops renewing keeps the lease, and how often it renews. */
-const leaseMs = 6000
-const renewEveryMs = 2000
 /** How long after the beginning of its turn an action may still begin: what was seen is older by then. */
 const actWithinMs = 3000
 
@@ -156,9 +153,12 @@ export class DeploymentLoop {
     this.wake()
   }
 
-  /** Gives the lease back, so that the next controller need not wait for it to run out. */
+  /** Gives the lease back, so that the next controller need not wait for it to run out; where nobody takes it, it does. */
   async release(): Promise<void> {
-    await this.#options.store.release(this.name, this.#options.controllerId)
+    const { store, controllerId, log } = this.#options
+    await store.release(this.name, controllerId).catch((error: unknown) => {
+      log.warn({ deployment: this.name, err: error }, 'lease not given back')
+    })
   }
 
   /** One turn. Undefined: there is nothing to do it for, or it was interrupted while it looked. */
@@ -231,11 +231,11 @@ export class DeploymentLoop {
 
   /** The lease in force. It is renewed beside the turn: a slow store must not hold up a failover. */
   async #holdLease(): Promise<Lease> {
-    const { clock, controllerId } = this.#options
+    const { clock, controllerId, store } = this.#options
     const now = clock.now()
     const held = this.#lease
     if (held?.holder !== controllerId || now >= held.until) return this.#takeLease(now)
-    if (now - this.#renewedAt >= renewEveryMs) {
+    if (now - this.#renewedAt >= store.leaseMs / 3) {
       this.#renewedAt = now
       void this.#takeLease(now)
     }
@@ -250,7 +250,7 @@ export class DeploymentLoop {
     const { store, controllerId, log } = this.#options
     const held = this.#lease
     try {
-      const lease = await store.lease(this.name, { holder: controllerId, now, forMs: leaseMs })
+      const lease = await store.lease(this.name, { holder: controllerId, now, forMs: store.leaseMs })
       if (lease.holder === controllerId && held?.epoch !== lease.epoch) {
         this.#append('controller', this.name, `controller ${controllerId} acts in epoch ${lease.epoch}`)
       }

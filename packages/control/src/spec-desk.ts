@@ -73,6 +73,7 @@ export class SpecDesk {
         { name: spec.name, revision: before?.specRevision ?? 0 },
       )
     }
+    this.#refuseOwnMachine(spec)
     if (before === undefined) return this.#create(spec, text, actor)
     const changes = await this.#changes(before, spec, terms)
     refuseChanges(spec.name, changes)
@@ -152,6 +153,16 @@ export class SpecDesk {
     const how = goes ? ', and its data shall go' : acceptDataLoss ? ', even where a shard has no copy left' : ''
     this.#record(name, `${name} shall be ${wanted}${how}`, actor)
     this.#options.wake(name)
+  }
+
+  /** Each controller would start engines of its own, and none would see the others'. */
+  #refuseOwnMachine({ name, hosts }: Spec): void {
+    if (!this.#options.store.isShared || hosts.length > 0) return
+    throw new HoldfastError(
+      'SPEC_INVALID',
+      `${name} names no hosts, and this home has several controllers, for each of which "this machine" is another one: name hosts that have joined ("holdfast hosts" lists them)`,
+      { name },
+    )
   }
 
   async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {

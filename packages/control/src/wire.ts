@@ -23,10 +23,11 @@ import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
 import type { DemoDoor } from './server/demo-door.ts'
 import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
+import type { EtcdPlace } from './store/etcd/place.ts'
 import type { Home } from './store/home.ts'
+import { chooseEtcd, openStore } from './store/open-store.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
-import { SqliteStore } from './store/sqlite-store.ts'
-import type { Store } from './store/store.ts'
+import type { HomeStore, Store } from './store/store.ts'
 
 export { measureDeployment } from './engine/measure.ts'
 
@@ -54,6 +55,8 @@ export interface StartOptions {
   readonly on?: string
   /** Undefined: the default port, or another where that is in use. */
   readonly port?: number | undefined
+  /** The etcd that this home shares with other controllers, from now on. Default: as it was last time. */
+  readonly etcd?: EtcdPlace | undefined
   /** The demonstration that its server shows; asked at each request. Default: none. */
   readonly demo?: () => DemoDoor | undefined
 }
@@ -64,7 +67,8 @@ export async function startController(options: StartOptions): Promise<RunningCon
   if (acts) refuseSecondController(home)
   const boot = bootId()
   const id = `${process.pid}-${randomUUID().slice(0, 8)}`
-  const store = new SqliteStore({ home, bootId: boot })
+  if (options.etcd !== undefined) await chooseEtcd(home, options.etcd, progress)
+  const store = await openStore(home)
   const history = new SqliteHistory({ home })
   const log = logAt(home.log, { controller: id })
   const programs = new Programs({
@@ -159,7 +163,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
   }
 }
 
-function parsedSpec(store: SqliteStore, deployment: string): Spec | undefined {
+function parsedSpec(store: Store, deployment: string): Spec | undefined {
   const document = store.load(deployment)
   return document === undefined ? undefined : parseSpec(document.spec)
 }
@@ -205,27 +209,17 @@ export function replaceAdministrator(home: Home): Promise<string> {
 }
 
 /** Everything in a home that is shown, also where no controller runs. */
-export function savedNames(home: Home): string[] {
-  const store = new SqliteStore({ home, bootId: bootId() })
-  try {
-    return [...store.names(), ...store.adoptions.names()].sort()
-  } finally {
-    store.close()
-  }
+export function savedNames(home: Home): Promise<string[]> {
+  return withStore(home, async (store) => [...store.names(), ...store.adoptions.names()].sort())
 }
 
 /** What is wanted in a home, by name, also where no controller runs. */
-export function savedSpecs(home: Home): ReadonlyMap<string, SpecText> {
-  const store = new SqliteStore({ home, bootId: bootId() })
-  try {
-    return new Map(store.names().map((name) => [name, store.load(name)?.spec ?? {}]))
-  } finally {
-    store.close()
-  }
+export function savedSpecs(home: Home): Promise<ReadonlyMap<string, SpecText>> {
+  return withStore(home, async (store) => new Map(store.names().map((name) => [name, store.load(name)?.spec ?? {}])))
 }
 
-async function withStore<T>(home: Home, work: (store: SqliteStore) => Promise<T>): Promise<T> {
-  const store = new SqliteStore({ home, bootId: bootId() })
+async function withStore<T>(home: Home, work: (store: HomeStore) => Promise<T>): Promise<T> {
+  const store = await openStore(home)
   try {
     return await work(store)
   } finally {

@@ -52,6 +52,18 @@ export class AdoptionDesk {
     for (const name of this.names()) if (only === undefined || name === only) this.#watchOf(name)
   }
 
+  /** Another controller may have adopted or forgotten one. */
+  refresh(): void {
+    if (!this.#running) return
+    const names = this.names()
+    for (const name of names) this.#watchOf(name)
+    for (const [name, { watch }] of this.#watches) {
+      if (names.includes(name)) continue
+      watch.stop()
+      this.#watches.delete(name)
+    }
+  }
+
   async stop(): Promise<void> {
     this.#running = false
     const watches = [...this.#watches.values()]

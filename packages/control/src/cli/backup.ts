@@ -97,7 +97,7 @@ async function make(context: Context, api: Api, name: string, from: string, yes:
 }
 
 async function choose(context: Context, name: string | undefined): Promise<string> {
-  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
+  const names = (await runningApi(context)?.names()) ?? (await savedNames(context.home))
   return chooseAmong(names, name)
 }
 

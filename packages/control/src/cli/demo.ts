@@ -34,7 +34,7 @@ interface Stage {
 export async function demo(context: Context, options: { readonly port?: string }): Promise<number> {
   const startedAt = performance.now()
   const port = portOf(options.port)
-  const wish = wishFor(savedSpecs(context.home), context.home.path)
+  const wish = wishFor(await savedSpecs(context.home), context.home.path)
   const { name } = wish.spec
   await announceEngine(context, wish)
   let show: Demo | undefined

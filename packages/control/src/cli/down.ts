@@ -13,7 +13,7 @@ export async function down(
   name: string | undefined,
   { purge = false, yes = false }: { purge?: boolean; yes?: boolean },
 ): Promise<void> {
-  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
+  const names = (await runningApi(context)?.names()) ?? (await savedNames(context.home))
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api) => {
     if ((await api.adoptedNames()).includes(chosen)) return forget(context, api, chosen, { purge, yes, said: name })

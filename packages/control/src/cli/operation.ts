@@ -162,7 +162,7 @@ async function withActing(
 ): Promise<void> {
   // Nobody sits there until two in the morning.
   const wait = wanted && at === undefined
-  const names = (await runningApi(context)?.names()) ?? savedNames(context.home)
+  const names = (await runningApi(context)?.names()) ?? (await savedNames(context.home))
   const chosen = chooseAmong(names, name)
   await withApi(context, { acts: true, on: chosen }, async (api, isBorrowed) => {
     if (isBorrowed && !wait) {

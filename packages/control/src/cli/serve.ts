@@ -1,13 +1,26 @@
+import type { EtcdFlags } from '../store/etcd/place.ts'
 import { startController } from '../wire.ts'
 import type { Context } from './context.ts'
 import { Interrupts } from './interrupts.ts'
 import { portOf } from './port.ts'
 import { tellPassword } from './report.ts'
 
+export interface ServeFlags extends EtcdFlags {
+  readonly port?: string
+  readonly store?: string
+}
+
 /** `holdfast serve`: keeps everything of this home up until it is told to end. The engines run on. */
-export async function serve(context: Context, { port }: { port?: string }): Promise<void> {
+export async function serve(context: Context, { port, store, ...flags }: ServeFlags): Promise<void> {
+  const etcd = store === undefined ? undefined : (await import('../store/etcd/place.ts')).parseEtcdPlace(store, flags)
   const interrupts = new Interrupts()
-  const started = await startController({ home: context.home, progress: context.say, acts: true, port: portOf(port) })
+  const started = await startController({
+    home: context.home,
+    progress: context.say,
+    acts: true,
+    port: portOf(port),
+    etcd,
+  })
   tellPassword(context, started.newPassword)
   const names = started.controller.names()
   const what = names.length === 0 ? 'nothing yet' : names.join(', ')

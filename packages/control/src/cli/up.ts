@@ -28,7 +28,7 @@ export async function up(context: Context, spec: string | undefined, options: Up
   const port = portOf(options.port)
   const startedAt = performance.now()
   const running = runningApi(context)
-  const saved = running === undefined ? savedSpecs(context.home) : await specsOf(running)
+  const saved = running === undefined ? await savedSpecs(context.home) : await specsOf(running)
   if (spec !== undefined && !existsSync(spec) && !saved.has(spec)) await refuseAdopted(context, running, spec)
   const { wish, isEdit } = wishFor(spec, saved)
   if (!saved.has(wish.spec.name)) await refuseAdopted(context, running, wish.spec.name)
@@ -110,7 +110,7 @@ function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['tex
 }
 
 async function refuseAdopted({ home }: Context, api: Api | undefined, name: string): Promise<void> {
-  const names = api === undefined ? savedNames(home) : await api.adoptedNames()
+  const names = api === undefined ? await savedNames(home) : await api.adoptedNames()
   if (names.includes(name)) throw refusedAdopted(name)
 }
 

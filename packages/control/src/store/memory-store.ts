@@ -9,9 +9,16 @@ import type { History, Lease, LeaseClaim, Settings, Store } from './store.ts'
  * goes in and comes out is copied, so that nobody holds the stored value itself, as with a file.
  */
 export class MemoryStore implements Store {
+  readonly isShared: boolean
+  readonly leaseMs: number
   readonly settings: Settings = new MemorySettings()
   readonly #documents = new Map<string, { revision: number; document: Document | null }>()
   readonly #leases = new Map<string, Lease>()
+
+  constructor({ isShared = false, leaseMs = 6000 }: { isShared?: boolean; leaseMs?: number } = {}) {
+    this.isShared = isShared
+    this.leaseMs = leaseMs
+  }
 
   names(): string[] {
     return [...this.#documents].flatMap(([name, { document }]) => (document === null ? [] : [name])).sort()

@@ -50,6 +50,8 @@ export interface SqliteStoreOptions {
 }
 
 export class SqliteStore implements HomeStore {
+  readonly isShared = false
+  readonly leaseMs = 6000
   readonly adoptions: AdoptionStore
   readonly settings: Settings
   readonly #file: DatabaseFile
@@ -125,6 +127,11 @@ export class SqliteStore implements HomeStore {
 
   async release(name: string, holder: string): Promise<void> {
     this.#file.change("UPDATE leases SET holder = '', until = 0 WHERE name = ? AND holder = ?", name, holder)
+  }
+
+  /** The highest epoch in which anybody has acted on it. */
+  epochOf(name: string): number {
+    return Number(this.#file.row('SELECT epoch FROM leases WHERE name = ?', name)?.['epoch'] ?? 0)
   }
 
   onChange(): () => void {

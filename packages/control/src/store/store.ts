@@ -6,6 +6,10 @@ import type { Adoption, Document, EventDraft, Gathering, HoldfastEvent, HourSum,
  * written; writing finds that out. Every write is on disk when it is over.
  */
 export interface Store {
+  /** Whether controllers of other machines have the same: "this machine" is then another one for each. */
+  readonly isShared: boolean
+  /** For how long a lease is taken. It is renewed three times in that. */
+  readonly leaseMs: number
   names(): string[]
   load(name: string): Document | undefined
   /** Saves if the stored revision is still `document.revision`, and answers the document with the next one. Throws SPEC_CONFLICT otherwise. */

@@ -13,14 +13,18 @@ import {
 import type { Rendered } from '../../src/reconcile.ts'
 import { DeploymentLoop } from '../../src/reconcile.ts'
 import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
-import type { MakeTurner } from './controller.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { MakeTurner, Seat } from './controller.ts'
 import { sha256 } from './memory/access.ts'
 
 const silent = () => undefined
 
 /** The real loop as something that turns. All controllers of one world share the store, as on one machine. */
-export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; store: MemoryStore } {
-  const store = new MemoryStore()
+export function deploymentLoops(
+  specText: SpecText,
+  store = new MemoryStore(),
+  storeOf: (seat: Seat) => Store = () => store,
+): { makeTurner: MakeTurner; store: MemoryStore } {
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
   // In memory it is saved before this returns.
@@ -32,7 +36,7 @@ export function deploymentLoops(specText: SpecText): { makeTurner: MakeTurner; s
       clock: seat.clock,
       engines: seat.engines,
       hosts: seat.hosts,
-      store,
+      store: storeOf(seat),
       history,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       render: (document, wanted) => Promise.resolve(render(document, wanted)),

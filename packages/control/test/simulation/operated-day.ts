@@ -3,6 +3,7 @@ import type { Document, Operation, OperationWish, SpecText } from '@holdfast/cor
 import { admitNext, missingCopies, operationFor, parseSpec, placeMore, replaced, withOperations } from '@holdfast/core'
 import type { MemoryStore } from '../../src/store/memory-store.ts'
 import { deploymentLoops, membersOf, moreNodes, ownedNames } from './deployment-loop.ts'
+import type { SharedStore } from './shared-store.ts'
 import { Simulation } from './world.ts'
 
 /** How many nodes may come to it. */
@@ -12,9 +13,9 @@ export class OperatedDay {
   readonly simulation: Simulation
   readonly store: MemoryStore
 
-  constructor(fields: SpecText, seed: number) {
+  constructor(fields: SpecText, seed: number, shared?: SharedStore) {
     const spec = { name: 'shop', ...fields }
-    const { makeTurner, store } = deploymentLoops(spec)
+    const { makeTurner, store } = deploymentLoops(spec, shared?.base, shared && ((seat) => shared.of(seat)))
     this.store = store
     this.simulation = new Simulation({
       seed,

@@ -40,7 +40,17 @@ export function addServices(program: Command, run: Run): void {
   program
     .command('serve')
     .option('--port <port>', panelPortHelp)
+    .option('--store <url>', 'the etcd that this home shares with other controllers: etcds://HOST:2379,HOST:2379')
+    .option(
+      '--store-ca <file>',
+      'the authority that its certificates are from, PEM (default: the authorities of this system)',
+    )
+    .option('--store-cert <file>', 'a certificate that it lets in, PEM')
+    .option('--store-key <file>', 'the private key of that certificate')
+    .option('--store-password-file <file>', 'the password of the user in the address')
+    .option('--store-plain', 'speak to another machine without TLS, where nobody else is in that network')
     .description('keep up all deployments of this home; engines outlive it')
+    .addHelpText('after', serveHelp)
     .action((options) => run(async (context) => (await import('../serve.ts')).serve(context, options)))
   program
     .command('password')
@@ -57,6 +67,10 @@ export function addServices(program: Command, run: Run): void {
 const upHelp = `
 In the foreground it keeps the deployment up until Ctrl-C, which stops it; a second Ctrl-C leaves the engines running.
 Where a controller runs already, that one gets the work, and the command returns once all is ready.`
+
+const serveHelp = `
+Once --store was given the home remembers it, and so does every command. One of the controllers acts on a deployment, the
+others look on and answer questions; docs/controllers.md says how they come to be.`
 
 const adoptHelp = `
 The password is read from HOLDFAST_ADOPT_PASSWORD, or asked for. In an address on the command line it is seen by

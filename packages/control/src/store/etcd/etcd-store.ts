@@ -41,6 +41,9 @@ interface Held {
 }
 
 export class EtcdStore implements HomeStore {
+  readonly isShared = true
+  /** A controller that is gone with its machine is replaced within this and a second. */
+  readonly leaseMs = 3000
   readonly settings: Settings
   readonly adoptions: AdoptionStore
   readonly #gateway: EtcdGateway
@@ -132,6 +135,12 @@ export class EtcdStore implements HomeStore {
     if (mine?.holder !== holder) return
     this.#held.delete(name)
     await this.#gateway.revoke(mine.lease)
+  }
+
+  /** The next epoch of a name that has none yet is higher than this one. */
+  async beginAt(name: string, epoch: number): Promise<void> {
+    const epochKey = `${this.#leaseKey(name)}epoch`
+    await this.#gateway.writeIf([{ key: epochKey, absent: true }], [{ put: epochKey, value: String(epoch) }])
   }
 
   onChange(listener: (deployment: string | undefined) => void): () => void {
