@@ -212,6 +212,7 @@ export class TestDeployment {
       port: place.port,
       username: engineUsers.admin,
       password: secretsOf(this.place.home, this.name)[engineUsers.admin] ?? '',
+      authority: () => this.controller.credentials(this.name)?.authority ?? null,
       name: 'somebody',
     })
     this.#links.set(id, link)

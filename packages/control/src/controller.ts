@@ -11,20 +11,23 @@ import type {
   Pause,
   SpecText,
   Status,
+  UserAccess,
   Wanted,
 } from '@holdfast/core'
-import { engineUsers, HoldfastError, parseSpec, refusedAdopted, usersOf } from '@holdfast/core'
+import { authorityOf, engineUsers, HoldfastError, parseSpec, refusedAdopted, usersOf } from '@holdfast/core'
 import { AdoptionDesk } from './adopted/desk.ts'
 import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
+import type { Credentials } from './engine/reader.ts'
 import { FaultDesk } from './fault-desk.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
+import { certify, SuppliedFiles } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
 import { DeploymentLoop } from './reconcile.ts'
 import { renderFiles } from './render-files.ts'
@@ -57,8 +60,8 @@ export interface ControllerOptions {
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
-  readonly enginesFor: (terms: { username: string; password: () => string; clustered: boolean }) => EnginePort
-  readonly sentinelsFor: (terms: { username: string; password: () => string; masterName: string }) => SentinelPort
+  readonly enginesFor: (terms: Credentials & { clustered: boolean }) => EnginePort
+  readonly sentinelsFor: (terms: Credentials & { masterName: string }) => SentinelPort
   readonly programs: Programs
   readonly openFilesMax: number
 }
@@ -189,23 +192,23 @@ export class Controller implements Platform {
     return document === undefined ? undefined : { spec: document.spec, revision: document.specRevision }
   }
 
-  credentials(
-    name: string,
-    user: string = engineUsers.app,
-  ): { readonly user: string; readonly password: string } | undefined {
+  credentials(name: string, user: string = engineUsers.app): UserAccess | undefined {
     const document = this.#options.store.load(name)
     if (document === undefined) return undefined
-    const theirs = usersOf(parseSpec(document.spec)).filter((one) => one === engineUsers.app || !isOurs(one))
+    const spec = parseSpec(document.spec)
+    const theirs = usersOf(spec).filter((one) => one === engineUsers.app || !isOurs(one))
     const password = theirs.includes(user) ? document.secrets[user] : undefined
-    if (password !== undefined) return { user, password }
+    if (password !== undefined) return { user, password, authority: authorityOf(document, spec) }
     const known = theirs.join(', ')
     throw new HoldfastError('NOT_FOUND', `${name} knows no password of a user ${user.slice(0, 80)}, only of ${known}`)
   }
 
   /** As whom the ledger's probe signs in: as the application does. Undefined: nothing is known of it yet. */
-  probeAccess(name: string): { readonly user: string; readonly password: string } | undefined {
-    const password = this.#loops.get(name)?.loop.secrets[engineUsers.app]
-    return password === undefined ? undefined : { user: engineUsers.app, password }
+  probeAccess(name: string): UserAccess | undefined {
+    const { loop } = this.#loops.get(name) ?? {}
+    const password = loop?.secrets[engineUsers.app]
+    if (loop === undefined || password === undefined) return undefined
+    return { user: engineUsers.app, password, authority: loop.authority }
   }
 
   previewFault(name: string, wish: FaultWish): FaultPreview {
@@ -320,7 +323,9 @@ export class Controller implements Platform {
     const reader = {
       username: engineUsers.probe,
       password: () => this.#loops.get(name)?.loop.secrets[engineUsers.probe] ?? '',
+      authority: () => this.#loops.get(name)?.loop.authority ?? null,
     }
+    const supplied = new SuppliedFiles()
     const engines = enginesFor({ ...reader, clustered: topology === 'cluster' })
     const sentinels = topology === 'sentinel' ? sentinelsFor({ ...reader, masterName: name }) : undefined
     const loop = new DeploymentLoop({
@@ -337,6 +342,8 @@ export class Controller implements Platform {
         const engine = await programs.engineFor(spec)
         return renderFiles(saved, spec, { home, engine, openFilesMax })
       },
+      supplied: (spec) => supplied.look(spec),
+      certify: (saved, wishes, spec) => certify(saved, wishes, spec, clock.wall()),
       engine: () => programs.engineSeen(name),
       onStatus: (status) => this.#publish(status),
       onGone: () => {

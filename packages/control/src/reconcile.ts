@@ -5,8 +5,20 @@
  * middle costs one turn. It is the only one who changes a deployment, and it does so only while it holds the lease;
  * every agent checks that again with the lease's epoch, because a paused process cannot check anything.
  */
-import type { Action, Document, EventKind, NodeFiles, Picture, Plan, Spec, Status } from '@holdfast/core'
+import type {
+  Action,
+  CertificateWish,
+  Document,
+  EventKind,
+  NodeFiles,
+  Picture,
+  Plan,
+  Spec,
+  Status,
+  SuppliedSeen,
+} from '@holdfast/core'
 import {
+  authorityOf,
   describeAction,
   describeChanges,
   describeNews,
@@ -28,6 +40,7 @@ import {
 import type { Log } from './log.ts'
 import type { Eyes } from './observe.ts'
 import { observe } from './observe.ts'
+import type { Certified } from './pki/engine-certificates.ts'
 import type { History, Lease, Store } from './store/store.ts'
 
 const turnEveryMs = 1000
@@ -62,6 +75,10 @@ export interface LoopOptions extends Eyes {
   readonly log: Log
   /** The text files of every node and the directives we own: pure, so done once a revision. */
   readonly render: (document: Document, spec: Spec) => Promise<Rendered>
+  /** Where the spec names certificates: its files, as they are now. */
+  readonly supplied?: (spec: Spec) => SuppliedSeen | undefined
+  /** Makes certificates: the document's, with those that were wished for. */
+  readonly certify?: (document: Document, wishes: readonly CertificateWish[], spec: Spec) => Promise<Certified>
   readonly engine: () => Status['engine']
   readonly onStatus: (status: Status) => void
   /** The deployment was purged: there is nothing left to keep up. */
@@ -112,6 +129,11 @@ export class DeploymentLoop {
   /** The passwords as they were when it last looked. */
   get secrets(): Document['secrets'] {
     return this.#known?.document.secrets ?? {}
+  }
+
+  /** Whom to believe that it is an engine of this deployment, PEM; null: they speak in clear. */
+  get authority(): string | null {
+    return this.#known === undefined ? null : authorityOf(this.#known.document, this.#known.spec)
   }
 
   /** The names of the directives that Holdfast owns here. */
@@ -174,7 +196,9 @@ export class DeploymentLoop {
     const picture = await this.#look(known)
     if (this.#interrupt.signal.aborted) return this.#rest(0)
     const wallNow = Math.round(clock.wall())
-    const planned = this.#guard(lease, sleptMs, known) ?? planTurn({ ...known, picture, wallNow, boot: clock.boot })
+    const supplied = this.#options.supplied?.(known.spec)
+    const seen = { ...known, picture, wallNow, boot: clock.boot, ...(supplied && { supplied }) }
+    const planned = this.#guard(lease, sleptMs, known) ?? planTurn(seen)
     const { plan, document: kept } = await this.#keepOperations(planned, known)
     const failed = await this.#act(plan, lease, deadlines)
     this.#tell(plan, failed)
@@ -281,16 +305,18 @@ export class DeploymentLoop {
   /** What was decided about operations, and about the layout, is on disk before anything is done; what cannot be saved is not done. */
   async #keepOperations(plan: Plan, known: Known): Promise<{ plan: Plan; document: Document }> {
     const { document } = known
-    const { operations = [], places = [], secrets = document.secrets, engine } = plan
-    const isRendered = places.length === 0 && plan.secrets === undefined && engine === undefined
+    const { operations = [], places = [], engine, certify = [] } = plan
+    const isRendered = places.length + certify.length === 0 && plan.secrets === undefined && engine === undefined
     if (operations.length === 0 && isRendered) return { plan, document }
     try {
+      const { secrets, ...certified } = await this.#certify(plan, known)
       const saved = await this.#options.store.save({
         ...replaced(document, places),
         operations: withOperations(document.operations, operations),
         ...(engine === undefined
           ? {}
           : { spec: { ...document.spec, engine }, specRevision: document.specRevision + 1 }),
+        ...certified,
         secrets,
       })
       // Files of another layout, for other passwords or another engine have to be rendered first, which the next turn does.
@@ -304,6 +330,14 @@ export class DeploymentLoop {
       // Somebody else saved meanwhile, or the disk does not take it: the next turn decides anew.
       return { plan: onlyLook(`${plan.because}: not done, since it cannot be saved (${messageOf(error)})`), document }
     }
+  }
+
+  /** The passwords as they are from now on, with the certificates that the plan wants. */
+  async #certify({ secrets, certify = [] }: Plan, { document, spec }: Known): Promise<Certified> {
+    const { certify: make } = this.#options
+    const before = { ...document, secrets: secrets ?? document.secrets }
+    if (certify.length === 0 || make === undefined) return { secrets: before.secrets }
+    return make(before, certify, spec)
   }
 
   /** Does all of a plan at once: its actions do not depend on each other. Answers what went wrong. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Document, EngineUser, NodeFiles, Spec } from '@holdfast/core'
+import type { Document, EngineUser, NodeFiles, Spec, TlsFiles } from '@holdfast/core'
 import {
   engineUsers,
+  keyName,
   ownedDirectives,
   placeProxy,
   renderConfig,
@@ -9,8 +10,10 @@ import {
   renderSentinel,
   renderSentinelUsers,
   renderUsers,
+  usesTls,
 } from '@holdfast/core'
 import type { EngineBinary } from './binary/engine-binary.ts'
+import { identityFile } from './pki/engine-certificates.ts'
 import type { Rendered } from './reconcile.ts'
 import type { Home } from './store/home.ts'
 
@@ -25,25 +28,46 @@ export function renderFiles(document: Document, spec: Spec, { home, engine, open
   const { secrets } = document
   const usersFor = (chained: boolean): string => renderUsers({ spec, secrets, engine, sha256, chained })
   const signsInAs = (user: EngineUser): string => sha256(secrets[user] ?? '')
-  const files = document.nodes.map((node): [string, NodeFiles] => {
+  const files = document.nodes.flatMap((node): [string, NodeFiles][] => {
     const dir = home.node(spec.name, node.id)
-    const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax })
+    const tls = tlsFilesOf(node.id, document, spec)
+    if (tls === null) return []
+    const identity = tls?.identity?.file
+    const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax, identity })
     const users = usersFor(node.chained === true)
-    return [node.id, { config, users, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.replication) }]
+    const signsInWith = signsInAs(engineUsers.replication)
+    return [[node.id, { config, users, engineVersion: engine.version, signsInWith, ...(tls && { tls }) }]]
   })
   const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
   const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
   for (const place of document.sentinels ?? []) {
     const dir = home.node(spec.name, place.id)
-    const config = renderSentinel({ spec, place, secrets, dir })
+    const tls = tlsFilesOf(place.id, document, spec)
+    if (tls === null) continue
+    const config = renderSentinel({ spec, place, secrets, dir, identity: tls?.identity?.file })
+    const signsInWith = signsInAs(engineUsers.sentinel)
     files.push([
       place.id,
-      { config, users: sentinelUsers, engineVersion: engine.version, signsInWith: signsInAs(engineUsers.sentinel) },
+      { config, users: sentinelUsers, engineVersion: engine.version, signsInWith, ...(tls && { tls }) },
     ])
   }
   const proxy = placeProxy(spec)
-  if (proxy !== null) files.push([proxy.id, { config: renderProxy({ spec, document, place: proxy }), users: '' }])
+  if (proxy !== null) {
+    const { authority } = document.certificates ?? {}
+    const dir = home.node(spec.name, proxy.id)
+    const config = renderProxy({ spec, document, place: proxy, dir, authority: authority && sha256(authority) })
+    files.push([proxy.id, { config, users: '', ...(authority === undefined ? {} : { tls: { authority } }) }])
+  }
   return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
+}
+
+/** Undefined without TLS; null where there is no certificate yet: then it cannot be started. */
+function tlsFilesOf(id: string, { certificates, secrets }: Document, spec: Spec): TlsFiles | null | undefined {
+  if (!usesTls(spec)) return undefined
+  const [certificate, key] = [certificates?.of[id], secrets[keyName(id)]]
+  if (certificates === undefined || certificate === undefined || key === undefined) return null
+  const { authority } = certificates
+  return { authority, identity: identityFile(certificate, key, authority) }
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Document, SentinelPlace, Spec, SpecChange, SpecText, Status, Wanted } from '@holdfast/core'
 import {
   busPortOf,
+  certificatesDue,
   describeSize,
   describeSpecChange,
   HoldfastError,
@@ -21,12 +22,14 @@ import {
   refusedAdopted,
   replaced,
   secretsFor,
+  usesTls,
   withOperations,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
 import { findPlaces } from './free-places.ts'
 import { claimPort } from './host/engine-process.ts'
 import { newPassword } from './new-password.ts'
+import { certify, refuseUncovered } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
 import { renderFiles } from './render-files.ts'
 import type { Applied, ApplyTerms, PlanPreview, WantedOptions } from './server/platform.ts'
@@ -77,6 +80,7 @@ export class SpecDesk {
     if (before === undefined) return this.#create(spec, text, actor)
     const changes = await this.#changes(before, spec, terms)
     refuseChanges(spec.name, changes)
+    refuseUncovered(spec, certificatesDue({ ...before, certificates: undefined }, spec, 0))
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
     await this.#prepareProxy(spec, parseSpec(before.spec))
     const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
@@ -105,7 +109,7 @@ export class SpecDesk {
     const before = this.#options.store.load(spec.name)
     const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
     refuseChanges(spec.name, edits)
-    const document = before ?? this.#newDocument(spec, input as SpecText)
+    const document = before ?? (await this.#newDocument(spec, input as SpecText))
     const { home, openFilesMax, programs } = this.#options
     const engine = await programs.engineFor(spec)
     const { files } = renderFiles({ ...document, spec: input as SpecText }, spec, { home, engine, openFilesMax })
@@ -166,7 +170,7 @@ export class SpecDesk {
   }
 
   async #create(spec: Spec, text: SpecText, actor: string): Promise<Applied> {
-    const document = this.#newDocument(spec, text)
+    const document = await this.#newDocument(spec, text)
     const places = [...document.nodes, ...(document.sentinels ?? [])]
     refuseTakenPorts(
       this.#options.store,
@@ -186,8 +190,8 @@ export class SpecDesk {
     return { name: spec.name, revision: 1, changed: true }
   }
 
-  #newDocument(spec: Spec, text: SpecText): Document {
-    return {
+  async #newDocument(spec: Spec, text: SpecText): Promise<Document> {
+    const document: Document = {
       apiVersion: 1,
       name: spec.name,
       revision: 0,
@@ -203,6 +207,11 @@ export class SpecDesk {
       acceptDataLoss: false,
       purge: false,
     }
+    if (!usesTls(spec)) return document
+    const now = Math.round(this.#options.clock.wall())
+    const due = certificatesDue(document, spec, now)
+    refuseUncovered(spec, due)
+    return { ...document, ...(await certify(document, due, spec, now)) }
   }
 
   /** The program is found, and its ports are free, before anything is promised. */

@@ -2,6 +2,8 @@
  * The engine's users. Each has the least that its work needs, and a generated password that the file holds only as a
  * SHA-256 hash. The `default` user is off: who does not say who he is gets nothing.
  */
+
+import { isKeyName } from './certificates.ts'
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
 import type { Secrets } from './passwords.ts'
@@ -40,7 +42,7 @@ export const usersOf = (spec: Spec): string[] => [
 /** The passwords with one for each user of the spec that needs one, and without those of users that are no more. */
 export function secretsFor(spec: Spec, before: Secrets, random: () => string): Secrets {
   const kept = new Set([...Object.values(engineUsers), ...usersOf(spec)])
-  const own = Object.entries(before).filter(([key]) => kept.has(key.split('.')[0] ?? ''))
+  const own = Object.entries(before).filter(([key]) => isKeyName(key) || kept.has(key.split('.')[0] ?? ''))
   const fresh = usersOf(spec).filter((user) => before[user] === undefined)
   return { ...Object.fromEntries(own), ...Object.fromEntries(fresh.map((user) => [user, random()])) }
 }

@@ -1,5 +1,6 @@
 import type { Job } from './backup/job.ts'
 import { describeJob } from './backup/job.ts'
+import type { CertificateWish } from './certificates.ts'
 import type { PlaceChange } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
@@ -17,6 +18,15 @@ export interface NodeFiles {
   readonly signsInWith?: string
   /** The version of the engine that they are written for: another may not know each word. Absent: not compared. */
   readonly engineVersion?: string
+  /** What it shows, and whom it believes. Absent: it does not speak TLS. */
+  readonly tls?: TlsFiles
+}
+
+/** All PEM. */
+export interface TlsFiles {
+  readonly authority: string
+  /** Certificate and private key in one file, so that nobody ever finds half of it. Absent: it shows nothing. */
+  readonly identity?: { readonly file: string; readonly pem: string }
 }
 
 /** Where a node's engine listens. */
@@ -290,4 +300,6 @@ export interface Plan {
   readonly secrets?: Secrets
   /** The spec's `engine` from now on, saved together with the operations. */
   readonly engine?: SpecText
+  /** Certificates to be made, and saved. */
+  readonly certify?: readonly CertificateWish[]
 }

@@ -1,3 +1,4 @@
+import type { Certificates } from './certificates.ts'
 import type { Operation } from './operation.ts'
 import type { Spec, SpecText } from './spec.ts'
 import { copiesOfShard, engineCountOf, proxyPorts } from './spec.ts'
@@ -104,8 +105,10 @@ export interface Document {
   readonly sentinels?: readonly SentinelPlace[]
   readonly operations: readonly Operation[]
   readonly scale: { readonly shards: number; readonly setBy: string }
-  /** Sealed by the store's key: user name to password. */
+  /** Sealed by the store's key: user name to password; and the private keys of `certificates`. */
   readonly secrets: Readonly<Record<string, string>>
+  /** Where its engines speak TLS. */
+  readonly certificates?: Certificates
   /** Set once by a person who accepts that a shard with no copy left starts empty. */
   readonly acceptDataLoss: boolean
   /** With `wanted: down`: once nothing runs any more, the data goes too, and then this document. */

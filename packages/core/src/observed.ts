@@ -148,6 +148,8 @@ export interface WatchingPeer {
 /** What the agent answers about one Sentinel. */
 export interface AgentSentinelSeen {
   readonly access?: AccessSeen
+  /** The certificate that its file names, which it read when it was started. Absent or null: none. */
+  readonly certificate?: string | null
   readonly process: ProcessSeen
   readonly starts: StartHistory
   readonly fencedAt: number | null

@@ -33,6 +33,8 @@ export interface ConfigInput extends ConfigTerms {
   readonly engine: EngineBuild
   /** The node's own directory, absolute. */
   readonly dir: string
+  /** The name of the file with its certificate and key. Absent: it speaks in clear. */
+  readonly identity?: string | undefined
 }
 
 /** Where things are in a node's directory. The data has a directory of its own, so that a purge takes nothing else. */
@@ -45,6 +47,9 @@ export function nodePaths(dir: string) {
     proxy: `${dir}/haproxy.cfg`,
     proxyLoaded: `${dir}/loaded.cfg`,
     users: `${dir}/users.acl`,
+    /** Of one that speaks TLS: whom it believes, and what it shows. */
+    authority: `${dir}/tls/ca.crt`,
+    identities: `${dir}/tls`,
     data: `${dir}/data`,
   } as const
 }
@@ -152,15 +157,17 @@ function outputLimits(backlog: number): string {
   return `normal 0 0 0 slave ${Math.max(256 * mb, 2 * backlog)} ${Math.max(64 * mb, backlog)} 60 pubsub 33554432 8388608 60`
 }
 
-function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
+function placeLines({ spec, node, engine, dir, identity }: ConfigInput): Line[] {
   const paths = nodePaths(dir)
   const isCluster = spec.topology === 'cluster'
   return [
+    ...(identity === undefined ? [] : [{ directive: 'port', values: ['0'], why: 'Nothing in clear.' }]),
     {
-      directive: 'port',
+      directive: identity === undefined ? 'port' : 'tls-port',
       values: [String(node.port)],
       ...(isCluster ? { why: 'The cluster bus listens 10000 above it.' } : {}),
     },
+    ...(identity === undefined ? [] : tlsLines(dir, identity, isCluster)),
     { directive: 'bind', values: [spec.expose.bind] },
     { directive: 'dir', values: [paths.data] },
     { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
@@ -171,6 +178,31 @@ function placeLines({ spec, node, engine, dir }: ConfigInput): Line[] {
     { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
     { directive: 'appendfilename', values: ['appendonly.aof'] },
     ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),
+  ]
+}
+
+/**
+ * Certificate and key are one file, whose name changes with its contents: so a renewal is an edit of the config like
+ * any other, which the engine takes while it runs.
+ */
+function tlsLines(dir: string, identity: string, isCluster: boolean): Line[] {
+  const { authority, identities } = nodePaths(dir)
+  const file = `${identities}/${identity}`
+  return [
+    { directive: 'tls-replication', values: ['yes'] },
+    ...(isCluster ? [{ directive: 'tls-cluster', values: ['yes'] }] : []),
+    {
+      directive: 'tls-auth-clients',
+      values: ['optional'],
+      why: 'Clients sign in with a password. Whoever shows a certificate all the same shows one of this authority;\n# the cluster bus, which knows no password, always wants one.',
+    },
+    { directive: 'tls-ca-cert-file', values: [authority] },
+    { directive: 'tls-cert-file', values: [file] },
+    {
+      directive: 'tls-key-file',
+      values: [file],
+      why: 'The same file, so that nobody finds a certificate without its key.',
+    },
   ]
 }
 

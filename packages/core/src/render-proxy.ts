@@ -12,30 +12,47 @@
 import { engineUsers } from './acl.ts'
 import type { Document, NodePlace, ProxyPlace, SentinelPlace } from './document.ts'
 import { addressOf } from './picture.ts'
+import { nodePaths, quoteWord } from './render-config.ts'
 import type { Spec } from './spec.ts'
 
 export interface ProxyConfigInput {
   readonly spec: Spec
   readonly document: Pick<Document, 'nodes' | 'sentinels' | 'secrets'>
   readonly place: ProxyPlace
+  /** The proxy's own directory, absolute. */
+  readonly dir: string
+  /** Where engines speak TLS: a digest of whom to believe. It passes on what clients say as it is; only its checks speak TLS. */
+  readonly authority?: string | undefined
+}
+
+/** How its checks speak to engines and Sentinels. */
+interface Manner {
+  readonly connect: string
+  /** What follows a server's address. */
+  readonly check: string
 }
 
 /** How long a controller's word counts: long enough for the Sentinels to tell the same. */
 const toldForMs = 5000
 
-export function renderProxy({ spec, document, place }: ProxyConfigInput): string {
+export function renderProxy({ spec, document, place, dir, authority }: ProxyConfigInput): string {
   const { sentinels = [], secrets } = document
   const nodes = servedBy(document)
   const isWatched = sentinels.length > 0
   const signIn = `AUTH ${engineUsers.probe} ${secrets[engineUsers.probe] ?? ''}\\r\\n`
   const replicaPort = place.replicaPort
+  const manner = mannerOf(dir, authority)
   return [
     `# The proxy of ${spec.name}: made by Holdfast, and made again when it is changed by hand.`,
+    ...(authority === undefined ? [] : [`# Its checks believe the authority ${authority}.`]),
     ...head(spec),
-    ...primarySection(place, nodes, signIn, isWatched),
-    ...(replicaPort === null ? [] : replicaSection({ ...place, replicaPort }, nodes, signIn, spec)),
+    ...primarySection(place, nodes, { signIn, manner, isWatched }),
+    ...(replicaPort === null ? [] : replicaSection({ ...place, replicaPort }, nodes, { signIn, manner, spec })),
     ...(isWatched
-      ? [...votes(nodes, sentinels.length), ...nodes.flatMap((node) => named(node, sentinels, signIn, spec))]
+      ? [
+          ...votes(nodes, sentinels.length),
+          ...nodes.flatMap((node) => named(node, sentinels, { signIn, manner, spec })),
+        ]
       : []),
     '',
   ].join('\n')
@@ -70,7 +87,24 @@ function head(spec: Spec): string[] {
   ]
 }
 
-function primarySection(place: ProxyPlace, nodes: readonly NodePlace[], signIn: string, isWatched: boolean): string[] {
+const mannerOf = (dir: string, authority: string | undefined): Manner =>
+  authority === undefined
+    ? { connect: 'tcp-check connect', check: 'check' }
+    : {
+        connect: 'tcp-check connect ssl',
+        check: `check check-ssl verify required ca-file ${quoteWord(nodePaths(dir).authority)}`,
+      }
+
+interface Asking {
+  readonly signIn: string
+  readonly manner: Manner
+}
+
+function primarySection(
+  place: ProxyPlace,
+  nodes: readonly NodePlace[],
+  { signIn, manner, isWatched }: Asking & { readonly isWatched: boolean },
+): string[] {
   const vote = [
     '  tcp-check connect addr unix@votes.sock',
     '  tcp-check send-lf "GET /%[srv_name] HTTP/1.0\\r\\n\\r\\n"',
@@ -82,11 +116,11 @@ function primarySection(place: ProxyPlace, nodes: readonly NodePlace[], signIn: 
     '  option tcp-check',
     '  default-server inter 250ms fastinter 50ms downinter 100ms rise 1 fall 3 on-marked-down shutdown-sessions',
     ...(isWatched ? vote : []),
-    '  tcp-check connect',
+    `  ${manner.connect}`,
     `  tcp-check send "${signIn}ROLE\\r\\n"`,
     '  # One that is busy with a script lives, and is what it was.',
     '  tcp-check expect min-recv 21 rstring "\\nmaster\\r|\\n-BUSY "',
-    ...nodes.map((node) => `  server ${node.id} ${addressOf(node)} check`),
+    ...nodes.map((node) => `  server ${node.id} ${addressOf(node)} ${manner.check}`),
   ]
 }
 
@@ -94,8 +128,7 @@ function primarySection(place: ProxyPlace, nodes: readonly NodePlace[], signIn: 
 function replicaSection(
   { address, replicaPort }: ProxyPlace & { readonly replicaPort: number },
   nodes: readonly NodePlace[],
-  signIn: string,
-  { expose }: Spec,
+  { signIn, manner, spec: { expose } }: Asking & { readonly spec: Spec },
 ): string[] {
   const lastResort = expose.proxy !== false && expose.proxy.lastResort
   return [
@@ -104,10 +137,10 @@ function replicaSection(
     '  balance roundrobin',
     '  option tcp-check',
     '  default-server inter 500ms fastinter 100ms downinter 250ms rise 1 fall 3 on-marked-down shutdown-sessions',
-    '  tcp-check connect',
+    `  ${manner.connect}`,
     `  tcp-check send "${signIn}ROLE\\r\\n"`,
     '  tcp-check expect min-recv 40 rstring "\\nslave[^+]*\\nconnected\\r"',
-    ...nodes.map((node) => `  server ${node.id} ${addressOf(node)} check`),
+    ...nodes.map((node) => `  server ${node.id} ${addressOf(node)} ${manner.check}`),
     ...(lastResort
       ? nodes.map((node) => `  server ${node.id}-as-primary ${addressOf(node)} track primary/${node.id} backup`)
       : []),
@@ -133,16 +166,20 @@ function votes(nodes: readonly NodePlace[], sentinels: number): string[] {
 }
 
 /** Which Sentinels name a node. */
-function named(node: NodePlace, sentinels: readonly SentinelPlace[], signIn: string, { name }: Spec): string[] {
+function named(
+  node: NodePlace,
+  sentinels: readonly SentinelPlace[],
+  { signIn, manner, spec: { name } }: Asking & { readonly spec: Spec },
+): string[] {
   const port = String(node.port)
   const answer = `$${node.address.length}\\r\\n${node.address}\\r\\n$${port.length}\\r\\n${port}\\r\\n`
   return [
     `backend named_${node.id}`,
     '  option tcp-check',
     '  default-server inter 500ms rise 1 fall 2',
-    '  tcp-check connect',
+    `  ${manner.connect}`,
     `  tcp-check send "${signIn}SENTINEL get-master-addr-by-name ${name}\\r\\n"`,
     `  tcp-check expect min-recv 20 string "${answer.replaceAll('$', '\\$')}"`,
-    ...sentinels.map((sentinel) => `  server ${sentinel.id} ${addressOf(sentinel)} check`),
+    ...sentinels.map((sentinel) => `  server ${sentinel.id} ${addressOf(sentinel)} ${manner.check}`),
   ]
 }

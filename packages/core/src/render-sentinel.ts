@@ -14,12 +14,15 @@ export interface SentinelConfigInput {
   readonly secrets: Readonly<Record<string, string>>
   /** The Sentinel's own directory, absolute. */
   readonly dir: string
+  /** The name of the file with its certificate and key. Absent: it speaks in clear. */
+  readonly identity?: string | undefined
 }
 
-export function renderSentinel({ spec, place, secrets, dir }: SentinelConfigInput): string {
+export function renderSentinel({ spec, place, secrets, dir, identity }: SentinelConfigInput): string {
   const { users, data } = nodePaths(dir)
+  const port = String(place.port)
   const lines: (readonly string[])[] = [
-    ['port', String(place.port)],
+    ...(identity === undefined ? [['port', port]] : tlsLines(port, dir, identity)),
     ['bind', spec.expose.bind],
     ['dir', data],
     ['daemonize', 'no'],
@@ -30,6 +33,31 @@ export function renderSentinel({ spec, place, secrets, dir }: SentinelConfigInpu
   ]
   const head = `# ${place.id} of ${spec.name}: made once by Holdfast, kept by the Sentinel itself since.`
   return `${head}\n${lines.map((words) => words.map(quoteWord).join(' ')).join('\n')}\n`
+}
+
+/** By `tls-replication` it reaches engines and other Sentinels. It reads its certificate only when it is started. */
+function tlsLines(port: string, dir: string, identity: string): string[][] {
+  const { authority, identities } = nodePaths(dir)
+  const file = `${identities}/${identity}`
+  return [
+    ['port', '0'],
+    ['tls-port', port],
+    ['tls-replication', 'yes'],
+    ['tls-auth-clients', 'optional'],
+    ['tls-ca-cert-file', authority],
+    ['tls-cert-file', file],
+    ['tls-key-file', file],
+  ]
+}
+
+/** A Sentinel's own file with the certificate that it shall show from its next start on. */
+export function withIdentity(own: string, rendered: string): string {
+  const lineOf = (directive: string): string | undefined =>
+    rendered.split('\n').find((line) => line.startsWith(`${directive} `))
+  return ['tls-cert-file', 'tls-key-file'].reduce((text, directive) => {
+    const line = lineOf(directive)
+    return line === undefined ? text : text.replace(new RegExp(`^${directive} .*$`, 'm'), () => line)
+  }, own)
 }
 
 /** What of its settings Holdfast owns, as `SENTINEL SET` takes them. */

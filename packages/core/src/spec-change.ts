@@ -7,7 +7,7 @@ import type { ErrorCode } from './error.ts'
 import { HoldfastError } from './error.ts'
 import { ownedDirectives } from './render-config.ts'
 import type { Spec } from './spec.ts'
-import { copiesOfShard, nodeCountOf } from './spec.ts'
+import { copiesOfShard, nodeCountOf, usesTls } from './spec.ts'
 import { formatBytes, formatDuration } from './units.ts'
 
 export interface SpecChange {
@@ -93,6 +93,9 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
         'clients and engines know the nodes by these addresses',
         'Create another deployment there and move the clients.',
       )
+    case 'hosts':
+    case 'security':
+      return usesTls(before) === usesTls(after) ? live() : refusedTls(after)
     case 'engine':
       return refused(
         'another engine is a rolling upgrade, replicas first and one shard at a time',
@@ -116,6 +119,15 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
       return live()
   }
 }
+
+/** The engines of a Cluster meet on one port, and it is one or the other. */
+const refusedTls = (after: Spec): Verdict =>
+  refused(
+    usesTls(after)
+      ? 'engines and clients of a running deployment speak in clear, and cannot all begin to encrypt in one moment'
+      : 'engines and clients of a running deployment speak TLS, and cannot all leave it in one moment',
+    `Create a deployment with security.tls ${usesTls(after) ? 'on' : 'off'} under another name, move the data with a backup or by writing to both, then take ${after.name} down.`,
+  )
 
 const isForLife = (path: string): boolean => !path.startsWith('memory.') && !path.startsWith('replicas')
 

@@ -43,6 +43,11 @@ const user = z.strictObject({
   commands: z.array(z.string()).max(100).nullable().default(null),
 })
 
+const file = z.string().startsWith('/', 'an absolute path: the controller runs elsewhere')
+
+/** PEM files where the controller runs; every engine shows the same certificate. */
+const certificate = z.strictObject({ ca: file, cert: file, key: file })
+
 /** One address that always leads to the primary, and one that leads to its replicas. */
 const proxy = z
   .union([
@@ -188,12 +193,13 @@ export const Spec = z.strictObject({
   security: z
     .strictObject({
       tls: z.enum(['auto', 'on', 'off']).default('auto'),
+      certificate: certificate.nullable().default(null),
       users: z.array(user).max(50).default([]),
       legacyAuth: yesNo.prefault('no'),
     })
     .prefault({})
     .describe(
-      '`users`: beside `app`, each with what it may do. `legacyAuth: yes` lets `AUTH password` without a user name work.',
+      '`tls`: `auto` is on as soon as anything can be reached from another machine. `certificate`: files of your own. `users`: beside `app`, each with what it may do. `legacyAuth: yes` lets `AUTH password` without a user name work.',
     ),
   backup: z
     .union([
@@ -230,6 +236,17 @@ export const Spec = z.strictObject({
 })
 
 export type Spec = z.output<typeof Spec>
+
+export const isLoopback = (address: string): boolean => /^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(address)
+
+/** Whether any engine of it can be reached from another machine. */
+const leavesMachine = ({ expose, hosts }: Pick<Spec, 'expose' | 'hosts'>): boolean =>
+  hosts.length > 0 || !isLoopback(expose.bind)
+
+/** Whether its engines speak TLS, and nothing else. */
+export const usesTls = (spec: Pick<Spec, 'security' | 'expose' | 'hosts'>): boolean =>
+  spec.security.tls === 'on' || (spec.security.tls === 'auto' && leavesMachine(spec))
+
 /** The spec as a person wrote it; kept as it is, so that it can be shown and edited again. */
 export type SpecText = Readonly<Record<string, unknown>>
 
@@ -347,7 +364,7 @@ function checkSpec(spec: Spec): Problem[] {
   for (const [directive, value] of Object.entries(spec.config)) {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
-  problems.push(...checkUsers(spec))
+  problems.push(...checkTls(spec), ...checkUsers(spec))
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
   if (isDurable(spec)) problems.push(...durableProblems(spec))
   if (spec.persistOn !== 'all') problems.push(...persistOnProblems(spec))
@@ -363,6 +380,18 @@ function checkSpec(spec: Spec): Problem[] {
   const portLast = spec.expose.basePort + engineCountOf(spec) - 1 + beyond
   if (portLast > 65_535) say('expose.basePort', `the last bus port would be ${portLast}: choose a lower one`)
   return [...problems, ...checkProxy(spec)]
+}
+
+function checkTls(spec: Spec): Problem[] {
+  const { tls, certificate: supplied } = spec.security
+  const problems: Problem[] = []
+  if (tls === 'off' && leavesMachine(spec)) {
+    const because = 'passwords and data would cross the network in clear'
+    problems.push({ path: 'security.tls', message: `${because}: leave it out, or let everything listen on 127.0.0.1` })
+  }
+  if (supplied !== null && !usesTls(spec))
+    problems.push({ path: 'security.certificate', message: 'shown by nobody without TLS: write tls: on beside it' })
+  return problems
 }
 
 function checkProxy(spec: Spec): Problem[] {
@@ -486,7 +515,6 @@ function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
     ['hosts', spec.hosts.length > 0],
     ['autoscale', spec.autoscale !== 'off'],
-    ['security.tls: on', spec.security.tls === 'on'],
     ['notify', spec.notify.length > 0],
     ['sentinel', 'sentinel' in input && spec.topology !== 'sentinel'],
     ['alerts', 'alerts' in input],

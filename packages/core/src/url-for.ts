@@ -5,6 +5,7 @@ import { HoldfastError } from './error.ts'
 import type { Status } from './status.ts'
 import { forOne } from './url-for-one.ts'
 import { forSentinels } from './url-for-sentinels.ts'
+import { authorityFile, tlsWords } from './url-tls.ts'
 
 export const clients = [
   'holdfast',
@@ -22,7 +23,7 @@ export type Client = (typeof clients)[number]
 /** Those that are a few lines of a program. */
 export type LibraryClient = Exclude<Client, 'holdfast' | 'redis' | 'redis-cli'>
 
-/** What a client must know of a deployment: without TLS, which is what there is so far. */
+/** What a client must know of a deployment. */
 export interface DeploymentFacts {
   readonly topology: Status['topology']
   /** Where to start asking; a client finds the rest itself. The order is kept; outside a Cluster the primary is first. */
@@ -33,33 +34,37 @@ export interface DeploymentFacts {
   readonly masterName: string
   readonly user: string
   readonly password: string
+  /** Where its engines speak TLS: whom to believe, PEM. Absent or null: they speak in clear. */
+  readonly authority?: string | null | undefined
+}
+
+/** As whom to connect, and whom to believe there. */
+export interface UserAccess {
+  readonly user: string
+  readonly password: string
+  readonly authority?: string | null | undefined
 }
 
 /** How to reach a deployment as it was seen last. */
 export function accessTo(
   { name, topology, nodes, shards, sentinels }: Status,
-  credentials: { readonly user: string; readonly password: string },
+  credentials: UserAccess,
 ): DeploymentFacts {
   const where = ({ host, port }: { host: string; port: number }): Endpoint => ({ address: host, port })
   const first = topology === 'cluster' ? undefined : nodes.find(({ id }) => id === shards[0]?.primary)
   const ordered = first === undefined ? nodes : [first, ...nodes.filter((node) => node !== first)]
-  const { user, password } = credentials
-  return { topology, nodes: ordered.map(where), sentinels: sentinels.map(where), masterName: name, user, password }
+  return { topology, nodes: ordered.map(where), sentinels: sentinels.map(where), masterName: name, ...credentials }
 }
 
 /** The same by the proxy, which looks like one engine. */
-export function accessByProxy(
-  { name, proxy }: Status,
-  credentials: { readonly user: string; readonly password: string },
-): DeploymentFacts {
+export function accessByProxy({ name, proxy }: Status, credentials: UserAccess): DeploymentFacts {
   if (proxy == null) {
     throw new HoldfastError('NOT_FOUND', `${name} has no proxy: write "expose: { proxy: yes }" into its spec first`, {
       name,
     })
   }
-  const { user, password } = credentials
   const nodes = [{ address: proxy.host, port: proxy.port }]
-  return { topology: 'standalone', nodes, sentinels: [], masterName: name, user, password }
+  return { topology: 'standalone', nodes, sentinels: [], masterName: name, ...credentials }
 }
 
 export function clientNamed(name: string): Client {
@@ -75,10 +80,11 @@ export function urlFor(client: Client, facts: DeploymentFacts, { showSecret }: {
   if (first === undefined) throw new HoldfastError('NOT_FOUND', 'this deployment has no nodes to connect to')
   if (client === 'holdfast') return holdfastUrl(facts, showSecret)
   if (client === 'redis')
-    return `redis://${inUrl(facts.user)}:${inUrl(password)}@${bracketed(first.address)}:${first.port}`
+    return `${isSecured(facts) ? 'rediss' : 'redis'}://${inUrl(facts.user)}:${inUrl(password)}@${bracketed(first.address)}:${first.port}`
   if (client === 'redis-cli') {
     const cluster = facts.topology === 'cluster' ? '-c ' : ''
-    return `REDISCLI_AUTH=${shellWord(password)} redis-cli ${cluster}-h ${first.address} -p ${first.port} --user ${shellWord(facts.user)}`
+    const secured = isSecured(facts) ? `--tls --cacert ${shellWord(authorityFile(facts))} ` : ''
+    return `REDISCLI_AUTH=${shellWord(password)} redis-cli ${secured}${cluster}-h ${first.address} -p ${first.port} --user ${shellWord(facts.user)}`
   }
   switch (facts.topology) {
     case 'cluster':
@@ -86,7 +92,7 @@ export function urlFor(client: Client, facts: DeploymentFacts, { showSecret }: {
     case 'sentinel':
       return forSentinels(client, facts, password)
     case 'standalone':
-      return forOne(client, first, { user: facts.user, password })
+      return forOne(client, first, facts, password)
     default:
       return facts.topology satisfies never
   }
@@ -94,13 +100,15 @@ export function urlFor(client: Client, facts: DeploymentFacts, { showSecret }: {
 
 const inUrl = encodeURIComponent
 
+const isSecured = ({ authority }: DeploymentFacts): boolean => authority != null
+
 function holdfastUrl(facts: DeploymentFacts, showSecret: boolean): string {
   const { topology, user, password, nodes, sentinels, masterName } = facts
   const isSentinel = topology === 'sentinel'
   return formatConnectionString(
     {
       topology,
-      tls: false,
+      tls: isSecured(facts),
       user,
       password,
       hosts: isSentinel ? sentinels : nodes,
@@ -118,24 +126,27 @@ function forCluster(client: LibraryClient, facts: DeploymentFacts, password: str
   const hostPorts = facts.nodes.map(({ address, port }) => `${bracketed(address)}:${port}`)
   const each = (write: (node: Endpoint) => string): string => facts.nodes.map(write).join('\n')
   const [user, secret] = [JSON.stringify(facts.user), JSON.stringify(password)]
+  const { head, option } = tlsWords(client, facts)
+  const scheme = isSecured(facts) ? 'rediss' : 'redis'
+  const also = (text: string): string => (option === '' ? '' : text)
   switch (client) {
     case 'ioredis':
       return `import { Cluster } from 'ioredis'
-
+${head}
 const redis = new Cluster(
   [
 ${each(({ address, port }) => `    { host: ${JSON.stringify(address)}, port: ${port} },`)}
   ],
-  { redisOptions: { username: ${user}, password: ${secret} } },
+  { redisOptions: { username: ${user}, password: ${secret}${option} } },
 )`
     case 'node-redis':
       return `import { createCluster } from 'redis'
-
+${head}
 const cluster = createCluster({
   rootNodes: [
-${each(({ address, port }) => `    { url: 'redis://${bracketed(address)}:${port}' },`)}
+${each(({ address, port }) => `    { url: '${scheme}://${bracketed(address)}:${port}' },`)}
   ],
-  defaults: { username: ${user}, password: ${secret} },
+  defaults: { username: ${user}, password: ${secret}${also(`, socket: { ${option} }`)} },
 })
 await cluster.connect()`
     case 'redis-py':
@@ -146,20 +157,20 @@ cluster = RedisCluster(
 ${each(({ address, port }) => `        ClusterNode(${JSON.stringify(address)}, ${port}),`)}
     ],
     username=${user},
-    password=${secret},
+    password=${secret},${also(`\n    ${option},`)}
 )`
     case 'jedis':
-      return `var nodes = java.util.Set.of(
+      return `${head}var nodes = java.util.Set.of(
 ${facts.nodes.map(({ address, port }) => `    new HostAndPort(${JSON.stringify(address)}, ${port})`).join(',\n')});
-var config = DefaultJedisClientConfig.builder().user(${user}).password(${secret}).build();
+var config = DefaultJedisClientConfig.builder().user(${user}).password(${secret})${option}.build();
 var cluster = new JedisCluster(nodes, config);`
     case 'go-redis':
-      return `cluster := redis.NewClusterClient(&redis.ClusterOptions{
+      return `${head}cluster := redis.NewClusterClient(&redis.ClusterOptions{
 	Addrs: []string{
 ${hostPorts.map((hostPort) => `		${JSON.stringify(hostPort)},`).join('\n')}
 	},
 	Username: ${user},
-	Password: ${secret},
+	Password: ${secret},${also(`\n\tTLSConfig: ${option},`)}
 })`
     default:
       return client satisfies never

@@ -13,6 +13,7 @@ import type {
   RestorePreview,
   SpecText,
   Status,
+  UserAccess,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type {
@@ -87,7 +88,7 @@ export class Api {
     return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/wanted`, { wanted, purge, acceptDataLoss })
   }
 
-  credentials(name: string, user = 'app'): Promise<{ user: string; password: string }> {
+  credentials(name: string, user = 'app'): Promise<UserAccess> {
     return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/credentials?user=${encodeURIComponent(user)}`)
   }
 

@@ -1,11 +1,11 @@
-import type { FaultPreview, FaultSeen, FaultWish, HoldfastEvent, SpecText, Status } from '@holdfast/core'
+import type { FaultPreview, FaultSeen, FaultWish, HoldfastEvent, SpecText, Status, UserAccess } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 
 /** What a drill asks of a controller. */
 export interface Desk {
   status(name: string): Promise<Status>
   spec(name: string): Promise<{ readonly spec: SpecText }>
-  credentials(name: string): Promise<{ readonly user: string; readonly password: string }>
+  credentials(name: string): Promise<UserAccess>
   events(name: string, limit: number): Promise<HoldfastEvent[]>
   previewFault(name: string, wish: FaultWish): Promise<FaultPreview>
   injectFault(name: string, wish: FaultWish): Promise<FaultSeen>

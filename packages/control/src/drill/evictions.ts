@@ -1,4 +1,4 @@
-import type { Status } from '@holdfast/core'
+import type { Status, UserAccess } from '@holdfast/core'
 import { infoNumber, parseInfo } from '@holdfast/core'
 import { EngineLink } from '../engine/link.ts'
 
@@ -14,11 +14,18 @@ export type EvictionsSeen = ReadonlyMap<string, Evicted>
 
 export async function seeEvictions(
   { nodes }: Status,
-  { user, password }: { readonly user: string; readonly password: string },
+  { user, password, authority }: UserAccess,
 ): Promise<EvictionsSeen> {
   const seen = await Promise.all(
     nodes.map(async ({ id, shard, host, port }) => {
-      const link = new EngineLink({ address: host, port, username: user, password, name: 'holdfast-drill' })
+      const link = new EngineLink({
+        address: host,
+        port,
+        username: user,
+        password,
+        authority: () => authority ?? null,
+        name: 'holdfast-drill',
+      })
       try {
         const info = parseInfo(String(await link.command(['INFO'])))
         const evicted = { shard, run: info.get('run_id') ?? '', keys: infoNumber(info, 'evicted_keys') }

@@ -3,13 +3,11 @@
  * no client that retries, redirects or remembers stands in between. What could not be read stays unread.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CopyRead, DrillOperation, KeyRead, NodeStatus, ShardStatus, Status } from '@holdfast/core'
+import type { CopyRead, DrillOperation, KeyRead, NodeStatus, ShardStatus, Status, UserAccess } from '@holdfast/core'
 import { EngineLink } from '../engine/link.ts'
 import { keysLiveMs } from './clients/client.ts'
 
-export interface ReadBackTerms {
-  readonly user: string
-  readonly password: string
+export interface ReadBackTerms extends UserAccess {
   /** A key's tag for each shard, where one more key may be written: the fence behind all writes. */
   readonly tags: ReadonlyMap<string, string>
   readonly drill: string
@@ -65,8 +63,15 @@ async function readShard(
   }
 }
 
-const linkTo = ({ host, port }: NodeStatus, { user, password }: ReadBackTerms): EngineLink =>
-  new EngineLink({ address: host, port, username: user, password, name: 'holdfast-drill' })
+const linkTo = ({ host, port }: NodeStatus, { user, password, authority }: ReadBackTerms): EngineLink =>
+  new EngineLink({
+    address: host,
+    port,
+    username: user,
+    password,
+    authority: () => authority ?? null,
+    name: 'holdfast-drill',
+  })
 
 /**
  * One more write, waited for at every replica: replication is in order, so whoever has it has all before it. Where it is

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DrillOperation, DrillReport, FaultSeen, Promotion, Spec, Status } from '@holdfast/core'
+import type { DrillOperation, DrillReport, FaultSeen, Promotion, Spec, Status, UserAccess } from '@holdfast/core'
 import {
   accessTo,
   checkOperations,
@@ -62,7 +62,7 @@ export const nobodyHeals = (): HoldfastError =>
 interface Begun {
   readonly status: Status
   readonly spec: Spec
-  readonly credentials: { readonly user: string; readonly password: string }
+  readonly credentials: UserAccess
 }
 
 interface DrillTimes extends FaultTimes {

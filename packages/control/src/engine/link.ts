@@ -14,6 +14,8 @@ interface LinkUser {
   readonly password: string | (() => string)
   /** How the engine lists the connection. Empty: without a name, since giving one takes a right of its own. */
   readonly name: string
+  /** Whom to believe that it is the engine, PEM; asked for each connection. Absent or null: it is spoken to in clear. */
+  readonly authority?: (() => string | null) | undefined
 }
 
 type Client = ReturnType<typeof makeClient>
@@ -32,7 +34,9 @@ const newClient = RedisClient.factory(protocol)
 function makeClient(target: LinkTarget) {
   const { username, password, name } = target
   const where =
-    'socket' in target ? { path: target.socket } : { host: target.address, port: target.port, noDelay: true }
+    'socket' in target
+      ? { path: target.socket }
+      : { host: target.address, port: target.port, noDelay: true, ...secured(target.authority) }
   // The protocol is said twice: the class takes its types from it, the connection its greeting.
   const options = {
     ...protocol,
@@ -45,6 +49,14 @@ function makeClient(target: LinkTarget) {
     disableOfflineQueue: true,
   }
   return newClient(options)
+}
+
+/** What a socket of the library needs besides, to speak TLS with an engine of this authority. */
+export function secured(
+  authority: LinkUser['authority'],
+): { readonly tls: true; readonly ca: string } | Record<never, never> {
+  const ca = authority?.() ?? null
+  return ca === null ? {} : { tls: true, ca }
 }
 
 /**

@@ -83,6 +83,8 @@ interface Line {
 export interface Credentials {
   readonly username: string
   readonly password: () => string
+  /** Whom to believe that it is the engine, PEM. Absent or null: it is spoken to in clear. */
+  readonly authority?: () => string | null
 }
 
 export interface ReaderOptions<Facts> {
@@ -110,8 +112,8 @@ export class Reader<Facts> {
   #missed = false
 
   constructor({ place, credentials, clock, readFacts, onChange }: ReaderOptions<Facts>) {
-    const { username, password } = credentials
-    const target = { username, address: place.address, port: place.port, name: 'holdfast-probe' }
+    const { username, password, authority } = credentials
+    const target = { username, authority, address: place.address, port: place.port, name: 'holdfast-probe' }
     this.id = place.id
     this.#clock = clock
     this.#readFacts = readFacts

@@ -4,6 +4,7 @@ import { RedisClient } from '@redis/client'
 import type { Clock } from '../clock.ts'
 import type { SentinelPort } from './engine.ts'
 import type { EngineLink } from './link.ts'
+import { secured } from './link.ts'
 import type { Credentials } from './reader.ts'
 import { Reader, Readers } from './reader.ts'
 
@@ -74,10 +75,16 @@ class Ear {
 
   constructor(
     { address, port }: SentinelPlace,
-    { username, password }: Terms,
+    { username, password, authority }: Terms,
     on: { hear(channel: string, text: string): void; lost(): void },
   ) {
-    const socket = { host: address, port, reconnectStrategy: false as const, connectTimeout: 1000 }
+    const socket = {
+      host: address,
+      port,
+      reconnectStrategy: false as const,
+      connectTimeout: 1000,
+      ...secured(authority),
+    }
     this.#client = newClient({
       ...protocol,
       username,

@@ -5,13 +5,21 @@ import { dropFiles } from './data-files.ts'
 import { writeConfig, writeSignIn, writeUsers } from './engine-process.ts'
 import { finishMove } from './finish-move.ts'
 import { handOver } from './hand-over.ts'
+import { dropOldIdentities, writeIdentity } from './identity-files.ts'
 
 /** A command to the engine of this action, let through the gate. */
 export type Command = (args: readonly string[], withinMs?: number) => Promise<unknown>
 
+export interface Admin {
+  readonly username: string
+  readonly password: string
+  readonly authority: () => string | null
+}
+
 export interface Surroundings {
   readonly nodeDir: string
-  readonly admin: { readonly username: string; readonly password: string }
+  /** Who we are to the engines, and whom we believe. */
+  readonly admin: Admin
   /** The engine has taken a directive: it is given from now on, whatever happens to us. */
   readonly taken: (directives: Readonly<Record<string, string>>) => void
   /** Asked before every command: whether the order still holds. */
@@ -69,9 +77,11 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
       await finishMove(action, command, around.admin)
       return
     case 'configure':
+      writeIdentity(around.nodeDir, action.files)
       // The live value first: where the engine calls it wrong, the file stays as it was and the next start still works.
       around.taken(await setAll(action.set, command))
       writeConfig(around.nodeDir, action.files)
+      dropOldIdentities(around.nodeDir, action.files)
       return
     case 'save':
       await command(['BGSAVE'])
@@ -108,15 +118,21 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
   }
 }
 
-/** Sets one after the other, and answers what was taken. What cannot be changed while it runs waits for the next start. */
+/** Sets them, and answers what was taken. What cannot be changed while it runs waits for the next start. */
 async function setAll(set: Readonly<Record<string, string>>, command: Command): Promise<Record<string, string>> {
   const taken: Record<string, string> = {}
-  for (const [name, value] of Object.entries(set)) {
+  // A certificate without its key is refused, so these are set in one.
+  const [secured, others] = [true, false].map((wanted) =>
+    Object.entries(set).filter(([name]) => name.startsWith('tls-') === wanted),
+  )
+  for (const together of [secured ?? [], ...(others ?? []).map((one) => [one])]) {
+    const [first] = together
+    if (first === undefined) continue
     try {
-      await command(['CONFIG', 'SET', name, value], 5000)
-      taken[name] = value
+      await command(['CONFIG', 'SET', ...together.flat()], 5000)
+      Object.assign(taken, Object.fromEntries(together))
     } catch (error) {
-      if (!(await isFixed(name, error, command))) throw error
+      if (!(await isFixed(first[0], error, command))) throw error
     }
   }
   return taken
@@ -125,7 +141,8 @@ async function setAll(set: Readonly<Record<string, string>>, command: Command): 
 /** The engine has the directive and does not change it. Before Redis 7 it says the same of one that it does not have. */
 async function isFixed(name: string, error: unknown, command: Command): Promise<boolean> {
   if (!(error instanceof HoldfastError) || error.code !== 'ENGINE_REFUSED') return false
-  if (/immutable/i.test(error.message)) return true
+  // Before Redis 7 an engine takes one directive at a time, and so no certificate with its key.
+  if (/immutable|wrong number of arguments/i.test(error.message)) return true
   if (!/unsupported config/i.test(error.message)) return false
   const pair = await command(['CONFIG', 'GET', name])
   return Array.isArray(pair) && pair.length > 0

@@ -15,9 +15,18 @@ import {
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Action, NodeFiles, NodePlace, SentinelPlace } from '@holdfast/core'
-import { busPortOf, HoldfastError, mendShardIds, nodePaths, quoteWord, withoutFollowing } from '@holdfast/core'
+import {
+  busPortOf,
+  HoldfastError,
+  mendShardIds,
+  nodePaths,
+  quoteWord,
+  withIdentity,
+  withoutFollowing,
+} from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import { processesIn } from '../proc.ts'
+import { dropOldIdentities, writeIdentity, writeWhole } from './identity-files.ts'
 
 export interface StartRequest {
   readonly binary: EngineBinary
@@ -48,9 +57,11 @@ export async function startEngine({
   mkdirSync(nodePaths(nodeDir).data, { recursive: true, mode: 0o700 })
   if (sentinel === true) writeSentinelFiles(nodeDir, action.files)
   else {
+    writeIdentity(nodeDir, action.files)
     writeConfig(nodeDir, filesToStartWith(action))
     writeUsers(nodeDir, action.files)
   }
+  dropOldIdentities(nodeDir, action.files)
   const { unclustered = false } = action
   for (const port of unclustered ? [place.port] : [place.port, busPortOf(place.port)]) {
     await claimPort(place.address, port, place.id)
@@ -92,11 +103,18 @@ const engineArguments = (nodeDir: string, { follow, instead = {} }: StartRequest
   ...(follow === undefined ? [] : ['--replicaof', follow.address, String(follow.port)]),
 ]
 
-/** A Sentinel writes into its file whom it watches and in which epoch: it is made once, and never written over. */
-function writeSentinelFiles(nodeDir: string, { config, users }: NodeFiles): void {
+/**
+ * A Sentinel writes into its file whom it watches and in which epoch: it is made once, and never written over. Only what
+ * it shall show is changed there, while it does not run.
+ */
+function writeSentinelFiles(nodeDir: string, files: NodeFiles): void {
   const paths = nodePaths(nodeDir)
-  if (!existsSync(paths.sentinel)) writeFileSync(paths.sentinel, config, { mode: 0o600 })
-  writeWhole(paths.users, users)
+  writeIdentity(nodeDir, files)
+  if (!existsSync(paths.sentinel)) writeFileSync(paths.sentinel, files.config, { mode: 0o600 })
+  const own = readFileSync(paths.sentinel, 'utf8')
+  const next = withIdentity(own, files.config)
+  if (next !== own) writeWhole(paths.sentinel, next)
+  writeWhole(paths.users, files.users)
 }
 
 /**
@@ -140,12 +158,6 @@ function filesToStartWith({ files: rendered, follow, loadRdb, loadAof }: StartRe
 
 export function writeUsers(nodeDir: string, files: NodeFiles): void {
   writeWhole(nodePaths(nodeDir).users, files.users)
-}
-
-/** By a rename: whoever starts the engine in this moment finds a whole file. */
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.next`, text, { mode: 0o600 })
-  renameSync(`${path}.next`, path)
 }
 
 export function writeConfig(nodeDir: string, files: NodeFiles): void {

@@ -1,6 +1,6 @@
 import type { Action } from '@holdfast/core'
 import { EngineLink } from '../engine/link.ts'
-import type { Command } from './change-engine.ts'
+import type { Admin, Command } from './change-engine.ts'
 
 const keysAtOnce = 100
 const migrateTimeoutMs = 1000
@@ -12,7 +12,7 @@ const migrateTimeoutMs = 1000
 export async function finishMove(
   action: Extract<Action, { kind: 'finish-move' }>,
   source: Command,
-  admin: { readonly username: string; readonly password: string },
+  admin: Admin,
 ): Promise<void> {
   const { slot, target, targetId } = action
   const link = new EngineLink({ ...target, ...admin, name: 'holdfast-agent' })

@@ -22,6 +22,7 @@ import { work } from './backup/work.ts'
 import { changeEngine } from './change-engine.ts'
 import { DataDirectory } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import { readAuthority } from './identity-files.ts'
 import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
 import { memoryLeft } from './memory-left.ts'
@@ -87,7 +88,8 @@ export class LocalEngine {
     const { address, port } = place
     const { username } = options.admin(deployment)
     const password = (): string => options.admin(deployment).password
-    this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
+    const authority = (): string | null => readAuthority(this.#nodeDir)
+    this.#link = new EngineLink({ address, port, username, password, authority, name: 'holdfast-agent' }, () =>
       this.#process.noticeClosed(),
     )
   }
@@ -363,7 +365,7 @@ export class LocalEngine {
     const { admin } = this.#options
     return {
       nodeDir: this.#nodeDir,
-      admin: admin(this.deployment),
+      admin: { ...admin(this.deployment), authority: () => readAuthority(this.#nodeDir) },
       taken: (directives: Readonly<Record<string, string>>) => this.#take(directives),
       gate,
     }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Action, AgentProxySeen, ProxyFacts, Seen } from '@holdfast/core'
+import type { Action, AgentProxySeen, NodeFiles, ProxyFacts, Seen } from '@holdfast/core'
 import { HoldfastError, nodePaths, proxyId } from '@holdfast/core'
 import type { Program } from '../binary/program.ts'
 import { run } from '../binary/run.ts'
@@ -9,6 +9,7 @@ import { processesIn, signalExactly } from '../proc.ts'
 import type { AgentMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import { removeNode } from './engine-process.ts'
+import { writeIdentity } from './identity-files.ts'
 import type { LocalHostOptions } from './local.ts'
 import { askProxy, factsCommands, parseProxyFacts } from './proxy-admin.ts'
 import { Supervised } from './supervised.ts'
@@ -67,9 +68,9 @@ export class LocalProxy {
   async act(action: Action, gate: () => void): Promise<void> {
     switch (action.kind) {
       case 'start':
-        return this.#start(action.files.config, gate)
+        return this.#start(action.files, gate)
       case 'reload':
-        return this.#reload(action.files.config, gate)
+        return this.#reload(action.files, gate)
       case 'point':
         gate()
         // The keys are of one kind, so that a later word takes the place of an earlier one.
@@ -139,7 +140,7 @@ export class LocalProxy {
     }
   }
 
-  async #start(config: string, gate: () => void): Promise<void> {
+  async #start(files: NodeFiles, gate: () => void): Promise<void> {
     if (!this.#process.mayStart()) return
     const program = await this.#options.proxyProgram()
     gate()
@@ -148,7 +149,7 @@ export class LocalProxy {
       mkdirSync(this.#paths.data, { recursive: true, mode: 0o700 })
       // A worker that has outlived its master would keep the ports.
       this.#endWorkers()
-      await this.#write(config, program)
+      await this.#write(files, program)
       gate()
       const child = await this.#spawn(program)
       this.#process.started(child.pid)
@@ -156,7 +157,7 @@ export class LocalProxy {
         this.#watched = null
         this.#process.noticeExit(child.pid, this.#facts?.at ?? Number.NEGATIVE_INFINITY)
       })
-      writeFileSync(this.#paths.proxyLoaded, config, { mode: 0o600 })
+      writeFileSync(this.#paths.proxyLoaded, files.config, { mode: 0o600 })
     } catch (error) {
       this.#process.noteFailure(messageOf(error))
       throw error
@@ -184,8 +185,9 @@ export class LocalProxy {
   }
 
   /** HAProxy's own word on the file comes first: one that it cannot read must not cost the worker that runs. */
-  async #write(config: string, { program, env }: Program): Promise<void> {
-    writeFileSync(this.#paths.proxy, config, { mode: 0o600 })
+  async #write(files: NodeFiles, { program, env }: Program): Promise<void> {
+    writeIdentity(this.#nodeDir, files)
+    writeFileSync(this.#paths.proxy, files.config, { mode: 0o600 })
     const args = ['-c', '-f', this.#paths.proxy]
     const { stdout, stderr, failure } = await run(program, args, { env, cwd: this.#paths.data, timeoutMs: 10_000 })
     if (failure === null) return
@@ -194,12 +196,12 @@ export class LocalProxy {
   }
 
   /** The master reads the file anew and stays who it is; the former worker goes on with the connections that it has. */
-  async #reload(config: string, gate: () => void): Promise<void> {
+  async #reload(files: NodeFiles, gate: () => void): Promise<void> {
     const { process: master } = this.#process.memory
     if (master === null) return
     try {
       const before = await this.#worker()
-      await this.#write(config, await this.#options.proxyProgram())
+      await this.#write(files, await this.#options.proxyProgram())
       gate()
       signalExactly(master, 'SIGUSR2')
       const deadline = this.#options.clock.now() + reloadWithinMs
@@ -210,7 +212,7 @@ export class LocalProxy {
         }
         await this.#options.clock.sleep(50)
       }
-      writeFileSync(this.#paths.proxyLoaded, config, { mode: 0o600 })
+      writeFileSync(this.#paths.proxyLoaded, files.config, { mode: 0o600 })
     } catch (error) {
       this.#process.noteFailure(messageOf(error))
       throw error

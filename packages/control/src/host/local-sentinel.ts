@@ -7,6 +7,7 @@ import type { AgentMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import { changeSentinel } from './change-engine.ts'
 import { removeNode, startEngine, tailOfLog, writeUsers } from './engine-process.ts'
+import { readAuthority } from './identity-files.ts'
 import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
 import { Supervised } from './supervised.ts'
@@ -60,7 +61,8 @@ export class LocalSentinel {
     const { address, port } = place
     const { username } = options.admin(deployment)
     const password = (): string => options.admin(deployment).password
-    this.#link = new EngineLink({ address, port, username, password, name: 'holdfast-agent' }, () =>
+    const authority = (): string | null => readAuthority(nodeDir)
+    this.#link = new EngineLink({ address, port, username, password, authority, name: 'holdfast-agent' }, () =>
       this.#process.noticeClosed(),
     )
   }
@@ -70,7 +72,8 @@ export class LocalSentinel {
     const { memory } = this.#process
     const { starts, fencedAt, failoverAsked, resetAt } = memory
     const access = this.#access.seen(memory, this.#wordOf('sentinel sentinel-pass'))
-    return { process, starts, fencedAt, failoverAsked, resetAt: resetAt ?? null, access }
+    const certificate = wordAfter(this.#file.value, 'tls-cert-file')
+    return { process, starts, fencedAt, failoverAsked, resetAt: resetAt ?? null, access, certificate }
   }
 
   async act(action: Action, gate: () => void): Promise<void> {

@@ -3,7 +3,16 @@
  * end, and to its own probes. It never delays a turn and never breaks one: what goes wrong here costs lines of the
  * ledger and is told to the log.
  */
-import type { DeploymentFacts, HoldfastEvent, HourSum, Incident, Ledger, Spec, Status } from '@holdfast/core'
+import type {
+  DeploymentFacts,
+  HoldfastEvent,
+  HourSum,
+  Incident,
+  Ledger,
+  Spec,
+  Status,
+  UserAccess,
+} from '@holdfast/core'
 import { accessTo, availabilityOf, describeLedger, hourOf } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -23,7 +32,7 @@ export interface BookkeeperOptions {
   readonly clock: Clock
   readonly log: Log
   readonly spec: (name: string) => Spec | undefined
-  readonly credentials: (name: string) => { readonly user: string; readonly password: string } | undefined
+  readonly credentials: (name: string) => UserAccess | undefined
   readonly openClient: (facts: DeploymentFacts) => Promise<ProbeClient>
 }
 
@@ -132,7 +141,7 @@ export class Bookkeeper {
     return books
   }
 
-  #openProbe(books: Books, access: { readonly user: string; readonly password: string }): Promise<Probe> {
+  #openProbe(books: Books, access: UserAccess): Promise<Probe> {
     const { clock, log, openClient } = this.#options
     const { status } = books
     const { name } = status

@@ -13,6 +13,7 @@ export async function openProbeClient(facts: DeploymentFacts): Promise<ProbeClie
   const { createCache } = await import('@holdfast/cache')
   const cache = createCache({
     url: urlFor('holdfast', facts, { showSecret: true }),
+    ...(facts.authority == null ? {} : { tls: { ca: facts.authority } }),
     namespace: 'holdfast-probe',
     local: false,
     coherence: 'none',

@@ -14,6 +14,7 @@ import type {
   SpecChange,
   SpecText,
   Status,
+  UserAccess,
   Wanted,
 } from '@holdfast/core'
 import type { History } from '../store/store.ts'
@@ -62,7 +63,7 @@ export interface Platform {
   /** Calls back with each new status of any deployment; answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void
   /** The application's user, or another one of the spec. Throws NOT_FOUND for one whose password is not known. Only ever given to the command line's token, never to a browser. */
-  credentials(name: string, user?: string): { readonly user: string; readonly password: string } | undefined
+  credentials(name: string, user?: string): UserAccess | undefined
   /** What a fault would do now, and what stands against it. Does nothing. Throws NOT_FOUND. */
   previewFault(name: string, wish: FaultWish): FaultPreview
   /** Injects a fault; answers once it is there. Throws REFUSED_DRILL with every precondition that is not met. */

@@ -32,6 +32,10 @@ export function planConfigure(input: PlanInput): Step {
       actions.push({ kind: 'configure', node: node.id, set: { ...edits, ...drift }, files: rendered })
       const told = Object.entries(drift).map(([name, value]) => `${name} is "${config?.[name] ?? ''}", not "${value}"`)
       const edited = Object.keys(edits ?? {}).filter((name) => drift[name] === undefined)
+      if (told.length === 0 && edited.length > 0 && edited.every((name) => identityDirectives.has(name))) {
+        quiet.set(newCertificate, [...(quiet.get(newCertificate) ?? []), node.id])
+        continue
+      }
       if (edited.length > 0) told.push(`${edited.join(', ')} as the spec has it now`)
       const why = told.length === 0 ? byRole(node, directivesOf(rendered)) : null
       if (why !== null) {
@@ -54,6 +58,9 @@ export function planConfigure(input: PlanInput): Step {
   })
   return waiting.length === 0 ? idle : wait(`restart pending: ${waiting.join(', ')}`)
 }
+
+const newCertificate = 'a new certificate, for connections from now on'
+const identityDirectives: ReadonlySet<string> = new Set(['tls-cert-file', 'tls-key-file'])
 
 /**
  * Why only the file is to change where that is in the order of things; null where it is not. Holdfast has started it as
@@ -130,6 +137,11 @@ function namesThatDiffer(
 
 const placeDirectives = new Set([
   'port',
+  'tls-port',
+  'tls-replication',
+  'tls-cluster',
+  'tls-auth-clients',
+  'tls-ca-cert-file',
   'bind',
   'dir',
   'daemonize',

@@ -6,6 +6,7 @@ import type { Spec } from '../spec.ts'
 import { planAccess } from './access.ts'
 import { planAttach } from './attach.ts'
 import { planBirth } from './birth.ts'
+import { planCertify, planRenewal } from './certify.ts'
 import { planChained } from './chained.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
@@ -51,6 +52,7 @@ const clusterRules: readonly Rule[] = [
   planSpares,
   planSlots,
   planPersistence,
+  planCertify,
   planAccess,
   planConfigure,
   planWriteGuard,
@@ -80,8 +82,10 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planTidy,
     planSpares,
     planPersistence,
+    planCertify,
     planAccess,
     planConfigure,
+    planRenewal,
     (input) => throughSentinels(planDrain(input), input),
     planLeftovers,
     planSurplus,
@@ -92,6 +96,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planStart,
     planProxy,
     planPersistence,
+    planCertify,
     planAccess,
     planConfigure,
     planLeftovers,
@@ -155,11 +160,13 @@ const savedWith = ({
   places = [],
   secrets,
   engine,
-}: Step): Pick<Plan, 'operations' | 'places' | 'secrets' | 'engine'> => ({
+  certify,
+}: Step): Pick<Plan, 'operations' | 'places' | 'secrets' | 'engine' | 'certify'> => ({
   ...(operations.length === 0 ? {} : { operations }),
   ...(places.length === 0 ? {} : { places }),
   ...(secrets === undefined ? {} : { secrets }),
   ...(engine === undefined ? {} : { engine }),
+  ...(certify === undefined ? {} : { certify }),
 })
 
 const firstActing = (...steps: readonly Step[]): Step => steps.find((step) => step.actions.length > 0) ?? join(steps)

@@ -1,4 +1,5 @@
 import type { Action, NodeFiles, PlanNote } from '../action.ts'
+import type { CertificateWish, SuppliedSeen } from '../certificates.ts'
 import type { Document, PlaceChange } from '../document.ts'
 import type { Operation } from '../operation.ts'
 import type { Secrets } from '../passwords.ts'
@@ -18,6 +19,8 @@ export interface PlanInput {
   readonly files: ReadonlyMap<string, NodeFiles>
   /** The values that the directives we own should have. */
   readonly owned: Readonly<Record<string, string>>
+  /** Where the spec names certificates: its files, as they are now. */
+  readonly supplied?: SuppliedSeen
 }
 
 /**
@@ -37,6 +40,8 @@ export interface Step {
   readonly secrets?: Secrets
   /** The spec's `engine` from now on. */
   readonly engine?: SpecText
+  /** Certificates to be made, and saved. */
+  readonly certify?: readonly CertificateWish[]
 }
 
 export const idle: Step = { actions: [], because: null, notes: [], lookAgainMs: null }
@@ -76,6 +81,7 @@ export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
   const secrets = steps.find((step) => step.secrets !== undefined)?.secrets
   const engine = steps.find((step) => step.engine !== undefined)?.engine
+  const certify = steps.find((step) => step.certify !== undefined)?.certify
   const told = (acting.length > 0 ? acting : steps).flatMap((step) => (step.because === null ? [] : [step.because]))
   return {
     actions: acting.flatMap((step) => step.actions),
@@ -86,6 +92,7 @@ export function join(steps: readonly Step[]): Step {
     places: steps.flatMap((step) => step.places ?? []),
     ...(secrets === undefined ? {} : { secrets }),
     ...(engine === undefined ? {} : { engine }),
+    ...(certify === undefined ? {} : { certify }),
   }
 }
 

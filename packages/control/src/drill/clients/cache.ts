@@ -14,7 +14,8 @@ class CacheClient implements DrillClient {
 
   constructor(where: Where, durable: boolean) {
     const url = urlFor('holdfast', where, { showSecret: true })
-    this.#cache = createCache({ url, namespace: 'holdfast-drill', local: false, direct: { durable } })
+    const tls = where.authority == null ? {} : { tls: { ca: where.authority } }
+    this.#cache = createCache({ url, ...tls, namespace: 'holdfast-drill', local: false, direct: { durable } })
   }
 
   key(tag: string, name: string): string {

@@ -51,12 +51,17 @@ class IoredisClient implements DrillClient {
   }
 }
 
-function open({ topology, nodes, sentinels, masterName, user, password }: Where, timeouts: Timeouts): Cluster | Redis {
+function open(
+  { topology, nodes, sentinels, masterName, user, password, authority }: Where,
+  timeouts: Timeouts,
+): Cluster | Redis {
   const hosts = ({ address, port }: Where['nodes'][number]) => ({ host: address, port })
-  const terms = { username: user, password, ...timeouts }
+  const tls = authority == null ? {} : { tls: { ca: authority } }
+  const terms = { username: user, password, ...tls, ...timeouts }
   if (topology === 'cluster') return new Cluster(nodes.map(hosts), { redisOptions: terms })
   if (topology === 'standalone') return new Redis({ ...nodes.map(hosts)[0], ...terms })
-  const guards = { sentinels: sentinels.map(hosts), sentinelUsername: user, sentinelPassword: password }
+  const secured = authority == null ? {} : { enableTLSForSentinelMode: true, sentinelTLS: { ca: authority } }
+  const guards = { sentinels: sentinels.map(hosts), sentinelUsername: user, sentinelPassword: password, ...secured }
   return new Redis({ ...guards, name: masterName, ...terms })
 }
 

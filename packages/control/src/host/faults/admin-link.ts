@@ -1,11 +1,19 @@
+import { join } from 'node:path'
 import { engineUsers } from '@holdfast/core'
 import { EngineLink } from '../../engine/link.ts'
+import { readAuthority } from '../identity-files.ts'
+import type { FaultCase } from './fault-file.ts'
+
+type Target = { readonly id: string; readonly host: string; readonly port: number }
 
 /** A connection to one engine as the user who may do everything. */
-export function adminLink(
-  { host, port }: { readonly host: string; readonly port: number },
-  secrets: Readonly<Record<string, string>>,
-): EngineLink {
-  const password = secrets[engineUsers.admin] ?? ''
-  return new EngineLink({ address: host, port, username: engineUsers.admin, password, name: 'holdfast-fault' })
+export function adminLink(target: Target, fault: Pick<FaultCase, 'scene' | 'secrets'>): EngineLink {
+  const { id, host: address, port } = target
+  const password = fault.secrets[engineUsers.admin] ?? ''
+  const authority = (): string | null => authorityOf(id, fault)
+  return new EngineLink({ address, port, username: engineUsers.admin, password, authority, name: 'holdfast-fault' })
 }
+
+/** Whom to believe that it is this engine; null: it is spoken to in clear. */
+export const authorityOf = (id: string, { scene }: Pick<FaultCase, 'scene'>): string | null =>
+  readAuthority(join(scene.deploymentDir, id))

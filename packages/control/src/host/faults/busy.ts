@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { EngineLink } from '../../engine/link.ts'
 import { isRunning } from '../../proc.ts'
 import { adminLink } from './admin-link.ts'
-import type { FoundTarget } from './fault-file.ts'
+import type { FaultCase, FoundTarget } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 
 // Later engines stop the clock for a script: there it ends after about as many calls as that time has room for.
@@ -24,23 +24,24 @@ const beginWithinMs = 5000
 const silentMs = 300
 
 export const busy: Injury = {
-  inject: async ({ order, scene, secrets }, over) => {
+  inject: async (fault, over) => {
+    const { order, scene } = fault
     for (const target of scene.targets) {
-      const link = adminLink(target, secrets)
+      const link = adminLink(target, fault)
       over.addEventListener('abort', () => link.close())
       const ended = link.command(['EVAL', script, '0', String(order.forMs / 1000)], null)
       await Promise.race([
-        untilSilent(target, secrets),
+        untilSilent(target, fault),
         ended.then(() => Promise.reject(new Error('the script ended at once'))),
       ])
       // Killed in the end, as it should be; nobody waits for its answer.
       ended.catch(() => {})
     }
   },
-  heal: async ({ scene, secrets }) => {
-    for (const target of scene.targets) {
+  heal: async (fault) => {
+    for (const target of fault.scene.targets) {
       if (!isRunning(target)) continue
-      const link = adminLink(target, secrets)
+      const link = adminLink(target, fault)
       try {
         await endScript(link)
       } finally {
@@ -50,10 +51,10 @@ export const busy: Injury = {
   },
 }
 
-async function untilSilent(target: FoundTarget, secrets: Readonly<Record<string, string>>): Promise<void> {
+async function untilSilent(target: FoundTarget, fault: FaultCase): Promise<void> {
   const deadline = performance.now() + beginWithinMs
   while (performance.now() < deadline) {
-    const link = adminLink(target, secrets)
+    const link = adminLink(target, fault)
     const answers = await link.command(['PING'], silentMs).then(
       () => true,
       () => false,

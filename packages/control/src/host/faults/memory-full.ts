@@ -19,7 +19,7 @@ export const memoryFull: Injury = {
   inject: async (fault, over) => {
     const [target] = fault.scene.targets
     if (target === undefined) return
-    const link = adminLink(target, fault.secrets)
+    const link = adminLink(target, fault)
     try {
       const keyOf = await ownKeys(link, fault)
       const before = await memoryOf(link)
@@ -45,7 +45,7 @@ export const memoryFull: Injury = {
 
 /** Deletes the filler at this node. False: it is not the primary. */
 async function unlinkAt(node: FaultCase['scene']['nodes'][number], fault: FaultCase): Promise<boolean> {
-  const link = adminLink(node, fault.secrets)
+  const link = adminLink(node, fault)
   try {
     const [role] = (await link.command(['ROLE'])) as unknown[]
     if (role !== 'master') return false

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connect as connectSecurely } from 'node:tls'
 import { engineUsers } from '@holdfast/core'
-import { adminLink } from './admin-link.ts'
+import { adminLink, authorityOf } from './admin-link.ts'
 import type { FaultCase } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 
@@ -19,9 +20,8 @@ export const storm: Injury = {
     // First the cut, or it would hit those who have just come.
     await cutAll(fault)
     setMaxListeners(clients, over)
-    const password = fault.secrets[engineUsers.app] ?? ''
     const crowd = Array.from({ length: clients }, (_, index) => nodes[index % nodes.length]).flatMap((node) =>
-      node === undefined ? [] : [signIn(node, password, over)],
+      node === undefined ? [] : [signIn(node, fault, over)],
     )
     const signedIn = await Promise.all(crowd)
     const count = signedIn.filter(Boolean).length
@@ -30,10 +30,10 @@ export const storm: Injury = {
   heal: async () => {},
 }
 
-async function cutAll({ scene, secrets }: FaultCase): Promise<void> {
+async function cutAll(fault: FaultCase): Promise<void> {
   await Promise.all(
-    scene.nodes.map(async (node) => {
-      const link = adminLink(node, secrets)
+    fault.scene.nodes.map(async (node) => {
+      const link = adminLink(node, fault)
       try {
         await link.command(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'], 5000)
       } finally {
@@ -44,18 +44,20 @@ async function cutAll({ scene, secrets }: FaultCase): Promise<void> {
 }
 
 /** One plain client, that tries again as a client does. Whether it was let in. */
-async function signIn(node: Endpoint, password: string, over: AbortSignal): Promise<boolean> {
+async function signIn(node: Endpoint, fault: FaultCase, over: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + signInWithinMs
   while (!over.aborted && performance.now() < deadline) {
-    if (await knock(node, password, over)) return true
+    if (await knock(node, fault, over)) return true
     await delay(againAfterMs)
   }
   return false
 }
 
-function knock({ host, port }: Endpoint, password: string, over: AbortSignal): Promise<boolean> {
+function knock({ id, host, port }: Endpoint, fault: FaultCase, over: AbortSignal): Promise<boolean> {
+  const ca = authorityOf(id, fault)
+  const password = fault.secrets[engineUsers.app] ?? ''
   return new Promise((resolve) => {
-    const socket = connect({ host, port })
+    const socket = ca === null ? connect({ host, port }) : connectSecurely({ host, port, ca })
     let heard = ''
     const leave = () => socket.destroy()
     over.addEventListener('abort', leave, { once: true })

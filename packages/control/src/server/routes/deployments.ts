@@ -37,7 +37,8 @@ export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = asyn
     const user = fields['user'] === undefined ? undefined : text(fields, 'user', 80)
     const credentials = platform.credentials(params.name, user)
     if (credentials === undefined) throw notFound(params.name)
-    return { user: credentials.user, password: credentials.password }
+    const { password, authority } = credentials
+    return { user: credentials.user, password, ...(authority == null ? {} : { authority }) }
   })
 }
 
