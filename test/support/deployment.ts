@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { HoldfastEvent, NodePlace, NodeStatus, Operation, SpecText, Status } from '@holdfast/core'
+import type { HoldfastEvent, NodePlace, NodeStatus, Operation, SpecText, Status, UserAccess } from '@holdfast/core'
 import { engineUsers } from '@holdfast/core'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { bootId, processesIn } from '../../packages/control/src/proc.ts'
@@ -157,6 +157,11 @@ export class TestDeployment {
   /** Commands as the application. */
   get password(): string {
     return this.controller.credentials(this.name)?.password ?? ''
+  }
+
+  /** As the application, and whom it believes. */
+  get access(): UserAccess {
+    return this.controller.credentials(this.name) ?? { user: '', password: '' }
   }
 
   events(): HoldfastEvent[] {

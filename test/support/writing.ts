@@ -16,7 +16,7 @@ export class Writing {
 
   constructor(deployment: TestDeployment, clients: readonly ClientKind[] = clientKinds) {
     const status = deployment.status()
-    const credentials = { user: 'app', password: deployment.password }
+    const credentials = deployment.access
     const [tags, drill] = [tagsOf(status), 'test']
     const where = accessTo(status, credentials)
     this.#deployment = deployment
