@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Document, EngineUser, NodeFiles, Spec, TlsFiles } from '@holdfast/core'
 import {
+  authorityOf,
   engineUsers,
   keyName,
+  nodePaths,
   ownedDirectives,
   placeProxy,
   renderConfig,
@@ -53,10 +55,11 @@ export function renderFiles(document: Document, spec: Spec, { home, engine, open
   }
   const proxy = placeProxy(spec)
   if (proxy !== null) {
-    const { authority } = document.certificates ?? {}
-    const dir = home.node(spec.name, proxy.id)
-    const config = renderProxy({ spec, document, place: proxy, dir, authority: authority && sha256(authority) })
-    files.push([proxy.id, { config, users: '', ...(authority === undefined ? {} : { tls: { authority } }) }])
+    const pem = authorityOf(document, spec)
+    const file = nodePaths(home.node(spec.name, proxy.id)).authority
+    const authority = pem === null ? undefined : { file, digest: sha256(pem) }
+    const config = renderProxy({ spec, document, place: proxy, authority })
+    files.push([proxy.id, { config, users: '', ...(pem === null ? {} : { tls: { authority: pem } }) }])
   }
   return { files: new Map(files), owned: ownedDirectives(spec, { engine, openFilesMax }) }
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Spec, SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
-import { engineWorld, findEngine } from './binary/find.ts'
+import { engineWorld, findEngineFor } from './binary/find.ts'
 import { findProxy } from './binary/proxy.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
@@ -72,7 +72,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
   const history = new SqliteHistory({ home })
   const log = logAt(home.log, { controller: id })
   const programs = new Programs({
-    findEngine: (spec) => findEngine(spec.engine, engineWorld(home.path, progress)),
+    findEngine: (spec) => findEngineFor(spec, engineWorld(home.path, progress)),
     findProxy: () => findProxy(engineWorld(home.path, progress)),
   })
   const host = new LocalHost({

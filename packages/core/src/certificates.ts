@@ -99,12 +99,16 @@ export const authorityOf = ({ certificates }: Pick<Document, 'certificates'>, sp
   usesTls(spec) ? (certificates?.authority ?? null) : null
 
 /** The one that ends first; null without TLS, or before the first was made. */
-export function firstToEnd({ nodes, sentinels = [], certificates }: Placed): { id: string; endsAt: number } | null {
+export function firstToEnd({ nodes, sentinels = [], certificates }: Placed): EndingCertificate | null {
   const there = [...nodes, ...sentinels].flatMap(({ id }) => {
-    const endsAt = certificates?.of[id]?.endsAt
-    return endsAt === undefined ? [] : [{ id, endsAt }]
+    const known = certificates?.of[id]
+    return known === undefined ? [] : [{ id, endsAt: known.endsAt, renewAt: known.renewAt }]
   })
   return there.sort((a, b) => a.endsAt - b.endsAt)[0] ?? null
+}
+
+interface EndingCertificate extends Pick<Certificate, 'endsAt' | 'renewAt'> {
+  readonly id: string
 }
 
 /** `the certificate of node-1 ends on …`. */

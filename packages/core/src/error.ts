@@ -23,6 +23,7 @@ export const errorTable = {
   UNREACHABLE_ENGINE: { status: 503, exit: 4, retry: true },
   ENGINE_MISSING: { status: 503, exit: 5, retry: false },
   ENGINE_TOO_OLD: { status: 409, exit: 5, retry: false },
+  ENGINE_WITHOUT_TLS: { status: 409, exit: 5, retry: false },
   ENGINE_REFUSED: { status: 502, exit: 5, retry: false },
   ENGINE_START_FAILED: { status: 502, exit: 5, retry: true },
   BACKUP_UNREADABLE: { status: 409, exit: 11, retry: false },

@@ -12,17 +12,21 @@
 import { engineUsers } from './acl.ts'
 import type { Document, NodePlace, ProxyPlace, SentinelPlace } from './document.ts'
 import { addressOf } from './picture.ts'
-import { nodePaths, quoteWord } from './render-config.ts'
+import { quoteWord } from './render-config.ts'
 import type { Spec } from './spec.ts'
 
 export interface ProxyConfigInput {
   readonly spec: Spec
   readonly document: Pick<Document, 'nodes' | 'sentinels' | 'secrets'>
   readonly place: ProxyPlace
-  /** The proxy's own directory, absolute. */
-  readonly dir: string
-  /** Where engines speak TLS: a digest of whom to believe. It passes on what clients say as it is; only its checks speak TLS. */
-  readonly authority?: string | undefined
+  /** Where engines speak TLS. It passes on what clients say as it is; only its own checks speak TLS. */
+  readonly authority?: Authority | undefined
+}
+
+/** Whom its checks believe: the file, and a digest of it, so that another one is another config. */
+interface Authority {
+  readonly file: string
+  readonly digest: string
 }
 
 /** How its checks speak to engines and Sentinels. */
@@ -35,16 +39,16 @@ interface Manner {
 /** How long a controller's word counts: long enough for the Sentinels to tell the same. */
 const toldForMs = 5000
 
-export function renderProxy({ spec, document, place, dir, authority }: ProxyConfigInput): string {
+export function renderProxy({ spec, document, place, authority }: ProxyConfigInput): string {
   const { sentinels = [], secrets } = document
   const nodes = servedBy(document)
   const isWatched = sentinels.length > 0
   const signIn = `AUTH ${engineUsers.probe} ${secrets[engineUsers.probe] ?? ''}\\r\\n`
   const replicaPort = place.replicaPort
-  const manner = mannerOf(dir, authority)
+  const manner = mannerOf(authority)
   return [
     `# The proxy of ${spec.name}: made by Holdfast, and made again when it is changed by hand.`,
-    ...(authority === undefined ? [] : [`# Its checks believe the authority ${authority}.`]),
+    ...(authority === undefined ? [] : [`# Its checks believe the authority ${authority.digest}.`]),
     ...head(spec),
     ...primarySection(place, nodes, { signIn, manner, isWatched }),
     ...(replicaPort === null ? [] : replicaSection({ ...place, replicaPort }, nodes, { signIn, manner, spec })),
@@ -87,12 +91,12 @@ function head(spec: Spec): string[] {
   ]
 }
 
-const mannerOf = (dir: string, authority: string | undefined): Manner =>
+const mannerOf = (authority: Authority | undefined): Manner =>
   authority === undefined
     ? { connect: 'tcp-check connect', check: 'check' }
     : {
         connect: 'tcp-check connect ssl',
-        check: `check check-ssl verify required ca-file ${quoteWord(nodePaths(dir).authority)}`,
+        check: `check check-ssl verify required ca-file ${quoteWord(authority.file)}`,
       }
 
 interface Asking {

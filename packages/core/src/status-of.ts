@@ -1,5 +1,6 @@
 import { usersOf } from './acl.ts'
 import type { Plan } from './action.ts'
+import { firstToEnd } from './certificates.ts'
 import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
 import { durableLimit, durablePromise, isDurable } from './durability.ts'
@@ -14,7 +15,17 @@ import { copiesInSync, judgeReadiness } from './readiness.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { names } from './sentinel-picture.ts'
 import type { Spec } from './spec.ts'
-import type { AsideStatus, NodeState, NodeStatus, ProxyStatus, SentinelStatus, ShardStatus, Status } from './status.ts'
+import { usesTls } from './spec.ts'
+import type {
+  AsideStatus,
+  NodeState,
+  NodeStatus,
+  ProxyStatus,
+  SentinelStatus,
+  ShardStatus,
+  Status,
+  TlsStatus,
+} from './status.ts'
 import { formatBytes } from './units.ts'
 
 export interface StatusInput {
@@ -29,6 +40,12 @@ export interface StatusInput {
   readonly owned?: PlanInput['owned']
   /** Wall clock at the moment of `picture.at`. */
   readonly wallNow: number
+}
+
+function tlsStatus(document: Document, spec: Spec): TlsStatus {
+  const first = firstToEnd(document)
+  const { id = null, endsAt = null, renewAt = null } = first ?? {}
+  return { firstToEnd: id, endsAt, renewAt, supplied: spec.security.certificate !== null }
 }
 
 /** The public answer to "how is it", from one turn's picture and plan. */
@@ -56,6 +73,7 @@ export function statusOf(input: StatusInput): Status {
     nodes: everyCopy(picture).map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
     operations: document.operations,
+    ...(usesTls(spec) ? { tls: tlsStatus(document, spec) } : {}),
     users: usersOf(spec),
     paused: pauseAt(document, wallNow),
   }

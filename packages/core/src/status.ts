@@ -30,12 +30,24 @@ export interface Status {
   /** Nodes of no shard. Absent: there are none. */
   readonly aside?: readonly AsideStatus[]
   readonly operations: readonly Operation[]
+  /** Where its engines speak TLS. Absent: they speak in clear. */
+  readonly tls?: TlsStatus
   /** The users of its engines. */
   readonly users: readonly string[]
   /** Set while the controller only looks. */
   readonly paused: Pause | null
   /** Somebody else runs it: it is watched, and nothing is ever done to it. Absent: it is Holdfast's own. */
   readonly adopted?: AdoptedStatus
+}
+
+export interface TlsStatus {
+  /** Which of them ends first, of those that are shown or wanted; null before the first was made. */
+  readonly firstToEnd: string | null
+  /** When, and when another one is due: wall clock, ms since 1970. */
+  readonly endsAt: number | null
+  readonly renewAt: number | null
+  /** Whether the files are the owner's own. */
+  readonly supplied: boolean
 }
 
 export interface AdoptedStatus {

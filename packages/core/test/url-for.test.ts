@@ -98,3 +98,27 @@ describe('how a client connects', () => {
     expect(() => urlFor('redis', { ...facts, nodes: [] }, shown)).toThrow('no nodes')
   })
 })
+
+describe('with TLS', () => {
+  const secured = (topology: DeploymentFacts['topology']): DeploymentFacts => ({
+    ...watched,
+    topology,
+    authority: 'CA',
+  })
+  const topologies = ['cluster', 'sentinel', 'standalone'] as const
+
+  test.each(topologies)('every client of a %s deployment believes its authority', (topology) => {
+    for (const client of clients.filter((one) => one !== 'holdfast' && one !== 'redis')) {
+      expect(urlFor(client, secured(topology), shown)).toContain('shop-ca.crt')
+    }
+    expect(parseConnectionString(urlFor('holdfast', secured(topology), shown))).toMatchObject({ topology, tls: true })
+    expect(urlFor('redis', secured(topology), shown)).toMatch(/^rediss:/)
+  })
+
+  test('without it nothing of it is said', () => {
+    for (const topology of topologies) {
+      for (const client of clients)
+        expect(urlFor(client, { ...watched, topology }, shown)).not.toMatch(/tls|ssl|rediss|-ca/i)
+    }
+  })
+})

@@ -146,7 +146,9 @@ async function compile(
   const jobs = availableParallelism()
   world.progress(`building ${nameOf(engine)} from its source: once, about ${Math.ceil(160 / jobs)} s on ${jobs} cores`)
   const options = { cwd: directory, env, timeoutMs: buildWithinMs }
-  const made = await run(make, [`-j${jobs}`, 'MALLOC=libc', 'OPTIMIZATION=-O2', 'V=1'], options)
+  // Without the headers it still builds, and is refused where a deployment wants TLS.
+  const tls = existsSync('/usr/include/openssl/ssl.h') ? ['BUILD_TLS=yes'] : []
+  const made = await run(make, [`-j${jobs}`, 'MALLOC=libc', 'OPTIMIZATION=-O2', 'V=1', ...tls], options)
   if (made.failure !== null) throw buildFailed(engine, 'make', made)
   const bin = join(tree, 'usr', 'bin')
   await mkdir(bin, { recursive: true })

@@ -7,17 +7,19 @@
 
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { HoldfastError } from '@holdfast/core'
+import type { Spec } from '@holdfast/core'
+import { HoldfastError, usesTls } from '@holdfast/core'
 import { findAptTools } from './apt.ts'
 import { buildEngine, builtEngine, mayBuild } from './build.ts'
 import { installCommand, systemNames } from './elsewhere.ts'
 import type { EngineBinary, EngineWorld, WantedEngine } from './engine-binary.ts'
 import { fetchEngine } from './fetch.ts'
 import { directoriesOf, firstProgram, programsNamed } from './lookup.ts'
-import { probeEngine } from './probe.ts'
+import { probeEngine, speaksTls } from './probe.ts'
 import { cachedEngines } from './unpacked.ts'
 import { userCache } from './user-cache.ts'
 import { type EngineVersion, fitOf, nameOf, nameOfWanted, supportedVersions } from './version.ts'
+import { enginesDir } from './workspace.ts'
 
 export type { EngineBinary, EngineWorld } from './engine-binary.ts'
 
@@ -27,6 +29,21 @@ export async function findEngine(wanted: WantedEngine, world: EngineWorld): Prom
   const onPath = await engineOnPath(wanted, world)
   if ('server' in onPath) return onPath
   return (await engineInCache(wanted, world)) ?? fetchedEngine(wanted, world, onPath)
+}
+
+/** The same for a whole spec: with TLS the engine must have been built with it. Throws ENGINE_WITHOUT_TLS besides. */
+export async function findEngineFor(spec: Spec, world: EngineWorld): Promise<EngineBinary> {
+  const engine = await findEngine(spec.engine, world)
+  if (!usesTls(spec) || (await speaksTls(engine.server, engine.env))) return engine
+  const remedy =
+    engine.source === 'built' || engine.source === 'cache'
+      ? `Run: sudo apt-get install libssl-dev; remove it from ${enginesDir(world.cache)} and ${enginesDir(world.home)}, and it is built again`
+      : 'Install one that was, as distributions have it, or name it with engine.path in the spec'
+  throw new HoldfastError(
+    'ENGINE_WITHOUT_TLS',
+    `${engine.server} (${nameOf(engine)}) was built without TLS, which ${spec.name} needs. ${remedy}.`,
+    { path: engine.server },
+  )
 }
 
 /** The world as this process was started into it. */

@@ -19,6 +19,17 @@ export async function probeEngine(file: string, env: Readonly<Record<string, str
   return { kind: 'unusable', why: `is not an engine: it answers --version with "${firstLine(stdout) ?? ''}"` }
 }
 
+/**
+ * Whether an engine was built with TLS. Told to listen that way with a certificate that is none, one that can complains
+ * of the certificate, and ends; one that cannot complains of the directive, or of what it lacks, and ends as well.
+ */
+export async function speaksTls(file: string, env: Readonly<Record<string, string>>): Promise<boolean> {
+  const none = ['cert-file', 'key-file', 'ca-cert-file'].flatMap((name) => [`--tls-${name}`, '/dev/null'])
+  const args = ['--port', '0', '--tls-port', '1', '--logfile', '', ...none]
+  const { stdout, stderr } = await run(file, args, { env, cwd: '/', timeoutMs: 10_000 })
+  return /failed to (load|configure)/i.test(`${stdout}${stderr}`)
+}
+
 async function obstacleToRunning(file: string): Promise<string | null> {
   const found = await stat(file).catch(() => null)
   if (found === null) return 'does not exist'

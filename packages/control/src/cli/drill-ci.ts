@@ -86,6 +86,7 @@ async function addressOf(context: Context, name: string): Promise<Record<string,
     REDIS_CLUSTER_NODES: facts.nodes.map(({ address, port }) => `${address}:${port}`).join(','),
     REDIS_USERNAME: facts.user,
     REDIS_PASSWORD: facts.password,
+    ...(facts.authority == null ? {} : { HOLDFAST_CA: facts.authority }),
   }
 }
 

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { constants } from 'node:os'
-import type { Spec, SpecText } from '@holdfast/core'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Spec, SpecText, UserAccess } from '@holdfast/core'
 import { accessByProxy, accessTo, clientNamed, HoldfastError, parseSpec, urlFor } from '@holdfast/core'
 import { engineWorld, findEngine } from '../binary/find.ts'
 import type { PlanPreview } from '../server/platform.ts'
@@ -91,26 +93,40 @@ export const linesOf = ({ because, changes }: PlanPreview): string[] => [
   ...changes.map((change) => `  ${change}`),
 ]
 
+export interface UrlOptions {
+  readonly as: string
+  readonly proxy?: boolean
+  readonly user?: string
+  readonly ca?: boolean
+  readonly showSecret?: boolean
+}
+
 /** `holdfast url NAME`: what an unmodified client needs to connect. */
 export async function url(
   context: Context,
   name: string | undefined,
-  { as, proxy, user, showSecret }: { as: string; proxy?: boolean; user?: string; showSecret?: boolean },
+  { as, proxy, user, ca, showSecret }: UrlOptions,
 ): Promise<void> {
   const client = clientNamed(as)
   await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
     const [status, credentials] = await Promise.all([statusOnceSeen(api, chosen), api.credentials(chosen, user)])
+    if (ca === true) return context.out(authorityFor(chosen, credentials).trimEnd())
     const access = proxy === true ? accessByProxy(status, credentials) : accessTo(status, credentials)
     context.out(urlFor(client, access, { showSecret: showSecret === true }))
   })
 }
 
+function authorityFor(name: string, { authority }: UserAccess): string {
+  if (authority != null) return authority
+  throw new HoldfastError('NOT_FOUND', `the engines of ${name} speak in clear: there is nobody to believe`, { name })
+}
+
 /** `holdfast cli NAME -- ARGS`: the engine's own command line, signed in as the application. Its exit code is ours. */
 export async function cli(context: Context, name: string | undefined, args: readonly string[]): Promise<number> {
-  const { program, env, address } = await withApi(context, { acts: false }, async (api) => {
+  const { program, env, address, authority } = await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, { user, password }, { spec }] = await Promise.all([
+    const [status, { user, password, authority: ca }, { spec }] = await Promise.all([
       statusOnceSeen(api, chosen),
       api.credentials(chosen),
       api.spec(chosen),
@@ -132,6 +148,7 @@ export async function cli(context: Context, name: string | undefined, args: read
       )
     }
     return {
+      authority: ca ?? null,
       program: binary.cli,
       // The password goes by the environment of that one process: arguments are for everybody to read.
       env: { ...binary.env, REDISCLI_AUTH: password, VALKEYCLI_AUTH: password },
@@ -146,7 +163,22 @@ export async function cli(context: Context, name: string | undefined, args: read
       ],
     }
   })
-  return runInTerminal(program, [...address, '--no-auth-warning', ...args], env)
+  const words = [...address, '--no-auth-warning', ...args]
+  return authority === null
+    ? runInTerminal(program, words, env)
+    : withFile(authority, (file) => runInTerminal(program, ['--tls', '--cacert', file, ...words], env))
+}
+
+/** The program wants a file, for as long as it runs. */
+async function withFile<T>(text: string, work: (file: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-ca-'))
+  try {
+    const file = join(folder, 'ca.crt')
+    writeFileSync(file, text, { mode: 0o600 })
+    return await work(file)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 async function runInTerminal(

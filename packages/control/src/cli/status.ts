@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AdoptedStatus, NodeStatus, Status } from '@holdfast/core'
+import type { AdoptedStatus, NodeStatus, Status, TlsStatus } from '@holdfast/core'
 import { formatBytes, formatInstant, formatSlots, HoldfastError } from '@holdfast/core'
 import { chooseAmong, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
@@ -39,6 +39,7 @@ function renderStatus(now: Status): string {
   const head = [
     `${now.name}   ready: ${now.ready}   ${now.because}`,
     ...(now.adopted === undefined ? keptLines(now) : adoptedLines(now, now.adopted)),
+    ...(now.tls === undefined ? [] : [`TLS: ${certificatesIn(now.tls)}`]),
     `a fault may cost: ${now.lossWindow}`,
   ]
   for (const { id, guard } of now.shards) {
@@ -69,6 +70,14 @@ function renderStatus(now: Status): string {
   return [...head, '', table([titles, ...rows]), ...asideLines(now), ...sentinelLines(now), ...proxyLines(now)].join(
     '\n',
   )
+}
+
+function certificatesIn({ firstToEnd, endsAt, renewAt, supplied }: TlsStatus): string {
+  if (endsAt === null || renewAt === null) return 'no certificate yet'
+  const next = supplied
+    ? `put another one there from ${formatInstant(renewAt)} on`
+    : `made anew from ${formatInstant(renewAt)} on`
+  return `the first certificate to end is that of ${firstToEnd}, ${formatInstant(endsAt)}; ${next}`
 }
 
 const keptLines = ({ engine, controller, settledRevision, specRevision, copiesInSync }: Status): string[] => [

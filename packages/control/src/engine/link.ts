@@ -54,7 +54,7 @@ function makeClient(target: LinkTarget) {
 /** What a socket of the library needs besides, to speak TLS with an engine of this authority. */
 export function secured(
   authority: LinkUser['authority'],
-): { readonly tls: true; readonly ca: string } | Record<never, never> {
+): { readonly tls: true; readonly ca: string } | { readonly tls?: never } {
   const ca = authority?.() ?? null
   return ca === null ? {} : { tls: true, ca }
 }

@@ -13,7 +13,7 @@ export type Command = (args: readonly string[], withinMs?: number) => Promise<un
 export interface Admin {
   readonly username: string
   readonly password: string
-  readonly authority: () => string | null
+  readonly authority?: () => string | null
 }
 
 export interface Surroundings {

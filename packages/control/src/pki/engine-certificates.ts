@@ -93,7 +93,7 @@ interface Supplied {
 }
 
 /** Throws SPEC_INVALID for files that are missing, are no certificate or key, or do not belong together. */
-export function readSupplied({ security: { certificate: files } }: Spec): Supplied {
+function readSupplied({ security: { certificate: files } }: Spec): Supplied {
   if (files === null) throw new Error('no certificate is supplied')
   const authority = readFileOf('ca', files.ca)
   const chain = readFileOf('cert', files.cert)

@@ -38,6 +38,7 @@ export function addConnections(program: Command, run: Run, rest: readonly string
     .option('--as <client>', clients.join(', '), 'holdfast')
     .option('--user <user>', 'a user of the spec (default: app)')
     .option('--proxy', 'by the address of the proxy, for a client that knows neither Sentinels nor a Cluster')
+    .option('--ca', 'only whom to believe, as PEM: with TLS, each client is given this as a file')
     .option('--show-secret', 'with the password; what is printed then works as it is')
     .description('how an unmodified client connects')
     .action((name, options) => run(async (context) => (await import('../spec.ts')).url(context, name, options)))
