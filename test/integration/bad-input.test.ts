@@ -77,13 +77,12 @@ describe('beside a deployment that runs', () => {
         out: { cpuAbove: '70%', memoryAbove: '70%', for: '5m' },
         in: { bothBelow: '40%', for: '15m' },
       },
-      security: { tls: 'on' },
       sentinel: {},
       alerts: {},
       notify: ['somebody'],
     }
     const sentence = await it.refused('SPEC_UNSUPPORTED', ['plan', it.file('later.yaml', { name: 'later', ...later })])
-    expect(sentence.split('\n')).toHaveLength(5)
+    expect(sentence.split('\n')).toHaveLength(4)
     for (const line of sentence.split('\n')) expect(line).toMatch(/^\S+later\.yaml: .+: not supported yet: remove it$/)
   })
 

@@ -15,6 +15,9 @@ import { createAuthority, issuePair, renewAt } from './authority.ts'
  */
 const validForMs = 365 * 86_400_000
 
+/** What a certificate may be used for: to be called, and to call. */
+const bothEnds = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'] as const
+
 export type Certified = Pick<Document, 'certificates' | 'secrets'>
 
 /** The certificates and keys of a document with those that were asked for, and without those of nodes that are gone. */
@@ -104,6 +107,12 @@ function readSupplied({ security: { certificate: files } }: Spec): Supplied {
   if (!own.checkPrivateKey(pair)) throw wrong('key', `${files.key} is not the key of ${files.cert}`)
   if (!issuers.some((issuer) => own.verify(issuer.publicKey)))
     throw wrong('ca', `${files.cert} is not of the authority in ${files.ca}: engines would refuse each other`)
+  const uses = own.keyUsage as readonly string[] | undefined
+  if (uses !== undefined && !bothEnds.every((use) => uses.includes(use)))
+    throw wrong(
+      'cert',
+      `${files.cert} is not for both ends of a connection (serverAuth, clientAuth): engines call each other`,
+    )
   const names = (own.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(DNS|IP Address):/, ''))
   return { authority, certificate: describe(chain, names), key }
 }

@@ -31,7 +31,6 @@ describe('docs/spec.md', () => {
     const asked = {
       name: 'shop',
       hosts: [{ name: 'a', address: 'a' }],
-      security: { tls: 'on' },
       notify: ['x'],
       sentinel: {},
       alerts: {},
@@ -44,7 +43,7 @@ describe('docs/spec.md', () => {
     }
     const table = page.slice(page.indexOf('## Not supported yet'), page.indexOf('## Units'))
     const problems = refusal(asked)
-    expect(problems).toHaveLength(7)
+    expect(problems).toHaveLength(6)
     for (const path of problems) expect(table, path).toContain(`\`${path.replace(/^(expose\.bind).*/, '$1')}`)
   })
 })
