@@ -11,6 +11,7 @@ import { follow } from './operation.ts'
 import { table } from './table.ts'
 
 export interface BackupOptions {
+  readonly controller?: boolean
   readonly to?: string
   readonly wait?: boolean
   readonly json?: boolean
@@ -18,7 +19,8 @@ export interface BackupOptions {
 
 /** `holdfast backup NAME`: a snapshot of every shard, checked by loading it; waits until that is done. */
 export async function backup(context: Context, name: string | undefined, options: BackupOptions): Promise<void> {
-  const { to, wait = true, json = false } = options
+  const { to, wait = true, json = false, controller = false } = options
+  if (controller) return (await import('./controller-copy.ts')).backupController(context, name, to)
   const chosen = await choose(context, name)
   await withApi(context, { acts: true, on: chosen }, async (api, isBorrowed) => {
     refuseNobody(isBorrowed, wait)
@@ -44,6 +46,7 @@ export async function backups(
 }
 
 export interface RestoreOptions {
+  readonly controller?: boolean
   readonly from: string
   readonly replace?: string
   readonly wait?: boolean
@@ -52,9 +55,12 @@ export interface RestoreOptions {
 }
 
 /** `holdfast restore NAME --from DIRECTORY`: a deployment that does not exist is made as the backup says it was. */
-export async function restore(context: Context, name: string, options: RestoreOptions): Promise<void> {
-  const { replace = null, wait = true, json = false, yes = false } = options
+export async function restore(context: Context, named: string | undefined, options: RestoreOptions): Promise<void> {
+  const { replace = null, wait = true, json = false, yes = false, controller = false } = options
   const from = resolve(options.from)
+  if (controller) return (await import('./controller-copy.ts')).restoreController(context, named, from)
+  if (named === undefined) throw new HoldfastError('USAGE', 'which deployment? Name the one that shall be restored')
+  const name = named
   await withApi(context, { acts: true, on: name }, async (api, isBorrowed) => {
     refuseNobody(isBorrowed, wait)
     const isNew = !(await api.names()).includes(name)

@@ -129,9 +129,12 @@ export class SqliteStore implements HomeStore {
     this.#file.change("UPDATE leases SET holder = '', until = 0 WHERE name = ? AND holder = ?", name, holder)
   }
 
-  /** The highest epoch in which anybody has acted on it. */
   epochOf(name: string): number {
     return Number(this.#file.row('SELECT epoch FROM leases WHERE name = ?', name)?.['epoch'] ?? 0)
+  }
+
+  async beginAt(name: string, epoch: number): Promise<void> {
+    this.#file.change("INSERT OR IGNORE INTO leases VALUES (?, '', ?, 0, '')", name, epoch)
   }
 
   onChange(): () => void {

@@ -44,6 +44,10 @@ export interface Settings {
 /** What a home keeps beside its deployments. */
 export interface HomeStore extends Store {
   readonly adoptions: AdoptionStore
+  /** The highest epoch in which anybody has acted on it; 0: nobody has. */
+  epochOf(name: string): number
+  /** The first epoch of a name that had none yet is higher than this one. */
+  beginAt(name: string, epoch: number): Promise<void>
 }
 
 /** Deployments that somebody else runs. No lease and no revision: nobody acts on them, and nobody edits them. */

@@ -77,6 +77,7 @@ export function addBackups(program: Command, run: Run): void {
     .command('backup')
     .argument('[name]', nameHelp)
     .option('--to <directory>', 'where to (default: the place that its spec names, or HOLDFAST_HOME/backups/NAME)')
+    .option('--controller', 'no data, but what the controller knows: all deployments, passwords, hosts, sealed')
     .option('--no-wait', 'return once it is asked for')
     .option('--json', 'for programs')
     .description('copy the data of every shard into files, from replicas, and check them by loading them')
@@ -89,8 +90,9 @@ export function addBackups(program: Command, run: Run): void {
     .action((name, options) => run(async (context) => (await import('../backup.ts')).backups(context, name, options)))
   program
     .command('restore')
-    .argument('<name>', 'the deployment; one that does not exist is made as the backup says it was')
+    .argument('[name]', 'the deployment; one that does not exist is made as the backup says it was')
     .requiredOption('--from <directory>', 'the backup')
+    .option('--controller', 'no data, but what a controller knew, into a home that knows nothing yet')
     .option('--replace <name>', 'the name once more: the data that it holds now is given up')
     .option('--no-wait', 'return once it is asked for')
     .option('--json', 'for programs')

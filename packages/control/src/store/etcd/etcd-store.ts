@@ -137,7 +137,10 @@ export class EtcdStore implements HomeStore {
     await this.#gateway.revoke(mine.lease)
   }
 
-  /** The next epoch of a name that has none yet is higher than this one. */
+  epochOf(name: string): number {
+    return Number(this.#mirror.get(`leases/${name}/epoch`)?.value ?? 0)
+  }
+
   async beginAt(name: string, epoch: number): Promise<void> {
     const epochKey = `${this.#leaseKey(name)}epoch`
     await this.#gateway.writeIf([{ key: epochKey, absent: true }], [{ put: epochKey, value: String(epoch) }])

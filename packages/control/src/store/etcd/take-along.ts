@@ -1,14 +1,16 @@
 import { HoldfastError, localHostId } from '@holdfast/core'
-import type { SqliteStore } from '../sqlite-store.ts'
-import type { EtcdStore } from './etcd-store.ts'
+import { bring, contentsOf } from '../contents.ts'
+import type { HomeStore } from '../store.ts'
 
 /**
- * Brings all that a home has in its own file into an etcd that has nothing yet. Epochs go on from where they were, since
- * agents remember the highest. Answers the names of what was brought; done twice, it brings what was left.
+ * Brings all that a home has in its own file into an etcd that has nothing yet. Epochs go on from where they were. Answers
+ * the names of what was brought; done twice, it brings what was left.
  */
-export async function takeAlong(file: SqliteStore, etcd: EtcdStore): Promise<string[]> {
-  const names = file.names()
-  const ofThisMachine = names.filter((name) => file.load(name)?.nodes.some(({ host }) => host === localHostId))
+export async function takeAlong(file: HomeStore, etcd: HomeStore): Promise<string[]> {
+  const contents = contentsOf(file)
+  const ofThisMachine = contents.documents
+    .filter(({ document }) => document.nodes.some(({ host }) => host === localHostId))
+    .map(({ document }) => document.name)
   if (ofThisMachine.length > 0) {
     throw new HoldfastError(
       'REFUSED_UNSAFE',
@@ -16,29 +18,24 @@ export async function takeAlong(file: SqliteStore, etcd: EtcdStore): Promise<str
       { deployments: ofThisMachine },
     )
   }
-  const isOthers = etcd.names().length > 0 && names.some((name) => !isSame(file, etcd, name))
-  if (isOthers) {
+  const theirs = etcd.names()
+  const isMixed = contents.documents.some(({ document }) =>
+    isAnother(document.secrets, etcd.load(document.name)?.secrets),
+  )
+  const isForeign = theirs.length > 0 && contents.documents.some(({ document }) => !theirs.includes(document.name))
+  if (isMixed || isForeign) {
+    const names = file.names()
     throw new HoldfastError(
       'REFUSED_UNSAFE',
-      `this home keeps ${names.join(', ')}, and there is ${etcd.names().join(', ')} in that etcd already: choose another prefix (etcds://HOST:2379/PREFIX), or a HOLDFAST_HOME of its own. Nothing was changed.`,
-      { here: names, there: etcd.names() },
+      `this home keeps ${names.join(', ')}, and there is ${theirs.join(', ')} in that etcd already: choose another prefix (etcds://HOST:2379/PREFIX), or a HOLDFAST_HOME of its own. Nothing was changed.`,
+      { here: names, there: theirs },
     )
   }
-  for (const key of file.settings.keys('')) await etcd.settings.swap(key, undefined, file.settings.get(key))
-  for (const name of names) {
-    const document = file.load(name)
-    if (document === undefined || etcd.load(name) !== undefined) continue
-    await etcd.beginAt(name, file.epochOf(name))
-    await etcd.save({ ...document, revision: 0 })
-  }
-  const adopted = file.adoptions.names().filter((name) => !etcd.adoptions.names().includes(name))
-  for (const name of adopted) {
-    const adoption = file.adoptions.load(name)
-    if (adoption !== undefined) await etcd.adoptions.add(adoption)
-  }
-  return [...names, ...adopted].sort()
+  return bring(contents, etcd)
 }
 
-/** Whether a first try has brought it. */
-const isSame = (file: SqliteStore, etcd: EtcdStore, name: string): boolean =>
-  etcd.load(name) === undefined || JSON.stringify(etcd.load(name)?.secrets) === JSON.stringify(file.load(name)?.secrets)
+type Secrets = Readonly<Record<string, string>>
+
+/** Two of the same name, of which neither is a copy of the other. */
+const isAnother = (mine: Secrets, theirs: Secrets | undefined): boolean =>
+  theirs !== undefined && JSON.stringify(mine) !== JSON.stringify(theirs)
