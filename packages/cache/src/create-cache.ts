@@ -7,7 +7,8 @@ import type { Engine } from './engine/engine.ts'
 import { withMessages } from './engine/messages.ts'
 import { openEngine } from './engine/open-engine.ts'
 import { CacheError } from './errors.ts'
-import { followFeed, hintedBy } from './hints.ts'
+import { followFeed } from './feed.ts'
+import { allHints } from './hints.ts'
 import { KeySpace } from './keys.ts'
 import { type CacheOptions, cacheSettings } from './options.ts'
 import { Space } from './space.ts'
@@ -61,12 +62,14 @@ function told(engine: Engine, keys: KeySpace, clock: Clock): Engine {
 
 function openByUrl(
   url: string,
-  { clock = systemClock, zone, tls, coherence, hints, sentinel }: CacheOptions,
+  { clock = systemClock, zone, tls, coherence, hints, feed, sentinel }: CacheOptions,
   keys: KeySpace,
 ): Engine {
-  const { user, password, masterName, feed, ...where } = parseUrl(url)
+  const { user, password, masterName, ...where } = parseUrl(url)
   const guards = sentinel ?? where.sentinel
-  const engine = openEngine(
+  const followed = feed ?? where.feed
+  const heard = [...(hints === undefined ? [] : [hints]), ...(followed === null ? [] : followFeed(followed, clock))]
+  return openEngine(
     {
       topology: where.topology,
       addresses: where.addresses,
@@ -81,8 +84,6 @@ function openByUrl(
       tls: where.tls && tls !== undefined ? tls : where.tls,
       track: (coherence ?? 'tracking') === 'tracking' ? keys.trackedPrefixes : [],
     },
-    { clock },
+    { clock, hints: allHints(heard) },
   )
-  const hear = hints ?? (feed === null ? undefined : followFeed(feed, clock))
-  return hear === undefined ? engine : hintedBy(engine, hear)
 }

@@ -7,6 +7,7 @@ import type { DirectOptions } from './direct/settings.ts'
 import { type Bytes, bytesOf, countOf, type Duration, durationMs, ratioOf } from './duration.ts'
 import type { Engine, ReadFrom } from './engine/engine.ts'
 import { CacheError } from './errors.ts'
+import type { FeedOptions } from './feed.ts'
 import type { Hints } from './hints.ts'
 import type { LoadLimits } from './loads.ts'
 
@@ -133,9 +134,14 @@ export interface CacheOptions extends EntryOptions {
   readonly coherence?: 'tracking' | 'messages' | 'none'
   /**
    * Somebody who knows sooner than any timeout that keys have moved, such as a controller. Is handed what to call then,
-   * and answers how to stop. Never needed. Default: `feed=` of the URL, if it has one.
+   * and answers how to stop. Never needed. Only with `url`.
    */
   readonly hints?: Hints
+  /**
+   * The topology feed of a controller, which knows of failovers before any timeout. Never needed: without it a failover
+   * is noticed a moment later. Default: `feed=` of the URL, if it has one. Only with `url`.
+   */
+  readonly feed?: string | FeedOptions
   /** Who we are to the Sentinels, where they want a password of their own. */
   readonly sentinel?: { readonly user?: string; readonly password?: string }
   /** How many keys count as the hottest, and what makes one hot; see `HotOptions`. */
@@ -300,6 +306,7 @@ const known: ReadonlySet<string> = new Set<keyof CacheOptions>([
     'sentinel',
     'coherence',
     'hints',
+    'feed',
     'hot',
     'direct',
     'clock',

@@ -45,6 +45,7 @@ import type {
 import { SpecDesk } from './spec-desk.ts'
 import type { Home } from './store/home.ts'
 import type { History, HomeStore } from './store/store.ts'
+import { TopologyFeed } from './topology-feed.ts'
 
 /** How long a node may take to answer somebody who never asked it before. */
 const firstAnswerWithinMs = 2000
@@ -76,6 +77,7 @@ interface Kept {
 export class Controller implements Platform {
   readonly backups: BackupDesk
   readonly events: History
+  readonly topology = new TopologyFeed()
   readonly #options: ControllerOptions
   readonly #loops = new Map<string, Kept>()
   readonly #listeners = new Set<(status: Status) => void>()
@@ -185,6 +187,7 @@ export class Controller implements Platform {
   async forget(name: string, actor: string): Promise<void> {
     if (!this.isAdopted(name)) throw new HoldfastError('NOT_FOUND', `there is no adopted deployment ${name}`, { name })
     await this.#adopted.forget(name, actor)
+    this.topology.forget(name)
   }
 
   spec(name: string): { spec: SpecText; revision: number } | undefined {
@@ -345,6 +348,7 @@ export class Controller implements Platform {
       supplied: (spec) => supplied.look(spec),
       certify: (saved, wishes, spec) => certify(saved, wishes, spec, clock.wall()),
       engine: () => programs.engineSeen(name),
+      onPlan: (plan) => this.topology.asked(name, plan, Math.round(clock.wall())),
       onStatus: (status) => this.#publish(status),
       onGone: () => {
         this.#drop(name)
@@ -358,6 +362,7 @@ export class Controller implements Platform {
   }
 
   #publish(status: Status): void {
+    this.topology.seen(status)
     for (const listener of this.#listeners) listener(status)
   }
 
@@ -366,6 +371,7 @@ export class Controller implements Platform {
     entry?.loop.stop()
     for (const eye of entry?.eyes ?? []) eye.close()
     this.#loops.delete(name)
+    this.topology.forget(name)
     this.#options.programs.forget(name)
   }
 

@@ -80,6 +80,8 @@ export interface LoopOptions extends Eyes {
   /** Makes certificates: the document's, with those that were wished for. */
   readonly certify?: (document: Document, wishes: readonly CertificateWish[], spec: Spec) => Promise<Certified>
   readonly engine: () => Status['engine']
+  /** What is being done in this moment; nobody knows yet what comes of it. */
+  readonly onPlan: (plan: Plan) => void
   readonly onStatus: (status: Status) => void
   /** The deployment was purged: there is nothing left to keep up. */
   readonly onGone: () => void
@@ -200,7 +202,9 @@ export class DeploymentLoop {
     const seen = { ...known, picture, wallNow, boot: clock.boot, ...(supplied && { supplied }) }
     const planned = this.#guard(lease, sleptMs, known) ?? planTurn(seen)
     const { plan, document: kept } = await this.#keepOperations(planned, known)
-    const failed = await this.#act(plan, lease, deadlines)
+    const acting = this.#act(plan, lease, deadlines)
+    this.#options.onPlan(plan)
+    const failed = await acting
     this.#tell(plan, failed)
     const document = isSettled(plan, picture, known) ? await this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)

@@ -212,6 +212,8 @@ class ToldTopology implements Topology {
 
   suspect(): void {}
 
+  consult(): void {}
+
   onChange(listener: (layout: Layout, because: string) => void): void {
     this.#listeners.push(listener)
   }

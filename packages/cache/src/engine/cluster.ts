@@ -4,7 +4,7 @@
  * comes, and nobody waits for the slowest.
  */
 import type { Clock } from '../clock.ts'
-import { clusterQuestion, isBetter, readClusterAnswer } from './cluster-answers.ts'
+import { type ClusterAnswer, clusterQuestion, isBetter, readClusterAnswer } from './cluster-answers.ts'
 import type { Address, Ask, Layout, Topology } from './topology.ts'
 
 export interface ClusterPorts {
@@ -40,6 +40,8 @@ class ClusterTopology implements Topology {
   /** Nobody in the layout has answered the last look. */
   #alone = false
   #turn = 0
+  /** One question at a time to each of those that were named. */
+  readonly #consulted = new Set<string>()
   #stopNext: (() => void) | undefined
   #nextAt = 0
   #closed = false
@@ -69,6 +71,10 @@ class ClusterTopology implements Topology {
     else if (this.#nextAt > now + gap) this.#lookIn(gap, because)
   }
 
+  consult(whom: readonly Address[], because: string): void {
+    for (const address of whom) void this.#consult(address, because)
+  }
+
   close(): void {
     this.#closed = true
     this.#stopNext?.()
@@ -88,14 +94,8 @@ class ClusterTopology implements Topology {
         const answer = readClusterAnswer(await ask(address, clusterQuestion, askWithinMs), address)
         if (answer === undefined || this.#closed) return
         answers++
-        const now = clock.monotonic()
-        if (this.#layout === undefined) {
-          if (answer.ok) this.#publish(answer.layout, because)
-          else doubtful = answer.layout
-        } else if (isBetter(answer, this.#layout)) this.#publish(answer.layout, because)
-        else if (answer.ok && answer.layout.epoch === this.#layout.epoch) this.#confirmedAt = now
-        else if (answer.ok && now - this.#confirmedAt > pastForMs)
-          this.#publish(answer.layout, `${because}: a new count`)
+        if (this.#layout === undefined && !answer.ok) doubtful = answer.layout
+        else this.#weigh(answer, because)
       }),
     )
     this.#looking = false
@@ -107,6 +107,29 @@ class ClusterTopology implements Topology {
     const soon = this.#layout === undefined || this.#alone || now < this.#suspectUntil
     if (soon) this.#lookIn(Math.max(0, this.#beganAt + 100 + 100 * clock.random() - now), because)
     else this.#lookIn(2000 + 3000 * clock.random(), 'a look round')
+  }
+
+  #weigh(answer: ClusterAnswer, because: string): void {
+    const now = this.#ports.clock.monotonic()
+    const known = this.#layout
+    if (known === undefined || isBetter(answer, known)) this.#publish(answer.layout, because)
+    else if (answer.ok && answer.layout.epoch === known.epoch) this.#confirmedAt = now
+    else if (answer.ok && now - this.#confirmedAt > pastForMs) this.#publish(answer.layout, `${because}: a new count`)
+  }
+
+  /** Never rejects: one that does not answer has said nothing. */
+  async #consult(address: Address, because: string): Promise<void> {
+    const name = `${address.host}:${address.port}`
+    if (this.#closed || this.#layout === undefined || this.#consulted.has(name)) return
+    this.#consulted.add(name)
+    try {
+      const answer = readClusterAnswer(await this.#ports.ask(address, clusterQuestion, askWithinMs), address)
+      if (answer !== undefined && !this.#closed) this.#weigh(answer, because)
+    } catch {
+      // The looks go on without it.
+    } finally {
+      this.#consulted.delete(name)
+    }
   }
 
   #lookIn(ms: number, because: string): void {

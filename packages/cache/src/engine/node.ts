@@ -62,6 +62,8 @@ const silentMs = 1000
 const protocolAgainMs = 60_000
 /** Of how many calls one is measured. */
 const sampleEvery = 64
+/** Who is said to be gone and does not answer within this is left alone. */
+const doubtMs = 50
 
 export class EngineNode {
   readonly address: Address
@@ -92,6 +94,7 @@ export class EngineNode {
   /** Counts how often the role has changed: what was said for an earlier role says nothing of this one. */
   #roles = 0
   #closed = false
+  #isDoubted = false
   #stopRetry: (() => void) | undefined
   #failures = 0
   #link: Life
@@ -247,6 +250,19 @@ export class EngineNode {
     // Whatever is behind a long wait will not be answered either.
     if (this.#terms.blocking) this.#drop(new Error(because))
     else this.#trip(because)
+  }
+
+  /** It is said to be gone: whoever is alive answers, and nothing comes of it. */
+  doubt(because: string): void {
+    const connection = this.#connection
+    if (connection === undefined || this.#isDoubted || this.#breaker.state !== 'closed') return
+    const { heard } = this
+    this.#isDoubted = true
+    this.#ping(connection)
+    this.#clock.after(doubtMs, () => {
+      this.#isDoubted = false
+      if (this.#connection === connection && this.heard === heard) this.#trip(`${because}, and it does not answer`)
+    })
   }
 
   /** Called a few times a second: probes, pings, and gives up what is silent. `stalled`: we ourselves stood still. */

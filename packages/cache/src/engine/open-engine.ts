@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import type { Hints } from '../hints.ts'
 import { Askers } from './asking.ts'
 import { clusterTopology } from './cluster.ts'
 import type { Engine } from './engine.ts'
@@ -43,12 +44,17 @@ export interface Target {
   readonly maxPendingPerNode?: number | undefined
 }
 
-export function openEngine(target: Target, { clock }: { readonly clock: Clock }): Engine {
+interface EnginePorts {
+  readonly clock: Clock
+  readonly hints?: Hints | undefined
+}
+
+export function openEngine(target: Target, { clock, hints }: EnginePorts): Engine {
   const [first, ...others] = target.addresses
   if (first === undefined) throw new CacheError('INVALID', 'an engine needs an address to start from')
   const addresses = [first, ...others] as const
   const topology: RouterPorts['topology'] = (ports) => topologyOf(target, addresses, { ...ports, clock })
-  return new Router(termsOf(target), { clock, topology })
+  return new Router(termsOf(target), { clock, topology, hints })
 }
 
 function topologyOf(target: Target, addresses: Addresses, { ask, clock, trouble }: TopologyPorts): Topology {
@@ -84,6 +90,7 @@ function overSentinels(target: Target, sentinels: Addresses, { ask, clock, troub
       return topology.layout
     },
     suspect: (because) => topology.suspect(because),
+    consult: (whom, because) => topology.consult(whom, because),
     onChange: (listener) => topology.onChange(listener),
     close() {
       topology.close()

@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import type { Hints } from '../hints.ts'
 import { askWithin } from './asking.ts'
 import { pauseMs } from './backoff.ts'
 import type { Breaker } from './breaker.ts'
@@ -36,6 +37,7 @@ import { Flight, type FlightEnd } from './flight.ts'
 import { EngineNode, type NodeHearing, type NodeTerms, type Role } from './node.ts'
 import { Placement } from './placement.ts'
 import { isUnready, judge, nothingDone } from './replies.ts'
+import { type Said, weighSaid } from './said.ts'
 import { whyNotShared } from './shared-connection.ts'
 import { slotOf } from './slots.ts'
 import { type Listening, Subscriber } from './subscriber.ts'
@@ -55,6 +57,8 @@ export interface RouterPorts {
   readonly clock: Clock
   /** Made with the way to ask nodes, over connections that are there anyway. */
   readonly topology: (ports: { readonly ask: Ask; readonly trouble: (error: Error) => void }) => Topology
+  /** Who may know sooner. */
+  readonly hints?: Hints | undefined
 }
 
 type Listeners = { readonly [E in keyof EngineEvents]: Set<EngineEvents[E]> }
@@ -86,6 +90,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
   readonly #refusals = new Set<string>()
   #subscriber: Subscriber | undefined
   #stopPulse: (() => void) | undefined
+  #stopHints: (() => void) | undefined
   #pulseDueAt = 0
   #wakes = false
   #closed = false
@@ -109,6 +114,10 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     this.#topology.onChange((layout, because) => this.#follow(layout, because))
     if (this.#topology.layout !== undefined) this.#follow(this.#topology.layout, 'the first look')
     if (parent === undefined) this.#armPulse()
+    this.#stopHints = ports.hints?.(
+      (because, said) => (said === undefined ? this.hint(because) : this.#hear(said, because)),
+      (error) => this.#trouble(error),
+    )
   }
 
   send(call: Call): Promise<Answer> {
@@ -186,6 +195,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
     if (this.#closed) return
     this.#closed = true
     this.#stopPulse?.()
+    this.#stopHints?.()
     if (this.#parent === undefined) this.#topology.close()
     else this.#parent.#forget(this)
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()))
@@ -460,6 +470,16 @@ export class Router implements Engine, FlightEnd, NodeHearing {
 
   // Which nodes there are.
 
+  #hear(said: readonly Said[], because: string): void {
+    const layout = this.#placement.layout
+    if (this.#closed || layout === undefined) return
+    const { ask, open, doubt, strange } = weighSaid(said, layout)
+    for (const address of doubt) this.#placement.nodeAt(address, 'primary').doubt(because)
+    for (const address of open) this.#placement.nodeAt(address, 'replica').open()
+    this.#topology.consult(ask, because)
+    if (strange) this.#topology.suspect(because)
+  }
+
   #follow(layout: Layout, because: string): void {
     if (this.#closed) return
     this.#placement.follow(layout, because)
@@ -491,6 +511,7 @@ export class Router implements Engine, FlightEnd, NodeHearing {
         return topology.layout
       },
       suspect: (because) => topology.suspect(because),
+      consult: (whom, because) => topology.consult(whom, because),
       onChange: (listener) => topology.onChange(listener),
       close() {},
     }

@@ -125,6 +125,13 @@ class SentinelTopology implements Topology {
     if (this.#look === undefined || this.#look.decided) this.#lookAgain(because)
   }
 
+  /** As good as a Sentinel's own word that the primary was replaced: they are asked, and then the primary itself. */
+  consult(_whom: readonly Address[], because: string): void {
+    if (this.#closed) return
+    this.#stopVerifying()
+    this.#lookAgain(because)
+  }
+
   close(): void {
     this.#closed = true
     this.#cancelNext()

@@ -5,6 +5,7 @@ export function standaloneTopology([primary, ...replicas]: readonly [Address, ..
   return {
     layout: { shards: [{ primary, replicas, slots: [[0, 16_383]] }], epoch: 0 },
     suspect() {},
+    consult() {},
     onChange() {},
     close() {},
   }

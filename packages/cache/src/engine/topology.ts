@@ -25,6 +25,8 @@ export interface Topology {
   readonly layout: Layout | undefined
   /** Something looks wrong: look again now. Many of these within a moment are one look. */
   suspect(because: string): void
+  /** These are said to be primaries: ask them now, whatever else is under way. Nothing is taken on trust. */
+  consult(whom: readonly Address[], because: string): void
   /** Called with each layout that differs from the one before. */
   onChange(listener: (layout: Layout, because: string) => void): void
   close(): void

@@ -127,3 +127,25 @@ test('leaves no timer behind when it is closed', async () => {
   world.topology.suspect('too late')
   expect(world.clock.waiting).toBe(0)
 })
+
+test('one that is said to be the primary is asked at once, also while a look is under way', async () => {
+  const world = new World({ 1: 'silent', 2: { owner: 2, epoch: 2 }, 3: { owner: 2, epoch: 2 } }, [2])
+  await world.clock.advance(0)
+  world.topology.suspect('node 1 is away')
+  await world.clock.advance(200)
+  world.words.set(3, { owner: 3, epoch: 3 })
+  world.topology.consult([at(3)], 'the feed says so')
+  await world.clock.advance(0)
+  expect(world.owner).toBe(3)
+})
+
+test('one that is said to be the primary and is not changes nothing, however often it is said', async () => {
+  const world = new World({ 1: { owner: 2, epoch: 2 }, 2: { owner: 2, epoch: 2 }, 3: { owner: 2, epoch: 2 } }, [1])
+  await world.clock.advance(100)
+  const before = world.asked.length
+  for (let time = 0; time < 100; time++) world.topology.consult([at(3), at(7)], 'a lie')
+  await world.clock.advance(0)
+  expect(world.asked.length - before).toBe(2)
+  expect(world.changes).toHaveLength(1)
+  expect(world.owner).toBe(2)
+})

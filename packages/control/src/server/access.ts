@@ -28,6 +28,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /api/v1/deployments': 'either',
   'GET /api/v1/deployments/:name': 'either',
   'GET /api/v1/deployments/:name/watch': 'either',
+  'GET /api/v1/deployments/:name/topology/stream': 'either',
   'GET /api/v1/deployments/:name/spec': 'either',
   'PUT /api/v1/deployments/:name/spec': 'either',
   'POST /api/v1/deployments/:name/wanted': 'either',
@@ -67,6 +68,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
 const readsAdopted: readonly string[] = [
   'GET /api/v1/deployments/:name',
   'GET /api/v1/deployments/:name/watch',
+  'GET /api/v1/deployments/:name/topology/stream',
   'DELETE /api/v1/adoptions/:name',
 ]
 

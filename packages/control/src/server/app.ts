@@ -22,6 +22,7 @@ import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { specRoutes } from './routes/spec.ts'
+import { topologyRoutes } from './routes/topology.ts'
 import { watchRoutes } from './routes/watch.ts'
 import { Streams } from './stream.ts'
 
@@ -46,6 +47,9 @@ export interface AppOptions {
   readonly demo?: () => DemoDoor | undefined
 }
 
+/** Each process of each application may hold one. It needs only the last word, so it is never far behind. */
+const feedBounds = { openMax: 1000, backlogBytesMax: 128 * 1024 }
+
 /** The HTTP server, ready to listen or to be injected into. */
 export function buildApp({
   platform,
@@ -68,6 +72,7 @@ export function buildApp({
   const sessions = new Sessions(clock)
   const throttle = new Throttle(clock)
   const streams = new Streams(clock)
+  const feeds = new Streams(clock, feedBounds)
 
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler(answerError)
@@ -90,7 +95,10 @@ export function buildApp({
     request.caller = identify(request, sessions, auth.bearerToken)
     refuseCaller(request.caller, accessOf(request.method, request.routeOptions.url ?? '') ?? 'bearer')
   })
-  app.addHook('preClose', async () => streams.endAll())
+  app.addHook('preClose', async () => {
+    streams.endAll()
+    feeds.endAll()
+  })
 
   app.register(healthRoutes, { platform, clock })
   app.register(panelRoutes, { panelDir })
@@ -107,6 +115,7 @@ export function buildApp({
       api.register(deploymentRoutes, { platform })
       api.register(specRoutes, { platform })
       api.register(watchRoutes, { platform, streams, clock })
+      api.register(topologyRoutes, { platform, feeds })
       api.register(eventRoutes, { platform, streams })
       api.register(faultRoutes, { platform })
       api.register(operationRoutes, { platform })

@@ -15,6 +15,7 @@ import type {
   SpecText,
   Status,
   UserAccess,
+  Topology,
   Wanted,
 } from '@holdfast/core'
 import type { History } from '../store/store.ts'
@@ -62,6 +63,8 @@ export interface Platform {
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void
+  /** For applications: who has which slots, and what is about to change. */
+  readonly topology: TopologySource
   /** The application's user, or another one of the spec. Throws NOT_FOUND for one whose password is not known. Only ever given to the command line's token, never to a browser. */
   credentials(name: string, user?: string): UserAccess | undefined
   /** What a fault would do now, and what stands against it. Does nothing. Throws NOT_FOUND. */
@@ -74,6 +77,21 @@ export interface Platform {
   faults(name: string): readonly FaultSeen[]
   /** Incidents and availability since a time, ms since 1970. Throws NOT_FOUND. */
   ledger(name: string, since: number): Ledger
+}
+
+export interface TopologySource {
+  /** Undefined where nobody has looked yet. */
+  latest(name: string): ToldTopology | undefined
+  /** Calls back with each that differs from the one before; answers how to stop. */
+  subscribe(name: string, listener: (told: ToldTopology) => void): () => void
+}
+
+export interface ToldTopology {
+  /** The same for the same topology, whichever controller tells it. */
+  readonly id: string
+  readonly topology: Topology
+  /** The topology as JSON, written once for all who hear it. */
+  readonly text: string
 }
 
 export interface AdoptWish {

@@ -3,20 +3,32 @@ import { HoldfastError } from '@holdfast/core'
 import type { FastifyReply } from 'fastify'
 import type { Clock } from '../clock.ts'
 
-const streamsMax = 64
 const heartbeatMs = 15_000
-/** A reader this far behind is cut off; it comes back and resumes where it was. */
-const backlogBytesMax = 1024 ** 2
+
+interface Bounds {
+  readonly openMax: number
+  /** A reader this far behind is cut off; it comes back and resumes where it was. */
+  readonly backlogBytesMax: number
+}
+
+/** People's pages and terminals. */
+const defaultBounds: Bounds = { openMax: 64, backlogBytesMax: 1024 ** 2 }
 
 interface Frame {
   readonly id?: number
   readonly data: unknown
 }
 
+/** A frame whose data is JSON already, written once for many readers. */
+interface Written {
+  readonly id: string
+  readonly text: string
+}
+
 /** One open stream of server-sent events. */
 export interface Stream {
   /** False when the reader is too far behind and the stream was ended. */
-  send(frame: Frame): boolean
+  send(frame: Frame | Written): boolean
   end(): void
   /** Fires when the stream is over, whoever ended it. */
   readonly signal: AbortSignal
@@ -25,16 +37,19 @@ export interface Stream {
 /** All open streams, so that their number is bounded and a stopping server can end them. */
 export class Streams {
   readonly #clock: Clock
+  readonly #bounds: Bounds
   readonly #open = new Set<Stream>()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, bounds = defaultBounds) {
     this.#clock = clock
+    this.#bounds = bounds
   }
 
   /** `alive` is asked before each frame and each heartbeat: a stream outlives neither its session nor its subject. */
   open(reply: FastifyReply, alive: () => boolean): Stream {
-    if (this.#open.size >= streamsMax) {
-      throw new HoldfastError('UNREACHABLE_CONTROLLER', `${streamsMax} streams are open: close some pages`)
+    const { openMax, backlogBytesMax } = this.#bounds
+    if (this.#open.size >= openMax) {
+      throw new HoldfastError('UNREACHABLE_CONTROLLER', `${openMax} streams are open: close some pages`)
     }
     const over = new AbortController()
     const readable = new Readable({ read: () => undefined })
@@ -72,5 +87,7 @@ export class Streams {
 }
 
 /** JSON has no raw line breaks, so a frame's data is always one line. */
-const formatFrame = ({ id, data }: Frame): string =>
-  `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
+const formatFrame = (frame: Frame | Written): string => {
+  const text = 'text' in frame ? frame.text : JSON.stringify(frame.data)
+  return `${frame.id === undefined ? '' : `id: ${frame.id}\n`}data: ${text}\n\n`
+}

@@ -18,7 +18,12 @@ const ask = (method: string, url: string, payload: object = {}) =>
   })
 
 describe('a deployment that is adopted', () => {
-  const reads = ['/deployments/:name', '/deployments/:name/watch', '/adoptions/:name'].map((path) => `/api/v1${path}`)
+  const reads = [
+    '/deployments/:name',
+    '/deployments/:name/watch',
+    '/deployments/:name/topology/stream',
+    '/adoptions/:name',
+  ].map((path) => `/api/v1${path}`)
   const others = Object.keys(accessTable)
     .filter((route) => route.includes('/api/v1/') && route.includes(':name'))
     .map((route) => route.split(' ') as [string, string])

@@ -35,6 +35,7 @@ import type {
   WantedOptions,
 } from '../../src/server/platform.ts'
 import type { History } from '../../src/store/store.ts'
+import { TopologyFeed } from '../../src/topology-feed.ts'
 
 /** The ordered log in an array. */
 class MemoryHistory implements History {
@@ -106,6 +107,7 @@ const noBackup = (from: string): HoldfastError =>
 export class MemoryPlatform implements Platform {
   readonly events = new MemoryHistory()
   readonly backups = new MemoryBackups()
+  readonly topology = new TopologyFeed()
   readonly wanted: { name: string; wanted: string; options: WantedOptions; actor: string }[] = []
   readonly injected: { wish: FaultWish; actor: string }[] = []
   readonly #faults: FaultSeen[] = []
@@ -117,6 +119,7 @@ export class MemoryPlatform implements Platform {
   show(status: Status): void {
     this.#statuses.set(status.name, status)
     if (!this.#specs.has(status.name)) this.#specs.set(status.name, { spec: { name: status.name }, revision: 1 })
+    this.topology.seen(status)
     for (const listener of this.#listeners) listener(status)
   }
 

@@ -1,3 +1,4 @@
+import type { Plan } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { aStatus } from './demo-status.ts'
 import { anEvent } from './memory-platform.ts'
@@ -128,6 +129,49 @@ describe('events', () => {
     append('two')
     expect((await reader.next()).data.because).toBe('one\n\ndata: {"seq":99}\n\n')
     expect((await reader.next()).data.because).toBe('two')
+  })
+})
+
+describe('the topology feed', () => {
+  const path = '/deployments/shop/topology/stream'
+  const died = aStatus({
+    shards: aStatus().shards.map((shard, at) => (at === 0 ? { ...shard, primary: null } : shard)),
+  })
+  const switchover = { actions: [{ kind: 'failover', node: 'node-5', mode: 'switchover' }] } as unknown as Plan
+
+  test('the topology of now comes first, then each that differs, and no other', async () => {
+    const reader = await open(path)
+    const first = await reader.next()
+    expect(first.data).toMatchObject({ apiVersion: 1, name: 'shop', shards: [{ id: 'shard-1' }, {}, {}] })
+    world.platform.show(aStatus({ because: 'other words, same topology', observedAt: 5 }))
+    world.platform.show(died)
+    const second = await reader.next()
+    expect(second.data).toMatchObject({ shards: [{ primary: null, change: { kind: 'failover' } }, {}, {}] })
+    expect(second.id).not.toBe(first.id)
+  })
+
+  test('the beginning of a change is told before anybody has looked again', async () => {
+    const reader = await open(path)
+    await reader.next()
+    world.platform.topology.asked('shop', switchover, 7)
+    const { data } = await reader.next()
+    expect(JSON.stringify(data)).toContain('"change":{"kind":"switchover","to":"node-5","since":7}')
+  })
+
+  test('a reader that comes back hears only what it does not know', async () => {
+    const { id = '' } = await (await open(path)).next()
+    const again = await open(path, { 'last-event-id': id })
+    world.platform.show(died)
+    expect((await again.next()).data).toMatchObject({ shards: [{ primary: null }, {}, {}] })
+    const later = await open(path, { 'last-event-id': id })
+    expect((await later.next()).data).toMatchObject({ shards: [{ primary: null }, {}, {}] })
+  })
+
+  test('it is not for everybody, and not of what is not there', async () => {
+    const ask = (name: string, token: string) =>
+      fetch(`${base}/api/v1/deployments/${name}/topology/stream`, { headers: { authorization: `Bearer ${token}` } })
+    expect((await ask('shop', 'somebody')).status).toBe(401)
+    expect((await ask('nothing', bearerToken)).status).toBe(404)
   })
 })
 

@@ -41,6 +41,7 @@ export function deploymentLoops(
       log: { debug: silent, info: silent, warn: silent, error: silent },
       render: (document, wanted) => Promise.resolve(render(document, wanted)),
       engine: () => null,
+      onPlan: silent,
       onStatus: silent,
       onGone: silent,
     })
