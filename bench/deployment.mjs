@@ -76,6 +76,13 @@ export class Deployment {
     return this.#panel
   }
 
+  /** Where applications hear of its topology. */
+  feed() {
+    const { url, headers } = this.#panel
+    const token = headers.authorization.replace('Bearer ', '')
+    return { url: `${url}/api/v1/deployments/${name}/topology/stream`, token }
+  }
+
   async startController() {
     const port = await freePorts(1)
     const controller = spawn(process.execPath, [program, 'serve', '--port', String(port)], {

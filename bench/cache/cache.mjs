@@ -4,6 +4,7 @@ import { benchClear } from './clear.mjs'
 import { benchCoherence } from './coherence.mjs'
 import { benchErrors } from './errors.mjs'
 import { benchClusterFailover } from './failover.mjs'
+import { benchFeed } from './feed.mjs'
 import { benchLocalHits } from './l1.mjs'
 import { benchEngineHits } from './l2.mjs'
 import { benchDistinctKeys, benchLongOutage, benchReconnects } from './memory.mjs'
@@ -27,6 +28,7 @@ const parts = {
   outage: benchOutage,
   coherence: benchCoherence,
   failover: benchClusterFailover,
+  feed: benchFeed,
   clear: benchClear,
   keys: benchDistinctKeys,
   reconnects: benchReconnects,

@@ -7,6 +7,7 @@
  * @property {number} [port] Of a standalone engine.
  * @property {readonly number[]} [ports] Of a Cluster.
  * @property {{ username: string, password: string }} [credentials] Of a Cluster that asks for them.
+ * @property {{ url: string, token: string }} [feed] Where a controller tells of changes.
  * @property {boolean} engine Whether it uses an engine.
  * @property {boolean} local Whether it has a tier in its process.
  * @property {number} [maxEntries] Of the local tier.

@@ -175,6 +175,7 @@ async function cpuPerCall(round, calls, ms) {
  * @property {number} perSecond
  * @property {number} keys Chosen among so many; 0: a new one each time.
  * @property {number} loadMs
+ * @property {string} [tag] All of them on the shard of this hash tag.
  * @property {'fill' | 'plain' | 'increment'} [what] `plain`: a get and a set, as of a client without a loader.
  *
  * @typedef {object} Seen
@@ -182,15 +183,18 @@ async function cpuPerCall(round, calls, ms) {
  * @property {number} errors
  * @property {string[]} words Of the first errors.
  * @property {number} slowestMs
+ * @property {number} slow Over 50 ms.
+ * @property {number} longestGapMs In which no call succeeded.
  * @property {number} lastTroubleAt When the last error or slow call (over 100 ms) ended; 0: never.
  * @property {number} unfinished
  */
 class Traffic {
   #stopped = false
   #open = 0
+  #succeededAt = now()
   #started = 0
   /** @type {Seen} */
-  #seen = { calls: 0, errors: 0, words: [], slowestMs: 0, lastTroubleAt: 0, unfinished: 0 }
+  #seen = { calls: 0, errors: 0, words: [], slowestMs: 0, slow: 0, longestGapMs: 0, lastTroubleAt: 0, unfinished: 0 }
   /** @type {Promise<void>} */
   #done
   #input
@@ -220,8 +224,9 @@ class Traffic {
 
   /** @param {number} number */
   async #one(number) {
-    const { keys, loadMs, what = 'fill' } = this.#input
-    const key = `t${keys === 0 ? number : (number * 7919) % keys}`
+    const { keys, loadMs, tag, what = 'fill' } = this.#input
+    const plain = `t${keys === 0 ? number : (number * 7919) % keys}`
+    const key = tag === undefined ? plain : what === 'increment' ? tag : `{${tag}}:${plain}`
     const startedAt = now()
     this.#open++
     try {
@@ -229,6 +234,8 @@ class Traffic {
       else if (what === 'fill') await world.cache.getOrSet(key, () => delay(loadMs, product(key)))
       else if (number % 4 === 0) await world.cache.set(key, product(key))
       else await world.cache.get(key)
+      this.#seen.longestGapMs = Math.max(this.#seen.longestGapMs, now() - this.#succeededAt)
+      this.#succeededAt = now()
     } catch (error) {
       this.#seen.errors++
       this.#seen.lastTroubleAt = now()
@@ -238,6 +245,7 @@ class Traffic {
       this.#open--
       this.#seen.calls++
       this.#seen.slowestMs = Math.max(this.#seen.slowestMs, ms)
+      if (ms > 50) this.#seen.slow++
       if (ms > 100) this.#seen.lastTroubleAt = now()
     }
   }

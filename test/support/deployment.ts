@@ -96,6 +96,13 @@ export class TestDeployment {
     this.#running = await startController({ home: this.place.home, progress: () => {}, acts: true, port })
   }
 
+  /** Where applications hear of its topology. */
+  get feed(): { readonly url: string; readonly token: string } {
+    if (this.#running === undefined) throw new Error('the controller is not running')
+    const { url, token } = this.#running
+    return { url: `${url}/api/v1/deployments/${this.name}/topology/stream`, token }
+  }
+
   /** Stops the controller; the engines run on. */
   async stopController(): Promise<void> {
     await this.#running?.close()

@@ -3,10 +3,11 @@
 import { createCache } from '@holdfast/cache'
 
 /** @type {import('../subject.mjs').Open} */
-export async function open({ port, ports, credentials, local, maxEntries }) {
+export async function open({ port, ports, credentials, feed, local, maxEntries }) {
   const cache = createCache({
     url: ports ? clusterUrl(ports, credentials) : `redis://127.0.0.1:${port}`,
     namespace: 'bench',
+    ...(feed && { feed }),
     ttl: '5m',
     local: local ? { maxEntries: maxEntries ?? 10_000 } : false,
   })

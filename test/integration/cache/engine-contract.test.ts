@@ -4,12 +4,28 @@ import { systemClock } from '../../../packages/cache/src/clock.ts'
 import { type Command, type Engine, ReplyError } from '../../../packages/cache/src/engine/engine.ts'
 import { openEngine, type Target } from '../../../packages/cache/src/engine/open-engine.ts'
 import { defineScript } from '../../../packages/cache/src/engine/script.ts'
+import type { Hints } from '../../../packages/cache/src/hints.ts'
 import { memoryEngine } from '../../../packages/cache/src/testing/memory-server.ts'
 import { type StartedEngine, startCluster, startSentinel, startStandalone } from '../../support/cache-engines.ts'
 import { families, type Sequence } from '../../support/engine-commands.ts'
 import { contractPrefix, describeEngine, type OpenedEngines } from '../../support/engine-contract.ts'
 
-function onReal(name: string, start: () => Promise<StartedEngine>, targetOf: (started: StartedEngine) => Target): void {
+type Place = Target & { readonly hints?: Hints }
+
+/** Says every few ms that somebody else is the primary: a copy, another shard's primary, a stranger, nobody. */
+function lies({ addresses }: StartedEngine): Hints {
+  return (changed) => {
+    let turn = 0
+    const stranger = { host: '127.0.0.1', port: 1 }
+    const timer = setInterval(() => {
+      const primary = [...addresses, stranger, null][turn++ % (addresses.length + 2)] ?? null
+      changed('a lie', [{ slots: [[0, 16_383]], primary, changing: turn % 3 === 0 }])
+    }, 5)
+    return () => clearInterval(timer)
+  }
+}
+
+function onReal(name: string, start: () => Promise<StartedEngine>, placeOf: (started: StartedEngine) => Place): void {
   describe(name, () => {
     let started: StartedEngine
     beforeAll(async () => {
@@ -17,7 +33,8 @@ function onReal(name: string, start: () => Promise<StartedEngine>, targetOf: (st
     })
     afterAll(() => started.close())
     describeEngine(name, async (): Promise<OpenedEngines> => {
-      const open = (): Engine => openEngine(targetOf(started), { clock: systemClock })
+      const { hints, ...target } = placeOf(started)
+      const open = (): Engine => openEngine(target, { clock: systemClock, hints })
       const [engine, second] = [open(), open()]
       return {
         engine,
@@ -34,6 +51,12 @@ function onReal(name: string, start: () => Promise<StartedEngine>, targetOf: (st
 const track = [contractPrefix]
 onReal('standalone', startStandalone, ({ addresses }) => ({ topology: 'standalone', addresses, track }))
 onReal('a Cluster', startCluster, ({ addresses }) => ({ topology: 'cluster', addresses, track }))
+onReal('a Cluster, beside a feed that lies', startCluster, (started) => ({
+  topology: 'cluster',
+  addresses: started.addresses,
+  track,
+  hints: lies(started),
+}))
 onReal('Sentinels', startSentinel, ({ addresses }) => ({ topology: 'sentinel', addresses, track, masterName: 'main' }))
 
 describe('the engine in memory answers what a real one does', () => {

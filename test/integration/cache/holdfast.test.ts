@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Cache } from '../../../packages/cache/src/cache.ts'
 import { createCache } from '../../../packages/cache/src/create-cache.ts'
+import type { CacheOptions } from '../../../packages/cache/src/options.ts'
 import { TestDeployment } from '../../support/deployment.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -13,10 +14,10 @@ beforeAll(async () => {
 afterAll(() => deployment.close())
 
 /** The URL as `holdfast url` prints it. */
-function connect(): Cache {
+function connect(options: Partial<CacheOptions> = {}): Cache {
   const hosts = deployment.status().nodes.map(({ host, port }) => `${host}:${port}`)
   const url = `holdfast+cluster://app:${encodeURIComponent(deployment.password)}@${hosts.join(',')}`
-  const cache = createCache({ url, namespace: 'shop', ttl: '1m' })
+  const cache = createCache({ url, namespace: 'shop', ttl: '1m', ...options })
   onTestFinished(() => cache.close())
   return cache
 }
@@ -94,6 +95,29 @@ test('no error reaches an application when a primary is killed, when one freezes
   expect(application.errors).toEqual([])
   // Every visit was counted once: none lost, and none twice by trying again.
   expect(await application.total()).toBe(application.counted)
+})
+
+test('a cache that nobody asks for anything follows the feed to the next primary', async () => {
+  const cache = connect({ feed: deployment.feed })
+  const reasons: string[] = []
+  cache.listen('moved', ({ because }) => reasons.push(because))
+  await cache.set('k', 1)
+  // A look round, once in a few seconds, may come first.
+  for (let turn = 0; turn < 4 && !reasons.includes('the feed says so'); turn++) {
+    reasons.length = 0
+    // oxlint-disable-next-line no-await-in-loop
+    await deployment.ready()
+    const asked = deployment.controller.askOperation(
+      deployment.name,
+      { kind: 'switchover', id: `feed-${turn}`, subject: 'shard-1', to: null },
+      'test',
+    )
+    // oxlint-disable-next-line no-await-in-loop
+    await deployment.over(asked)
+    // oxlint-disable-next-line no-await-in-loop
+    await eventually(() => reasons.length > 0, { what: 'the cache has noticed' })
+  }
+  expect(reasons).toContain('the feed says so')
 })
 
 test('the rights of the user "app" are enough for all that the cache does', async () => {
