@@ -72,29 +72,32 @@ class Application {
   }
 }
 
-test('no error reaches an application when a primary is killed, when one freezes, and when two die at once', async () => {
-  const cache = connect()
-  const application = new Application(cache)
+test('no error reaches an application when a primary is killed, when one freezes, and when two die at once: with the feed and without', async () => {
+  const application = new Application(connect())
+  const fed = new Application(connect({ namespace: 'fed', feed: deployment.feed }))
+  const errors = () => [...application.errors, ...fed.errors]
   onTestFinished(() => application.stop())
-  await eventually(() => application.pages > 100 && application.counted > 100)
+  onTestFinished(() => fed.stop())
+  await eventually(() => [application, fed].every(({ pages, counted }) => pages > 100 && counted > 100))
 
   deployment.kill(deployment.primaryOf('shard-1').id)
   await eventually(() => deployment.status().ready !== 'yes', { what: 'the death is seen' })
   await deployment.ready()
-  expect(application.errors).toEqual([])
+  expect(errors()).toEqual([])
 
   process.kill(deployment.pidOf(deployment.primaryOf('shard-2').id), 'SIGSTOP')
   await eventually(() => deployment.status().ready !== 'yes', { what: 'the freeze is seen' })
   await deployment.ready()
-  expect(application.errors).toEqual([])
+  expect(errors()).toEqual([])
 
   deployment.kill(deployment.primaryOf('shard-1').id, deployment.primaryOf('shard-3').id)
   await eventually(() => deployment.status().ready !== 'yes', { what: 'both deaths are seen' })
   await deployment.ready()
-  await application.stop()
-  expect(application.errors).toEqual([])
+  await Promise.all([application.stop(), fed.stop()])
+  expect(errors()).toEqual([])
   // Every visit was counted once: none lost, and none twice by trying again.
   expect(await application.total()).toBe(application.counted)
+  expect(await fed.total()).toBe(fed.counted)
 })
 
 test('a cache that nobody asks for anything follows the feed to the next primary', async () => {
