@@ -108,8 +108,8 @@ function follow(source: Source, clock: Clock, hear: Heard): () => void {
 }
 
 interface Heard {
-  changed: Parameters<Hints>[0]
-  trouble: Parameters<Hints>[1]
+  readonly changed: Parameters<Hints>[0]
+  readonly trouble: Parameters<Hints>[1]
 }
 
 /** The first at once, and of those that follow too fast the last. */
@@ -142,10 +142,10 @@ function inPace(clock: Clock, act: (text: string) => void): { pass(text: string)
 }
 
 interface Reading {
-  word(text: string, id: string | undefined): void
-  refused(error: Error): void
+  readonly word: (text: string, id: string | undefined) => void
+  readonly refused: (error: Error) => void
   /** Called once, unless it was ended. */
-  over(): void
+  readonly over: () => void
 }
 
 /** Reads one stream until it is over; answers how to end it. */

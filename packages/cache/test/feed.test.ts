@@ -12,8 +12,8 @@ async function aFeed(status = 200) {
   const listening = new Map<ServerResponse, IncomingMessage>()
   const server = createServer((request, response) => {
     response.writeHead(status, { 'content-type': 'text/event-stream' }).flushHeaders()
-    if (status !== 200) return void response.end()
-    listening.set(response, request)
+    if (status === 200) listening.set(response, request)
+    else response.end()
     response.on('close', () => listening.delete(response))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -88,7 +88,7 @@ test('a word without end is cut off', async () => {
   await eventually(() => feed.listening.size === 1)
   const [first] = feed.listening.keys()
   feed.say(`data: ${'x'.repeat(1_200_000)}`)
-  await eventually(() => first?.destroyed === true)
+  await eventually(() => first?.destroyed ?? false)
   expect(heard).toEqual([])
 })
 

@@ -14,8 +14,8 @@ import type {
   SpecChange,
   SpecText,
   Status,
-  UserAccess,
   Topology,
+  UserAccess,
   Wanted,
 } from '@holdfast/core'
 import type { History } from '../store/store.ts'
