@@ -36,6 +36,10 @@ const commands = {
       env,
     })
   },
+  reliability: (args) => {
+    const files = [inRoot('test', 'support', 'run-typescript.mjs'), inRoot('bench', 'reliability', 'main.ts')]
+    return run('the table of faults', process.execPath, [...files, ...args])
+  },
   bench: (args) => run('the benchmark', process.execPath, [inRoot('bench', 'main.mjs'), ...args]),
 }
 

@@ -156,7 +156,7 @@ describe('a fabric of hosts', () => {
     await eventually(() => child.signalCode === 'SIGKILL')
     await injured.heal()
     expect(existsSync(`${host.group}/limited`)).toBe(false)
-    expect(await arrives('a' === host.name ? 'clients' : fabric.host('a'), host)).toBe(true)
+    expect(await arrives('clients', host)).toBe(true)
   })
 
   test('all that runs on a host can be killed at once, and nothing else is', async () => {

@@ -26,9 +26,9 @@ export interface Host {
 
 const zones = { a: 'z1', b: 'z2', c: 'z3', d: 'z1' } as const
 
-export type HostName = keyof typeof zones
+type HostName = keyof typeof zones
 
-export const hostNames = Object.keys(zones) as HostName[]
+const hostNames = Object.keys(zones) as HostName[]
 
 const network = '10.77.0'
 const firstAddress = 11
@@ -100,9 +100,9 @@ export class Fabric {
   }
 
   /** The words of a short command on a host. */
-  run(on: Host | 'clients', command: Command, withinMs = 10_000): string {
+  run(on: Host | 'clients', command: Command, { withinMs = 10_000, env = process.env } = {}): string {
     const [program = '', ...args] = inNamespace(on === 'clients' ? this.clients : on.namespace, command)
-    return execFileSync(program, args, { encoding: 'utf8', timeout: withinMs, stdio: ['ignore', 'pipe', 'pipe'] })
+    return execFileSync(program, args, { env, encoding: 'utf8', timeout: withinMs, stdio: ['ignore', 'pipe', 'pipe'] })
   }
 
   /** All that runs on a host. */

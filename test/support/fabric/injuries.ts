@@ -5,6 +5,7 @@
  */
 import type { Fabric, Host } from './fabric.ts'
 import type { Command, Injury } from './keeper.ts'
+import type { HitEngine } from './subject.ts'
 
 const nobody = '02:00:00:00:00:01'
 
@@ -152,6 +153,27 @@ export function limitMemory(what: string, { group }: Host, pid: number): Injury 
       ['sh', '-c', `for pid in $(cat ${inner}/cgroup.procs); do echo $pid > ${group}/cgroup.procs; done`],
       ['rmdir', inner],
     ],
+    everyMs: null,
+  }
+}
+
+/** systemd's own RestartSec, unless a unit says otherwise. */
+const restartAfter = '0.1'
+
+/** What a supervisor does on the disk of another machine, as it were: everything is gone but who the engine is in a Cluster. */
+export function bounceEmpty({ host, pid, dataDir, start }: HitEngine): Injury {
+  const quoted = start.map((word) => `'${word}'`).join(' ')
+  const script = [
+    `kill -KILL ${pid}`,
+    `while [ -e /proc/${pid} ] && ! grep -q '^State:.Z' /proc/${pid}/status; do sleep 0.01; done`,
+    `find '${dataDir}' -mindepth 1 -maxdepth 1 ! -name nodes.conf -exec rm -rf {} +`,
+    `sleep ${restartAfter}`,
+    `cd '${dataDir}' && setsid ip netns exec ${host.namespace} ${quoted} </dev/null >/dev/null 2>&1 &`,
+  ]
+  return {
+    what: `the primary on ${host.name} is started empty by somebody else`,
+    inject: [['sh', '-c', script.join('\n')]],
+    heal: [],
     everyMs: null,
   }
 }

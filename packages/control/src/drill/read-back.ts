@@ -13,6 +13,13 @@ export interface ReadBackTerms extends UserAccess {
   readonly drill: string
 }
 
+/** Who has which keys: of a status, what is read here. */
+export interface Copies {
+  readonly topology: Status['topology']
+  readonly shards: readonly Pick<ShardStatus, 'id' | 'primary' | 'replicas'>[]
+  readonly nodes: readonly Pick<NodeStatus, 'id' | 'host' | 'port'>[]
+}
+
 const keysAtOnce = 500
 const pipelineWithinMs = 5000
 const tries = 3
@@ -21,23 +28,23 @@ const fenceWithinMs = 5000
 /** Reads all keys, then deletes them. */
 export async function readBack(
   operations: readonly DrillOperation[],
-  status: Status,
+  copies: Copies,
   terms: ReadBackTerms,
 ): Promise<ReadonlyMap<string, KeyRead>> {
   const reads = new Map<string, KeyRead>()
   await Promise.all(
-    status.shards.map(async (shard) => {
+    copies.shards.map(async (shard) => {
       const keys = [...new Set(operations.flatMap((one) => (one.shard === shard.id ? [one.key] : [])))]
-      await readShard(shard, keys, status, terms, reads)
+      await readShard(shard, keys, copies, terms, reads)
     }),
   )
   return reads
 }
 
 async function readShard(
-  shard: ShardStatus,
+  shard: Copies['shards'][number],
   keys: readonly string[],
-  { nodes, topology }: Status,
+  { nodes, topology }: Copies,
   terms: ReadBackTerms,
   reads: Map<string, KeyRead>,
 ): Promise<void> {
@@ -63,7 +70,7 @@ async function readShard(
   }
 }
 
-const linkTo = ({ host, port }: NodeStatus, { user, password, authority }: ReadBackTerms): EngineLink =>
+const linkTo = ({ host, port }: Copies['nodes'][number], { user, password, authority }: ReadBackTerms): EngineLink =>
   new EngineLink({
     address: host,
     port,

@@ -1,0 +1,126 @@
+/**
+ * `npm run reliability -- [--subject NAME]… [--fault NAME]… [--for SECONDS] [--runs N] [--table]`
+ *
+ * Every fault between hosts, on Holdfast and on the engine alone, in the same fabric with the same clients; figures into
+ * bench/results/reliability.json, and from there into docs/reliability.md. What is run again replaces what was there of
+ * the same subject and fault. `--table`: only the page, from the figures that are there.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { findTestEngine } from '../../test/support/engines.ts'
+import { Clients } from '../../test/support/fabric/clients.ts'
+import type { Row } from '../../test/support/fabric/course.ts'
+import { runCourse } from '../../test/support/fabric/course.ts'
+import { Fabric } from '../../test/support/fabric/fabric.ts'
+import type { FabricFault } from '../../test/support/fabric/faults.ts'
+import { fabricFaultNames, faultKind } from '../../test/support/fabric/faults.ts'
+import type { SubjectName } from '../../test/support/fabric/subject.ts'
+import { subjectNames } from '../../test/support/fabric/subject.ts'
+import { isKept, openSubject } from '../../test/support/fabric/subjects.ts'
+import { detailsOf, summaryOf } from './table.ts'
+
+interface Results {
+  /** On what the last of them were measured, and when. */
+  readonly where: string
+  readonly forSeconds: number
+  readonly rows: readonly Row[]
+}
+
+const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
+const resultsFile = pathOf('../results/reliability.json')
+const pageFile = pathOf('../../docs/reliability.md')
+
+const { values } = parseArgs({
+  args: process.argv.slice(3),
+  options: {
+    subject: { type: 'string', multiple: true },
+    fault: { type: 'string', multiple: true },
+    for: { type: 'string', default: '10' },
+    runs: { type: 'string', default: '1' },
+    table: { type: 'boolean', default: false },
+  },
+})
+
+const chosen = <T extends string>(asked: readonly string[] | undefined, all: readonly T[]): readonly T[] => {
+  const unknown = asked?.find((name) => !all.some((one) => one === name))
+  if (unknown === undefined) return asked === undefined ? all : all.filter((name) => asked.includes(name))
+  console.error(`there is no ${unknown}: ${all.join(', ')}`)
+  return process.exit(2)
+}
+
+const subjects = chosen(values.subject, Object.keys(subjectNames) as SubjectName[])
+const faults = chosen(values.fault, fabricFaultNames)
+const forSeconds = Number(values.for)
+
+if (!values.table) for (const subject of subjects) await measure(subject)
+writePage(readResults())
+process.exit()
+
+async function measure(name: SubjectName): Promise<void> {
+  const fits = faults.filter((fault) => isKept(name) || faultKind(fault).needsKeeping !== true)
+  for (const fault of fits) {
+    const rows: Row[] = []
+    for (let run = 1; run <= Number(values.runs); run++) rows.push(...(await measureOne(name, fault)))
+    await keep(rows)
+  }
+}
+
+/** In a fabric of its own: nothing that one fault has left can excuse or spoil the next. */
+async function measureOne(name: SubjectName, fault: FabricFault): Promise<Row[]> {
+  const fabric = await Fabric.up()
+  const clients = new Clients(fabric)
+  try {
+    const subject = await openSubject(name, fabric, clients)
+    const rows = await runCourse({ fabric, clients, subject, fault, forMs: forSeconds * 1000 })
+    for (const row of rows) console.error(inWords(row))
+    return rows
+  } catch (error) {
+    // One that does not get to its end has no figures, and the page shows it by an empty cell.
+    console.error(`${name}, ${fault}: ${error instanceof Error ? error.message : String(error)}`)
+    return []
+  } finally {
+    clients.close()
+    await fabric.close()
+  }
+}
+
+function inWords({ subject, fault, client, acknowledged, lost, longestGapMs, gapsMs }: Row): string {
+  const lostWords = `${lost} of ${acknowledged} lost`
+  return `${subject}, ${fault}, ${client}: ${lostWords}, longest gap ${longestGapMs} ms, together ${gapsMs} ms`
+}
+
+function readResults(): Results {
+  if (!existsSync(resultsFile)) return { where: '', forSeconds, rows: [] }
+  return JSON.parse(readFileSync(resultsFile, 'utf8')) as Results
+}
+
+async function keep(rows: readonly Row[]): Promise<void> {
+  const before = readResults().rows
+  const isReplaced = (old: Row): boolean =>
+    rows.some(({ subject, fault }) => subject === old.subject && fault === old.fault)
+  const { flavor, version } = await findTestEngine()
+  const day = new Date().toISOString().slice(0, 10)
+  const where = `${flavor} ${version}, Node ${process.version.slice(1)}, ${cpus().length} shared cores, ${day}`
+  const results: Results = { where, forSeconds, rows: [...before.filter((row) => !isReplaced(row)), ...rows] }
+  mkdirSync(dirname(resultsFile), { recursive: true })
+  writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`)
+}
+
+/** Between its marks; what stands around them is written by hand. */
+function writePage({ where, rows, forSeconds: lasting }: Results): void {
+  if (rows.length === 0) return
+  const parts = {
+    summary: `${where}; each fault lasts ${lasting} s.\n\n${summaryOf(rows)}`,
+    details: detailsOf(rows),
+  }
+  let page = readFileSync(pageFile, 'utf8')
+  for (const [name, text] of Object.entries(parts)) {
+    const marked = new RegExp(`(<!-- ${name}: made by npm run reliability -->\n)[^]*?(<!-- end of ${name} -->)`)
+    if (!marked.test(page)) throw new Error(`${pageFile} has no place for the ${name}`)
+    page = page.replace(marked, (_, begin: string, end: string) => `${begin}\n${text}\n\n${end}`)
+  }
+  writeFileSync(pageFile, page)
+}
