@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { Envelope } from './action.ts'
 import type { NodePlace, SentinelPlace } from './document.ts'
 import { HoldfastError } from './error.ts'
+import type { HostFacts } from './host-facts.ts'
 import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen } from './observed.ts'
 
 export const agentApiVersion = 1
@@ -86,6 +87,8 @@ export interface AgentGreeting {
   readonly boot: string
   /** Where it keeps the directories of its engines: files that name them are written for it. */
   readonly deployments: string
+  /** What its machine is. Absent: it does not tell. */
+  readonly facts?: HostFacts
 }
 
 /** What an agent tells by itself, a line each. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { AgentGreeting, AgentNews, AgentTerms, LookAnswered } from '@holdfast/core'
+import type { AgentGreeting, AgentNews, AgentTerms, HostFacts, LookAnswered } from '@holdfast/core'
 import {
   agentApiVersion,
   HoldfastError,
@@ -37,6 +37,8 @@ export interface AgentServerOptions {
   readonly deployments: string
   readonly credentials: Credentials
   readonly terms: Map<string, AgentTerms>
+  /** What this machine is, now; without it the greeting does not tell. */
+  readonly facts?: () => HostFacts
   readonly log: FastifyBaseLogger
 }
 
@@ -50,7 +52,7 @@ export const digestOf = (terms: AgentTerms): string =>
 export const toJson = (value: unknown): string =>
   JSON.stringify(value, (_key, one: unknown) => (one === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : one))
 
-export function buildAgent({ host, clock, boot, deployments, credentials, terms, log }: AgentServerOptions) {
+export function buildAgent({ host, clock, boot, deployments, credentials, terms, facts, log }: AgentServerOptions) {
   const app = fastify({
     https: secureTerms(credentials),
     loggerInstance: log,
@@ -82,6 +84,7 @@ export function buildAgent({ host, clock, boot, deployments, credentials, terms,
       now: host.now(),
       boot,
       deployments,
+      ...(facts === undefined ? {} : { facts: facts() }),
     }),
   )
 

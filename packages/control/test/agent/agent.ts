@@ -6,6 +6,7 @@ import type { RemoteHostOptions } from '../../src/agent/remote-host.ts'
 import { RemoteHost } from '../../src/agent/remote-host.ts'
 import { buildAgent } from '../../src/agent/server.ts'
 import type { Clock } from '../../src/clock.ts'
+import { FactsReader } from '../../src/host/facts.ts'
 import type { HostPort } from '../../src/host/host.ts'
 import type { Identity, KeyPair } from '../../src/pki/authority.ts'
 import { createAuthority, issuePair } from '../../src/pki/authority.ts'
@@ -39,7 +40,17 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
   const terms = new Map<string, AgentTerms>()
   const credentials = await credentialsOf({ role: 'host', name: host.id })
   const log = pino({ level: 'silent' })
-  const app = buildAgent({ host, clock, boot, deployments: '/tmp/deployments', credentials, terms, log })
+  const facts = new FactsReader({ clock, directory: '/tmp' })
+  const app = buildAgent({
+    host,
+    clock,
+    boot,
+    deployments: '/tmp/deployments',
+    credentials,
+    terms,
+    facts: () => facts.read(),
+    log,
+  })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const reached: RemoteHost[] = []

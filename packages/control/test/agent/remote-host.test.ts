@@ -44,6 +44,12 @@ describe('who may come in', () => {
   })
 })
 
+test('an agent that is greeted says what its machine is', async () => {
+  const { facts } = await agent.reach().greet()
+  expect(facts?.cores).toBeGreaterThan(0)
+  expect(facts?.memoryBytes).toBeGreaterThan(0)
+})
+
 describe('what an agent refuses', () => {
   test('an order of before this machine started anew, however late it says it may come', async () => {
     const remote = agent.reach()

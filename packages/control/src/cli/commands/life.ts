@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addInstall } from './install.ts'
 import type { Run } from './run.ts'
 import { nameHelp, panelPortHelp, specHelp } from './run.ts'
 
@@ -37,7 +38,7 @@ export function addServices(program: Command, run: Run): void {
     .option('--port <port>', panelPortHelp)
     .description('a shop under load, and keys to break what it stands on; what "npm start" shows')
     .action((options) => run(async (context) => (await import('../demo.ts')).demo(context, options)))
-  program
+  const serve = program
     .command('serve')
     .option('--port <port>', panelPortHelp)
     .option('--store <url>', 'the etcd that this home shares with other controllers: etcds://HOST:2379,HOST:2379')
@@ -52,6 +53,7 @@ export function addServices(program: Command, run: Run): void {
     .description('keep up all deployments of this home; engines outlive it')
     .addHelpText('after', serveHelp)
     .action((options) => run(async (context) => (await import('../serve.ts')).serve(context, options)))
+  addInstall(serve, 'serve', run)
   program
     .command('password')
     .description('make a new password for the panel')
