@@ -1,9 +1,10 @@
 import { access, chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { parseSpec } from '@holdfast/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { WantedEngine } from '../../src/binary/engine-binary.ts'
-import { type EngineBinary, findEngine } from '../../src/binary/find.ts'
+import { type EngineBinary, findEngine, findEngineFor } from '../../src/binary/find.ts'
 
 /** Engines here are shell scripts that answer `--version`; the search runs them as it runs real ones. */
 const redis = (version: string): string => `echo "Redis server v=${version} sha=0:0 malloc=libc bits=64 build=0"`
@@ -277,4 +278,17 @@ test('two homes that take the same build at once both have it whole', async () =
   await built('valkey-server-9.1.2', valkey('9.1.2'))
   const both = await Promise.all([find({ version: '9.1' }), find({ version: '9.1' })])
   expect(both[0]).toEqual(both[1])
+})
+
+test('an engine that was built without TLS is refused where TLS is wanted, and nowhere else', async () => {
+  const answers = (word: string): string =>
+    `case "$1" in --version) ${redis('7.0.15')};; *) echo "${word}"; exit 1;; esac`
+  const world = { home: join(root, 'home'), cache: join(root, 'cache'), path: join(root, 'bin'), progress: () => {} }
+  const [clear, secured] = [{}, { tls: 'on' }].map((security) => parseSpec({ name: 'shop', security }))
+  if (clear === undefined || secured === undefined) throw new Error('no specs')
+  await program('bin/redis-server', answers('Bad directive or wrong number of arguments'))
+  await expect(findEngineFor(clear, world)).resolves.toMatchObject({ version: '7.0.15' })
+  await expect(findEngineFor(secured, world)).rejects.toMatchObject({ code: 'ENGINE_WITHOUT_TLS' })
+  await program('bin/redis-server', answers('Failed to load certificate: /dev/null'))
+  await expect(findEngineFor(secured, world)).resolves.toMatchObject({ version: '7.0.15' })
 })

@@ -82,3 +82,27 @@ describe('a timer that was slowed for an election', () => {
     expect(slowed(500)).toEqual([])
   })
 })
+
+describe('a new certificate', () => {
+  const certificate = (file: string) => ({ 'tls-cert-file': file, 'tls-key-file': file })
+  const textOf = (directives: Readonly<Record<string, string>>): string =>
+    Object.entries(directives)
+      .map((words) => words.join(' '))
+      .join('\n')
+
+  test('goes to all whose file names another, and is no drift', () => {
+    const world = aDeployment().with((draft) => {
+      for (const { id } of draft.observed.nodes) {
+        const now = certificate(id === 'node-1' ? 'new.pem' : 'old.pem')
+        Object.assign(agentOf(draft, id), { written: now, given: now })
+      }
+    })
+    const rendered = { config: textOf(certificate('new.pem')), users: '' }
+    const files = new Map(world.document.nodes.map(({ id }) => [id, rendered]))
+    const plan = planTurn({ ...world.input(), files })
+    expect(plan.actions).toHaveLength(5)
+    expect(plan.actions[0]).toMatchObject({ kind: 'configure', node: 'node-2', set: certificate('new.pem') })
+    expect(plan.because).toMatch(/^node-2, .*node-6: a new certificate, for connections from now on$/)
+    expect(plan.notes).toEqual([])
+  })
+})
