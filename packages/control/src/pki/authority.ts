@@ -39,6 +39,8 @@ export interface Grant {
   /** Wall clock, ms since 1970. */
   readonly now: number
   readonly validForMs?: number
+  /** From when on it is valid, ms since 1970, and never before the authority is. Default: an hour ago. */
+  readonly validFrom?: number
 }
 
 /** A new authority, valid for ten years. `home` tells people whose it is. */
@@ -69,14 +71,14 @@ export async function createRequest(): Promise<{ readonly key: string; readonly 
 
 /** Answers the certificate, PEM. Throws USAGE for a request that is none, or that its own key has not signed. */
 export async function issue(authority: KeyPair, request: string, grant: Grant): Promise<string> {
-  const { identity, addresses, now, validForMs = certificateForMs } = grant
+  const { identity, addresses, now, validForMs = certificateForMs, validFrom = now - clockSkewMs } = grant
   const asked = await readRequest(request)
   const issuer = new x509.X509Certificate(authority.certificate)
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: [{ CN: [`${identity.role} ${identity.name}`] }],
     issuer: issuer.subject,
-    notBefore: new Date(now - clockSkewMs),
+    notBefore: new Date(Math.max(validFrom, issuer.notBefore.getTime())),
     notAfter: new Date(Math.min(now + validForMs, issuer.notAfter.getTime())),
     signingAlgorithm: algorithm,
     publicKey: asked.publicKey,

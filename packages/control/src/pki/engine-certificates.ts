@@ -38,7 +38,10 @@ export async function certify(
   const made = await Promise.all(
     wishes.map(async (wish) => ({ ...wish, ...(await issueFor(name, wish, authority, now)) })),
   )
-  const fresh = made.map(({ id, addresses, certificate }) => [id, describe(certificate, addresses)])
+  const fresh = made.map(({ id, addresses, certificate }) => {
+    const told = describe(certificate, addresses)
+    return [id, { ...told, renewAt: told.endsAt - validForMs / 3 }]
+  })
   return {
     certificates: { authority: authority.certificate, of: { ...kept.of, ...Object.fromEntries(fresh) } },
     secrets: {
@@ -64,7 +67,14 @@ function withoutGone({ nodes, sentinels = [], certificates, secrets }: Document)
 }
 
 const issueFor = (deployment: string, { id, addresses }: CertificateWish, authority: KeyPair, now: number) =>
-  issuePair(authority, { identity: { role: 'engine', name: `${deployment}.${id}` }, addresses, now, validForMs })
+  issuePair(authority, {
+    identity: { role: 'engine', name: `${deployment}.${id}` },
+    addresses,
+    now,
+    validForMs,
+    // As long as the authority: a controller whose clock is ahead makes them too early, and nobody refuses them for it.
+    validFrom: 0,
+  })
 
 function describe(pem: string, addresses: readonly string[]): Certificate {
   const own = new X509Certificate(pem)

@@ -59,6 +59,12 @@ describe('by an authority of its own', () => {
     expect(later.certificates?.of['node-1']?.endsAt).toBeGreaterThan(endsAt)
   })
 
+  test('one that is made by a clock that is months ahead is valid today all the same', async () => {
+    const first = await made()
+    const ahead = await made(first, (first.certificates?.of['node-1']?.renewAt ?? 0) + day)
+    expect(Date.parse(pemOf(ahead, 'node-1').validFrom)).toBeLessThanOrEqual(now)
+  })
+
   test('whoever is gone leaves no key behind', async () => {
     const whole = await made()
     const fewer = { ...whole, nodes: whole.nodes.slice(0, 3) }

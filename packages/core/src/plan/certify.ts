@@ -16,7 +16,7 @@ export function planCertify(input: PlanInput): Step {
   const due = certificatesDue(document, spec, wallNow)
   if (due.length === 0) return idle
   const because = `${idsOf(due)}: a new certificate is due`
-  return { ...idle, because, lookAgainMs: 0, certify: due }
+  return { ...idle, because, certify: due }
 }
 
 /** What the files say is taken as it is; what is wrong with them is said, and what is shown stays. */
@@ -33,7 +33,7 @@ function planSupplied({ document, spec, supplied, wallNow }: PlanInput): Step {
     return wait(`${file} is not for ${missing.join(', ')}: the engines go on with the certificate of before`)
   }
   if (due.length > 0) {
-    return { ...idle, because: `${idsOf(due)}: the certificate that was supplied`, lookAgainMs: 0, certify: due }
+    return { ...idle, because: `${idsOf(due)}: the certificate that was supplied`, certify: due }
   }
   const first = firstToEnd(document)
   if (first === null || certificate.renewAt > wallNow) return idle
