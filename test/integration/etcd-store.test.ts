@@ -198,6 +198,18 @@ describe('etcd as a store', () => {
     store.close()
   })
 
+  test('what somebody without the key has written there is not obeyed', async () => {
+    const prefix = newPrefix()
+    const store = await open(prefix)
+    await store.save(aDocument())
+    const gateway = new EtcdGateway({ endpoints: [etcd.url] })
+    const at = `${prefix}documents/shop`
+    const [kept] = (await gateway.read(at)).entries
+    await gateway.writeIf([], [{ put: at, value: kept?.value.replace('up', 'down') ?? '' }])
+    await eventually(() => codeOf(() => store.load('shop')) === 'REFUSED_UNSAFE')
+    store.close()
+  })
+
   test('a member that is away is passed over, and with none left it is said', async () => {
     const nobody = `http://127.0.0.1:${await freePorts(1)}`
     const [prefix, more] = [newPrefix(), { prefix: newPrefix(), key: () => key, clock: systemClock }]

@@ -12,7 +12,7 @@ import { conflict } from '../conflict.ts'
 import { seal, unseal } from '../seal.ts'
 import type { AdoptionStore, HomeStore, Lease, LeaseClaim, Settings } from '../store.ts'
 import type { KeptDocument } from './documents.ts'
-import { documentKey, keptIn } from './documents.ts'
+import { documentKey, keptIn, openDocument, textOfDocument } from './documents.ts'
 import { EtcdAdoptions } from './etcd-adoptions.ts'
 import { EtcdSettings } from './etcd-settings.ts'
 import type { Condition, Entry, EtcdGateway } from './gateway.ts'
@@ -85,27 +85,21 @@ export class EtcdStore implements HomeStore {
     if (entry === undefined) return undefined
     const known = this.#opened.get(name)
     if (known?.writtenAt === entry.writtenAt) return structuredClone(known.document)
-    const { revision, text } = keptIn(entry)
-    if (text === null) return undefined
-    if (text.body.apiVersion > 1) throw newerDocument(name)
-    const secrets = JSON.parse(unseal(this.#key, name, text.sealed)) as Document['secrets']
-    const document = { ...text.body, revision, secrets }
+    const document = openDocument(name, keptIn(entry), this.#key)
+    if (document === undefined) return undefined
     this.#opened.set(name, { writtenAt: entry.writtenAt, document: structuredClone(document) })
     return document
   }
 
   async save(document: Document): Promise<Document> {
-    const { secrets, revision, ...body } = document
-    const { name } = document
+    const { name, revision } = document
     const entry = this.#mirror.get(documentKey(name))
     const kept = entry === undefined ? { revision: 0, text: null } : keptIn(entry)
     const isSeen = revision === 0 ? kept.text === null : kept.text !== null && kept.revision === revision
     const saved = { ...document, revision: kept.revision + 1 }
-    const sealed = seal(this.#key, name, JSON.stringify(secrets))
+    const text = textOfDocument(document, saved.revision, this.#key)
     if (!isSeen) await this.#mirror.readAll()
-    if (!isSeen || !(await this.#keep(name, { revision: saved.revision, text: { body, sealed } }))) {
-      throw conflict(name, revision)
-    }
+    if (!isSeen || !(await this.#keep(name, { revision: saved.revision, text }))) throw conflict(name, revision)
     return saved
   }
 
@@ -216,12 +210,4 @@ async function proveKey(mirror: Mirror, key: Buffer): Promise<void> {
       )
     }
   }
-}
-
-function newerDocument(name: string): HoldfastError {
-  return new HoldfastError(
-    'HOST_HOME_NEWER',
-    `deployment "${name}" was saved by a newer Holdfast. Run that version here, too.`,
-    { name },
-  )
 }

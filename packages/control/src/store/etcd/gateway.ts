@@ -115,6 +115,22 @@ export class EtcdGateway {
     }
   }
 
+  /** The members of this etcd, as its majority knows them. */
+  async members(): Promise<readonly Member[]> {
+    // Asked of the majority: the list of one member alone may be old, and says nothing of a majority.
+    await this.read('/')
+    const { members } = (await this.#ask('/v3/cluster/member/list', {})) as { members?: readonly RawMember[] }
+    return (members ?? []).map(memberOf)
+  }
+
+  async addMember(peerUrl: string): Promise<void> {
+    await this.#ask('/v3/cluster/member/add', { peerURLs: [peerUrl] }, 'once')
+  }
+
+  async removeMember(id: string): Promise<void> {
+    await this.#ask('/v3/cluster/member/remove', { ID: id }, 'once')
+  }
+
   /**
    * What does no harm twice goes to one member after the other, so that one that is dead costs a part of the time. A
    * write is sent once: nobody could tell afterwards whether it was refused because it had been done before.
@@ -173,6 +189,28 @@ export class EtcdGateway {
     if (this.#at === at) this.#at = at + 1
   }
 }
+
+export interface Member {
+  readonly id: string
+  readonly name: string
+  readonly peerUrls: readonly string[]
+  /** Empty: it has never been up. */
+  readonly clientUrls: readonly string[]
+}
+
+interface RawMember {
+  readonly ID: string
+  readonly name?: string
+  readonly peerURLs?: readonly string[]
+  readonly clientURLs?: readonly string[]
+}
+
+const memberOf = ({ ID, name = '', peerURLs = [], clientURLs = [] }: RawMember): Member => ({
+  id: ID,
+  name,
+  peerUrls: peerURLs,
+  clientUrls: clientURLs,
+})
 
 interface Header {
   readonly revision: string
