@@ -23,6 +23,7 @@ async function answer(question: Question): Promise<unknown> {
       }
     }
     case 'write':
+      await workload?.stop()
       operations = []
       workload = new Workload(question.plan, (operation) => operations.push(operation))
       return undefined

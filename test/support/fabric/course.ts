@@ -1,6 +1,7 @@
 /** One fault from the first write to the last key read back. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ClientKind } from '@holdfast/core'
+import type { WriterPlan } from '../../../packages/control/src/drill/workload.ts'
 import { wallNow } from '../../../packages/control/src/drill/workload.ts'
 import { tagsOf, writersFor } from '../../../packages/control/src/drill/writers.ts'
 import { eventually } from '../eventually.ts'
@@ -54,7 +55,7 @@ export async function runCourse(terms: CourseTerms): Promise<Row[]> {
   const [tags, drill] = [tagsOf(seen), `${fault}-${Math.round(wallNow()).toString(36)}`]
   const writers = writersFor(subject.clients, tags)
   await clients.write({ drill, where: await subject.where(), writers, restMs })
-  await writesAgain(clients, writers.length, 0, 30_000)
+  await writesAgain(clients, writers, 0, 30_000)
   await delay(quietMs)
   const injured = await fabric.injure(injury, forMs)
   await delay(forMs)
@@ -65,7 +66,7 @@ export async function runCourse(terms: CourseTerms): Promise<Row[]> {
     everyMs: 250,
     what: `${subject.name} whole again`,
   })
-  await writesAgain(clients, writers.length, Math.max(healedAt, wallNow() - 500), writesAgainWithinMs).catch(() => {})
+  await writesAgain(clients, writers, Math.max(healedAt, wallNow() - 500), writesAgainWithinMs).catch(() => {})
   await delay(lookOnMs)
   await clients.stop()
   const window = { faultAt: injured.injectedAt, until: wallNow() }
@@ -77,12 +78,15 @@ export async function runCourse(terms: CourseTerms): Promise<Row[]> {
   return subject.clients.map((client) => rowOf(terms, client, found, { faultAt: window.faultAt, shard: hit.shard }))
 }
 
-const writesAgain = (clients: Clients, writers: number, since: number, withinMs: number): Promise<unknown> =>
-  eventually(async () => (await clients.acked(since)).length >= writers, {
-    withinMs,
-    everyMs: 100,
-    what: 'all writers write',
-  })
+/** Until every writer has had an acknowledgement since then. */
+async function writesAgain(clients: Clients, writers: readonly WriterPlan[], since: number, withinMs: number) {
+  const wrote = async (): Promise<void> => {
+    const acked = await clients.acked(since)
+    const waitedFor = writers.map(({ client, shard }) => `${client} ${shard}`).filter((name) => !acked.includes(name))
+    if (waitedFor.length > 0) throw new Error(`nothing from ${waitedFor.join(', ')}`)
+  }
+  await eventually(wrote, { withinMs, everyMs: 100, what: 'all writers write' })
+}
 
 function rowOf(
   { subject, fault }: CourseTerms,
