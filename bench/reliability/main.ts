@@ -6,7 +6,7 @@
  * the same subject and fault. `--table`: only the page, from the figures that are there.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -25,7 +25,6 @@ import { detailsOf, summaryOf } from './table.ts'
 interface Results {
   /** On what the last of them were measured, and when. */
   readonly where: string
-  readonly forSeconds: number
   readonly rows: readonly Row[]
 }
 
@@ -93,7 +92,7 @@ function inWords({ subject, fault, client, acknowledged, lost, longestGapMs, gap
 }
 
 function readResults(): Results {
-  if (!existsSync(resultsFile)) return { where: '', forSeconds, rows: [] }
+  if (!existsSync(resultsFile)) return { where: '', rows: [] }
   return JSON.parse(readFileSync(resultsFile, 'utf8')) as Results
 }
 
@@ -103,17 +102,19 @@ async function keep(rows: readonly Row[]): Promise<void> {
     rows.some(({ subject, fault }) => subject === old.subject && fault === old.fault)
   const { flavor, version } = await findTestEngine()
   const day = new Date().toISOString().slice(0, 10)
-  const where = `${flavor} ${version}, Node ${process.version.slice(1)}, ${cpus().length} shared cores, ${day}`
-  const results: Results = { where, forSeconds, rows: [...before.filter((row) => !isReplaced(row)), ...rows] }
+  const where = `${flavor} ${version}, Node ${process.version.slice(1)}, ${cpus().length} shared cores, ${day}, load average ${loadavg()[0]?.toFixed(0)}`
+  const results: Results = { where, rows: [...before.filter((row) => !isReplaced(row)), ...rows] }
   mkdirSync(dirname(resultsFile), { recursive: true })
   writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`)
 }
 
 /** Between its marks; what stands around them is written by hand. */
-function writePage({ where, rows, forSeconds: lasting }: Results): void {
+function writePage({ where, rows }: Results): void {
   if (rows.length === 0) return
+  const lasting = [Math.min, Math.max].map((choose) => choose(...rows.map(({ forSeconds: one }) => one)))
+  const words = [...new Set(lasting)].join(' to ')
   const parts = {
-    summary: `${where}; each fault lasts ${lasting} s.\n\n${summaryOf(rows)}`,
+    summary: `${where}; each fault lasts ${words} s.\n\n${summaryOf(rows)}`,
     details: detailsOf(rows),
   }
   let page = readFileSync(pageFile, 'utf8')

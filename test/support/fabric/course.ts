@@ -24,6 +24,8 @@ export interface Row {
   readonly subject: SubjectName
   readonly fault: FabricFault
   readonly client: ClientKind
+  /** How long the fault lasted, s. */
+  readonly forSeconds: number
   readonly acknowledged: number
   readonly failed: number
   readonly indeterminate: number
@@ -89,7 +91,7 @@ async function writesAgain(clients: Clients, writers: readonly WriterPlan[], sin
 }
 
 function rowOf(
-  { subject, fault }: CourseTerms,
+  { subject, fault, forMs }: CourseTerms,
   client: ClientKind,
   { check, outages }: Found,
   fell: { readonly faultAt: number; readonly shard: string },
@@ -106,6 +108,7 @@ function rowOf(
     subject: subject.name,
     fault,
     client,
+    forSeconds: forMs / 1000,
     acknowledged: sum('acknowledged'),
     failed: sum('failed'),
     indeterminate: sum('indeterminate'),
