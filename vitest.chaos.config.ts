@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     name: 'chaos',
     include: ['test/chaos/**/*.test.ts'],
-    globalSetup: ['test/support/fetch-programs.ts'],
+    globalSetup: ['test/support/fetch-programs.ts', 'test/support/watch-processes.ts'],
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,

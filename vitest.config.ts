@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/support/fetch-programs.ts'],
+          globalSetup: ['test/support/fetch-programs.ts', 'test/support/watch-processes.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import { secretsOf, TestDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
+import { byHand } from '../support/no-secrets.ts'
 import { underWrites } from '../support/writing.ts'
 
 /* One deployment for all: each test breaks it in its own way and wants it ready again. */
@@ -87,7 +88,9 @@ console.log(await ${name}.get('from'))
 ${client === 'ioredis' ? 'redis.disconnect()' : 'client.destroy()'}`
       const cwd = fileURLToPath(new URL('../..', import.meta.url))
       const run = promisify(execFile)
-      const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `${told(client)}\n${more}`], { cwd })
+      const env = { ...process.env, ...byHand }
+      const args = ['--input-type=module', '-e', `${told(client)}\n${more}`]
+      const { stdout } = await run(process.execPath, args, { cwd, env })
       expect(stdout).toBe(`${client}\n`)
     },
   )

@@ -12,6 +12,7 @@ import type { RunningController } from '../../packages/control/src/wire.ts'
 import { startController } from '../../packages/control/src/wire.ts'
 import { freePorts, shareEngines } from './engines.ts'
 import { eventually } from './eventually.ts'
+import { refuseSecrets, secretsInHome } from './no-secrets.ts'
 
 /** A home of its own, with the engine of all tests, removed with every engine that still runs in it. */
 export class TestHome {
@@ -41,7 +42,9 @@ export class TestHome {
         for (const { pid } of processesIn(this.dataDir(deployment, node))) process.kill(pid, 'SIGKILL')
       }
     }
+    const shown = existsSync(this.path) ? secretsInHome(this.path) : []
     rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    refuseSecrets(shown)
   }
 }
 

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -24,6 +25,7 @@ import type { Home } from '../../packages/control/src/store/home.ts'
 import { homeAt } from '../../packages/control/src/store/home.ts'
 import { shareEngines } from './engines.ts'
 import { eventually } from './eventually.ts'
+import { byHand, refuseSecrets, secretsInHome, secretsSaid, shownIn } from './no-secrets.ts'
 
 export const mainPath = fileURLToPath(new URL('../../packages/control/dist/main.js', import.meta.url))
 
@@ -57,6 +59,8 @@ export class Program {
   readonly path: string
   readonly home: Home
   readonly #scratch: string
+  /** What it said, and should not have said. */
+  readonly #said: string[] = []
 
   constructor({ engines = true } = {}) {
     this.#scratch = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-cli-')))
@@ -74,10 +78,11 @@ export class Program {
 
   start(args: readonly string[], { env = {}, withinMs = 60_000, command, cwd }: RunOptions = {}): Running {
     const [file, first] = command === undefined ? [process.execPath, [mainPath]] : [command, []]
+    const hand = command === undefined ? {} : byHand
     const child = spawn(file, [...first, ...args], {
       ...(cwd === undefined ? {} : { cwd }),
       // Not as npm's child: the program then names itself as a clone's user has to type it.
-      env: { ...process.env, npm_execpath: undefined, HOLDFAST_HOME: this.path, ...env },
+      env: { ...process.env, npm_execpath: undefined, HOLDFAST_HOME: this.path, ...hand, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     // A program that ends before it has read its input is none of the tests' business.
@@ -88,6 +93,7 @@ export class Program {
       child.once('error', reject)
       child.once('close', (code) => {
         clearTimeout(late)
+        if (command === undefined) this.#said.push(...secretsSaid(args, `${stdout()}${stderr()}`))
         resolve({ code, stdout: stdout(), stderr: stderr() })
       })
     })
@@ -143,7 +149,9 @@ export class Program {
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
     })
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`)
-    return (await response.json()) as T
+    const text = await response.text()
+    if (!path.includes('/credentials')) refuseSecrets(shownIn(text).map((secret) => `GET ${path} shows ${secret}`))
+    return JSON.parse(text) as T
   }
 
   /** The engines of a deployment that run, by node: from the kernel, whatever the program says. */
@@ -189,7 +197,9 @@ export class Program {
       },
       { what: 'all processes of the home are gone' },
     )
+    const shown = existsSync(this.path) ? secretsInHome(this.path) : []
     rmSync(this.#scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    refuseSecrets([...shown, ...this.#said])
   }
 
   #share(): void {
