@@ -62,7 +62,7 @@ describe('beside a deployment that runs', () => {
     ],
     ['backup', { backup: { every: '1s' } }, 'SPEC_INVALID', 'backup.every: at least 1m'],
     ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'SPEC_UNSUPPORTED', 'hosts: not supported yet'],
-    ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_UNSUPPORTED', 'expose.bind: 0.0.0.0: not supported yet'],
+    ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_INVALID', 'expose.bind: what clients and copies are told'],
     ['what cannot be changed', { name: 'shop', shards: 4 }, 'SPEC_IMMUTABLE', 'shards of shop cannot be changed'],
   ])('%s', async (what, fields, code, said) => {
     const file = it.file(`${what}.yaml`, { name: 'wrong', ...(fields['name'] === 'shop' ? shop : {}), ...fields })
