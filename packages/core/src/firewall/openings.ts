@@ -27,7 +27,7 @@ export interface FirewallInput {
 }
 
 /** Who is let in: each is a list of networks. */
-export type Party = 'clients' | 'hosts' | 'controllers'
+export type Party = 'clients' | 'hosts' | 'controllers' | 'etcd'
 
 /** These may reach those ports of that address. */
 export interface Opening {
@@ -54,6 +54,7 @@ export function firewallOf(input: FirewallInput): Firewall {
     clients: input.clients.map(networkOf),
     hosts: addressesOf(hosts),
     controllers: addressesOf(controllers.map(({ address }) => address)),
+    etcd: addressesOf(input.etcd.map(({ address }) => address)),
   }
   for (const { to } of openings) networkOf(to)
   return {
@@ -121,8 +122,8 @@ function controllerOpenings({ controllers, etcd }: FirewallInput): Opening[] {
       ({ address: to, joinPort }): Opening => ({ to, ports: [joinPort], from: 'hosts', why: 'hosts join and renew' }),
     ),
     ...etcd.flatMap(({ address: to, clientPort, peerPort }): Opening[] => [
-      { to, ports: [clientPort, peerPort], from: 'controllers', why: 'etcd' },
-      { to, ports: [peerPort], from: 'hosts', why: 'etcd among itself' },
+      { to, ports: [clientPort], from: 'controllers', why: 'the controllers share their state' },
+      { to, ports: [peerPort], from: 'etcd', why: 'etcd among itself' },
     ]),
   ]
 }

@@ -50,7 +50,7 @@ function nftables(firewall: Firewall): string {
   ].join('\n')
 }
 
-const parties: readonly Party[] = ['clients', 'hosts', 'controllers']
+const parties: readonly Party[] = ['clients', 'hosts', 'controllers', 'etcd']
 const families = ['ip', 'ip6'] as const
 type Family = (typeof families)[number]
 

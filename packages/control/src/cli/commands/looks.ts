@@ -1,4 +1,4 @@
-import { clients } from '@holdfast/core'
+import { clients, firewallForms } from '@holdfast/core'
 import type { Command } from 'commander'
 import type { Run } from './run.ts'
 import { nameHelp } from './run.ts'
@@ -52,4 +52,22 @@ export function addConnections(program: Command, run: Run, rest: readonly string
       '\nExamples:\n  holdfast cli shop                     type commands\n  holdfast cli shop -- set greeting hello',
     )
     .action((name) => run(async (context) => (await import('../spec.ts')).cli(context, name, rest)))
+  program
+    .command('firewall')
+    .argument('[name]', nameHelp)
+    .option('--as <form>', firewallForms.join(', '), 'nftables')
+    .option('--clients <network...>', 'from where applications connect, such as 10.20.0.0/16')
+    .option('--controllers <address...>', 'where "holdfast serve" runs')
+    .option('--joining <address...>', 'machines that are to join as hosts')
+    .option('--etcd <address...>', 'where several controllers keep their state')
+    .description('the rules that let in whom it needs, and nobody else; prints them, and loads nothing')
+    .addHelpText('after', firewallHelp)
+    .action((name, options) =>
+      run(async (context) => (await import('../firewall.ts')).firewall(context, name, options)),
+    )
 }
+
+const firewallHelp = `
+Examples:
+  holdfast firewall shop --clients 10.20.0.0/16 --controllers 10.77.0.11 > shop.nft && nft -f shop.nft
+  holdfast firewall shop --clients 10.20.0.0/16 --as security-group`
