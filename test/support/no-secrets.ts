@@ -12,8 +12,8 @@ const placesOfSecrets = [
   /^(secret\.key|controller\.json)$/,
   // By which a replica, a Sentinel and a proxy sign in.
   /\/(engine\.conf|sentinel\.conf|haproxy\.cfg|loaded\.cfg)(\.next)?$/,
-  // Of certificates.
-  /(^|\/)[\w-]+\.key(\.pem)?$/,
+  // Of certificates: an engine's is in a folder of its own, beside its certificate.
+  /(^|\/)[\w-]+\.(key|pem)$|\/tls\//,
   // The demonstration's cluster that nobody keeps up, and its database.
   /^demo\//,
 ]
