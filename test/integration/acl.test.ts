@@ -148,7 +148,8 @@ describe('by ACL DRYRUN', () => {
     await client.sendCommand(['ACL', 'SETUSER', 'sentinel', 'on', ...rightsOf('sentinel', binary).split(' ')])
     judge = async (user, command) => {
       const words = command.startsWith('EVAL ') ? ['EVAL', command.slice(5), '0'] : command.split(' ')
-      return String(await client.sendCommand(['ACL', 'DRYRUN', user, ...words]))
+      const verdict: unknown = await client.sendCommand(['ACL', 'DRYRUN', user, ...words])
+      return typeof verdict === 'string' ? verdict : JSON.stringify(verdict)
     }
   })
 

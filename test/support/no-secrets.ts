@@ -11,7 +11,7 @@ const placesOfSecrets = [
   // The key, and how the command line signs in to the controller.
   /^(secret\.key|controller\.json)$/,
   // By which a replica, a Sentinel and a proxy sign in.
-  /\/(engine\.conf|sentinel\.conf|haproxy\.cfg|loaded\.cfg)(\.next)?$/,
+  /\/(engine\.conf|sentinel\.conf|haproxy\.cfg|loaded\.cfg)[^/]*$/,
   // Of certificates: an engine's is in a folder of its own, beside its certificate.
   /(^|\/)[\w-]+\.(key|pem)$|\/tls\//,
   // The demonstration's cluster that nobody keeps up, and its database.
