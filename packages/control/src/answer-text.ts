@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import type { ErrorCode } from '@holdfast/core'
+import { errorTable, HoldfastError } from '@holdfast/core'
 
 const bytesMax = 64 * 1024 ** 2
 
@@ -12,4 +14,11 @@ export async function textOf(answer: IncomingMessage): Promise<string> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The error that was answered, as it was thrown there; undefined where it is none that is known here. */
+export function answeredError(body: unknown): HoldfastError | undefined {
+  const { error } = (body ?? {}) as { error?: { code?: string; message?: string; facts?: Record<string, unknown> } }
+  if (error?.code === undefined || !Object.hasOwn(errorTable, error.code)) return undefined
+  return new HoldfastError(error.code as ErrorCode, error.message ?? error.code, error.facts ?? {})
 }

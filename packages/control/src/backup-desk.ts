@@ -64,6 +64,7 @@ export class BackupDesk implements BackupPlatform {
 
   async ask(name: string, { id, to }: BackupAsked, actor: string): Promise<Operation> {
     const spec = this.#specOf(name)
+    refuseAcrossHosts(spec)
     if (to !== null && !isAbsolute(to)) {
       throw new HoldfastError('USAGE', `${to}: name the directory by its absolute path`, { to })
     }
@@ -115,6 +116,7 @@ export class BackupDesk implements BackupPlatform {
   async #openFor(name: string, from: string): Promise<ReturnType<typeof openBackup>> {
     const opened = openBackup(from)
     const spec = this.#specOf(name)
+    refuseAcrossHosts(spec)
     const objections = objectionsToRestore(opened.manifest, spec, await this.#options.binary(name))
     if (objections.length === 0) return opened
     throw new HoldfastError(
@@ -139,10 +141,10 @@ export class BackupDesk implements BackupPlatform {
   async #askWhereDue(name: string): Promise<void> {
     const { clock, operations } = this.#options
     const document = this.#options.document(name)
-    const { backup } = parseSpec(document.spec)
+    const { backup, hosts } = parseSpec(document.spec)
     const status = this.#options.status(name)
     const now = Math.round(clock.wall())
-    if (backup === 'off' || document.wanted === 'down' || pauseAt(document, now) !== null) return
+    if (hosts.length > 0 || backup === 'off' || document.wanted === 'down' || pauseAt(document, now) !== null) return
     if (status?.ready !== 'yes' || status.controller.lease !== 'held') return
     const mine = document.operations.filter(({ kind }) => kind === 'backup')
     if (mine.some(isUnfinished)) return
@@ -161,6 +163,16 @@ export class BackupDesk implements BackupPlatform {
   #directoryOf(name: string, { backup }: Spec): string {
     return backupDirectory(this.#options.home, name, backup)
   }
+}
+
+/** A backup is one directory on one machine, and its files would be written on several. */
+function refuseAcrossHosts({ name, hosts }: Spec): void {
+  if (hosts.length === 0) return
+  throw new HoldfastError(
+    'REFUSED_UNSAFE',
+    `${name} runs on ${hosts.length} hosts, and a backup is taken or restored on one machine only: its files would lie scattered. Copy its keys with a tool of the engine meanwhile, such as "redis-cli --rdb" against each primary.`,
+    { name, hosts: hosts.map((host) => host.name) },
+  )
 }
 
 /** `20261130T031500Z-a1b2`: sorts by time, and is a name for a directory. */

@@ -1,5 +1,6 @@
 /** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
 import type {
+  AgentTerms,
   Document,
   FaultPreview,
   FaultSeen,
@@ -24,12 +25,14 @@ import type { Credentials } from './engine/reader.ts'
 import { FaultDesk } from './fault-desk.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
+import type { HostPlatform } from './hosts/desk.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
 import { certify, SuppliedFiles } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
 import { DeploymentLoop } from './reconcile.ts'
+import type { NodeDir } from './render-files.ts'
 import { renderFiles } from './render-files.ts'
 import type {
   AdoptedNow,
@@ -57,13 +60,16 @@ export interface ControllerOptions {
   readonly history: History
   readonly clock: Clock
   readonly log: Log
+  /** Live: a host that joins is in it from then on, and heard once it is said (`hear`). */
   readonly hosts: ReadonlyMap<string, HostPort>
+  readonly hostDesk: HostPlatform
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
   readonly enginesFor: (terms: Credentials & { clustered: boolean }) => EnginePort
   readonly sentinelsFor: (terms: Credentials & { masterName: string }) => SentinelPort
   readonly programs: Programs
+  readonly nodeDir: NodeDir
   readonly openFilesMax: number
 }
 
@@ -78,6 +84,7 @@ export class Controller implements Platform {
   readonly backups: BackupDesk
   readonly events: History
   readonly topology = new TopologyFeed()
+  readonly hosts: HostPlatform
   readonly #options: ControllerOptions
   readonly #loops = new Map<string, Kept>()
   readonly #listeners = new Set<(status: Status) => void>()
@@ -92,6 +99,7 @@ export class Controller implements Platform {
   constructor(options: ControllerOptions) {
     this.#options = options
     this.events = options.history
+    this.hosts = options.hostDesk
     this.#faults = new FaultDesk({
       ...options,
       controllerId: options.id,
@@ -128,13 +136,15 @@ export class Controller implements Platform {
       onStatus: (status) => this.#publish(status),
       documents: () => options.store.names().flatMap((name) => options.store.load(name) ?? []),
     })
-    for (const host of options.hosts.values()) {
-      host.onJobEnd((deployment) => this.#loops.get(deployment)?.loop.wake())
-      host.onExit((exit) => {
-        this.#loops.get(exit.deployment)?.loop.wake()
-        options.books.exited(exit)
-      })
-    }
+  }
+
+  /** Listens to a host: what ends there wakes the loop at once. */
+  hear(host: HostPort): void {
+    host.onJobEnd((deployment) => this.#loops.get(deployment)?.loop.wake())
+    host.onExit((exit) => {
+      this.#loops.get(exit.deployment)?.loop.wake()
+      this.#options.books.exited(exit)
+    })
   }
 
   /** Begins to keep up what is in the store, or one deployment of it alone. */
@@ -319,7 +329,7 @@ export class Controller implements Platform {
   #loopOf(name: string): Kept {
     const known = this.#loops.get(name)
     if (known !== undefined) return known
-    const { id, home, store, history, clock, log, hosts, programs, openFilesMax, enginesFor, sentinelsFor } =
+    const { id, nodeDir, store, history, clock, log, hosts, programs, openFilesMax, enginesFor, sentinelsFor } =
       this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
@@ -343,7 +353,7 @@ export class Controller implements Platform {
       ...(sentinels === undefined ? {} : { sentinels }),
       render: async (saved, spec) => {
         const engine = await programs.engineFor(spec)
-        return renderFiles(saved, spec, { home, engine, openFilesMax })
+        return renderFiles(saved, spec, { nodeDir, engine, openFilesMax })
       },
       supplied: (spec) => supplied.look(spec),
       certify: (saved, wishes, spec) => certify(saved, wishes, spec, clock.wall()),
@@ -388,6 +398,20 @@ export class Controller implements Platform {
 
   ownedDirectives(name: string): readonly string[] {
     return this.#loops.get(name)?.loop.owned ?? []
+  }
+
+  /** What the agent of another machine has to know of a deployment. */
+  termsOf(name: string): AgentTerms {
+    const { engine } = parseSpec(this.#documentOf(name).spec)
+    // The very version that was found here: two machines that each take what they have would run two.
+    const found = this.#options.programs.engineOf(name)
+    const exact = found === undefined || engine.path !== null ? {} : { flavor: found.flavor, version: found.version }
+    const password = this.#documentOf(name).secrets[engineUsers.admin] ?? ''
+    return {
+      engine: { ...engine, ...exact },
+      admin: { username: engineUsers.admin, password },
+      owned: this.ownedDirectives(name),
+    }
   }
 
   /** The program that runs the engines of a deployment. */

@@ -42,6 +42,16 @@ interface News {
   readonly because: string
 }
 
+/** Faults are injected beside the engine, and its machine may be another. */
+function refuseAcrossHosts({ name, hosts }: Spec): void {
+  if (hosts.length === 0) return
+  throw new HoldfastError(
+    'REFUSED_DRILL',
+    `${name} runs on ${hosts.length} hosts, and faults are injected on the machine of the controller alone: break it by hand, and watch it with "holdfast status ${name} --watch"`,
+    { name },
+  )
+}
+
 export class FaultDesk {
   readonly #options: FaultDeskOptions
   /** Deployments of which a fault is just being injected. */
@@ -76,6 +86,7 @@ export class FaultDesk {
   preview(name: string, wish: FaultWish): FaultPreview {
     const { clock, faults, home, spec } = this.#options
     const status = this.#statusOf(name)
+    refuseAcrossHosts(spec(name))
     return previewFault({
       wish,
       status,

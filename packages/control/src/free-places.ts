@@ -1,5 +1,5 @@
 import type { Document, NodePlace, PlaceWish, Spec } from '@holdfast/core'
-import { busPortOf, HoldfastError, placeMore } from '@holdfast/core'
+import { busPortOf, HoldfastError, localHostId, placeMore } from '@holdfast/core'
 import { claimPort } from './host/engine-process.ts'
 import type { Store } from './store/store.ts'
 
@@ -26,7 +26,7 @@ const portsOf = (document: Document | undefined): number[] =>
   [...(document?.nodes ?? []), ...(document?.sentinels ?? [])].map(({ port }) => port)
 
 async function firstOccupied(places: readonly NodePlace[], { topology }: Spec): Promise<NodePlace | undefined> {
-  for (const place of places) {
+  for (const place of places.filter(({ host }) => host === localHostId)) {
     try {
       const ports = topology === 'cluster' ? [place.port, busPortOf(place.port)] : [place.port]
       for (const port of ports) await claimPort(place.address, port, place.id)

@@ -36,9 +36,10 @@ export async function observe(
   await Promise.all(
     [...hosts.values()].map(async (host) => {
       const mine = places.filter((place) => place.host === host.id)
+      const placed = watchers.filter((place) => place.host === host.id)
+      if (mine.length + placed.length === 0) return
       const seen = await host.look(deployment, mine).catch(() => new Map<string, AgentNodeSeen>())
       for (const [id, facts] of seen) agents.set(id, facts)
-      const placed = watchers.filter((place) => place.host === host.id)
       if (placed.length === 0) return
       const found = await host.lookAtSentinels(deployment, placed).catch(() => new Map<string, AgentSentinelSeen>())
       for (const [id, facts] of found) guards.set(id, facts)

@@ -25,8 +25,8 @@ import {
   everyCopy,
   formatDuration,
   HoldfastError,
+  hostProxy,
   judgeReadiness,
-  localHostId,
   parseSpec,
   placeProxy,
   planTurn,
@@ -223,7 +223,7 @@ export class DeploymentLoop {
   }
 
   async #look({ document, spec }: Known): Promise<Picture> {
-    const proxy = { host: localHostId, wanted: placeProxy(spec) !== null }
+    const proxy = { host: hostProxy(spec).host, wanted: placeProxy(spec) !== null }
     const observed = await observe(
       this.name,
       document.nodes,
@@ -350,9 +350,7 @@ export class DeploymentLoop {
     await Promise.all(
       plan.actions.map(async (action) => {
         try {
-          const { nodes = [], sentinels = [] } = this.#known?.document ?? {}
-          const place = [...nodes, ...sentinels, proxyHome].find(({ id }) => id === action.node)
-          const host = this.#options.hosts.get(place?.host ?? '')
+          const host = this.#options.hosts.get(this.#hostOf(action.node) ?? '')
           if (host === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
           const notAfter = deadlines.get(host.id) ?? 0
           await host.act({ deployment: this.name, controllerEpoch: lease.epoch, notAfter, action })
@@ -362,6 +360,13 @@ export class DeploymentLoop {
       }),
     )
     return failed
+  }
+
+  #hostOf(id: string): string | undefined {
+    if (this.#known === undefined) return undefined
+    const { document, spec } = this.#known
+    if (id === proxyId) return hostProxy(spec).host
+    return [...document.nodes, ...(document.sentinels ?? [])].find((place) => place.id === id)?.host
   }
 
   /** The plan's sentence and its actions go to the log and the events, word for word, when they are news. */
@@ -476,9 +481,6 @@ export class DeploymentLoop {
     }
   }
 }
-
-/** One machine has room for one proxy. */
-const proxyHome = { id: proxyId, host: localHostId }
 
 /** The data of all of it goes. Of a single node that leaves it goes too, and the deployment stays. */
 const isPurge = (plan: Plan, { wanted, purge }: Document): boolean =>

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Document, EngineUser, NodeFiles, Spec, TlsFiles } from '@holdfast/core'
 import {
+  announcedBy,
   authorityOf,
   engineUsers,
   keyName,
@@ -17,25 +18,28 @@ import {
 import type { EngineBinary } from './binary/engine-binary.ts'
 import { identityFile } from './pki/engine-certificates.ts'
 import type { Rendered } from './reconcile.ts'
-import type { Home } from './store/home.ts'
+
+/** The directory of a node on its host: a file that names it is written for there. */
+export type NodeDir = (place: { readonly host: string; readonly id: string }, deployment: string) => string
 
 export interface RenderTerms {
-  readonly home: Home
+  readonly nodeDir: NodeDir
   readonly engine: EngineBinary
   readonly openFilesMax: number
 }
 
 /** The files of everything that a document places, and the directives that Holdfast owns in them. */
-export function renderFiles(document: Document, spec: Spec, { home, engine, openFilesMax }: RenderTerms): Rendered {
+export function renderFiles(document: Document, spec: Spec, { nodeDir, engine, openFilesMax }: RenderTerms): Rendered {
   const { secrets } = document
   const usersFor = (chained: boolean): string => renderUsers({ spec, secrets, engine, sha256, chained })
   const signsInAs = (user: EngineUser): string => sha256(secrets[user] ?? '')
   const files = document.nodes.flatMap((node): [string, NodeFiles][] => {
-    const dir = home.node(spec.name, node.id)
+    const dir = nodeDir(node, spec.name)
     const tls = tlsFilesOf(node.id, document, spec)
     if (tls === null) return []
     const identity = tls?.identity?.file
-    const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax, identity })
+    const announced = announcedBy(node, document.nodes, spec)
+    const config = renderConfig({ spec, node, secrets, engine, dir, openFilesMax, identity, announced })
     const users = usersFor(node.chained === true)
     const signsInWith = signsInAs(engineUsers.replication)
     return [[node.id, { config, users, engineVersion: engine.version, signsInWith, ...(tls && { tls }) }]]
@@ -43,7 +47,7 @@ export function renderFiles(document: Document, spec: Spec, { home, engine, open
   const isWatched = document.sentinels !== undefined && document.sentinels.length > 0
   const sentinelUsers = isWatched ? renderSentinelUsers({ spec, secrets, engine, sha256 }) : ''
   for (const place of document.sentinels ?? []) {
-    const dir = home.node(spec.name, place.id)
+    const dir = nodeDir(place, spec.name)
     const tls = tlsFilesOf(place.id, document, spec)
     if (tls === null) continue
     const config = renderSentinel({ spec, place, secrets, dir, identity: tls?.identity?.file })
@@ -56,7 +60,7 @@ export function renderFiles(document: Document, spec: Spec, { home, engine, open
   const proxy = placeProxy(spec)
   if (proxy !== null) {
     const pem = authorityOf(document, spec)
-    const file = nodePaths(home.node(spec.name, proxy.id)).authority
+    const file = nodePaths(nodeDir(proxy, spec.name)).authority
     const authority = pem === null ? undefined : { file, digest: sha256(pem) }
     const config = renderProxy({ spec, document, place: proxy, authority })
     files.push([proxy.id, { config, users: '', ...(pem === null ? {} : { tls: { authority: pem } }) }])

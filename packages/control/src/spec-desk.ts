@@ -6,10 +6,12 @@ import {
   describeSize,
   describeSpecChange,
   HoldfastError,
+  hostProxy,
   judgeSpecChange,
   layOut,
   localHostId,
   maskSecrets,
+  misplacedIn,
   missingCopies,
   newSecrets,
   nextOpening,
@@ -28,17 +30,20 @@ import {
 import type { Clock } from './clock.ts'
 import { findPlaces } from './free-places.ts'
 import { claimPort } from './host/engine-process.ts'
+import type { HostPlatform } from './hosts/desk.ts'
 import { newPassword } from './new-password.ts'
 import { certify, refuseUncovered } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
+import type { NodeDir } from './render-files.ts'
 import { renderFiles } from './render-files.ts'
 import type { Applied, ApplyTerms, PlanPreview, WantedOptions } from './server/platform.ts'
-import type { Home } from './store/home.ts'
 import type { History, Store } from './store/store.ts'
 import { proxyPortsOf, refuseTakenPorts } from './taken-ports.ts'
 
 export interface SpecDeskOptions {
-  readonly home: Home
+  readonly nodeDir: NodeDir
+  /** Which hosts have joined. */
+  readonly hostDesk: HostPlatform
   readonly store: Store
   readonly history: History
   readonly clock: Clock
@@ -67,6 +72,7 @@ export class SpecDesk {
   ): Promise<Applied> {
     const spec = parseSpec(input)
     if (this.#options.isAdopted(spec.name)) throw refusedAdopted(spec.name)
+    this.#refuseStrangers(spec)
     const text = input as SpecText
     const before = this.#options.store.load(spec.name)
     if (baseRevision !== null && baseRevision !== (before?.specRevision ?? 0)) {
@@ -110,10 +116,13 @@ export class SpecDesk {
     const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
     refuseChanges(spec.name, edits)
     const document = before ?? (await this.#newDocument(spec, input as SpecText))
-    const { home, openFilesMax, programs } = this.#options
+    const { nodeDir, openFilesMax, programs } = this.#options
     const engine = await programs.engineFor(spec)
-    const { files } = renderFiles({ ...document, spec: input as SpecText }, spec, { home, engine, openFilesMax })
-    const changes = before === undefined ? layoutInWords(document) : edits.map(describeSpecChange)
+    const { files } = renderFiles({ ...document, spec: input as SpecText }, spec, { nodeDir, engine, openFilesMax })
+    const changes =
+      before === undefined
+        ? [...layoutInWords(document), ...misplacedIn(document.nodes, spec)]
+        : edits.map(describeSpecChange)
     const because =
       before === undefined
         ? `${spec.name} does not exist yet: ${describeSize(spec)} would be started`
@@ -177,7 +186,9 @@ export class SpecDesk {
       spec.name,
       places.map(({ port }) => port),
     )
-    for (const { address, port, id } of places) {
+    for (const { host, address, port, id } of places) {
+      // What another machine has in use, its agent says when it starts the engine.
+      if (host !== localHostId) continue
       const ports = spec.topology === 'cluster' ? [port, busPortOf(port)] : [port]
       for (const one of ports) await claimPort(address, one, id)
     }
@@ -188,6 +199,20 @@ export class SpecDesk {
     this.#record(spec.name, `${spec.name} created: ${describeSize(spec)}`, actor)
     this.#options.wake(spec.name)
     return { name: spec.name, revision: 1, changed: true }
+  }
+
+  /** A host that has not joined, or not under this address, could never be asked for anything. */
+  #refuseStrangers({ hosts }: Spec): void {
+    if (hosts.length === 0) return
+    const joined = this.#options.hostDesk.list()
+    const unknown = hosts.filter(({ name }) => !joined.some((one) => one.name === name)).map(({ name }) => name)
+    if (unknown.length === 0) return
+    const known = joined.length === 0 ? 'none has' : `only ${joined.map(({ name }) => name).join(', ')}`
+    throw new HoldfastError(
+      'NOT_FOUND',
+      `hosts: ${unknown.join(', ')} ${unknown.length === 1 ? 'has' : 'have'} not joined, ${known}: make a token with "holdfast token --host ${unknown[0]}"`,
+      { hosts: unknown },
+    )
   }
 
   async #newDocument(spec: Spec, text: SpecText): Promise<Document> {
@@ -221,7 +246,8 @@ export class SpecDesk {
     const had = before === undefined ? [] : proxyPortsOf(before)
     const fresh = ports.filter((port) => !had.includes(port))
     refuseTakenPorts(this.#options.store, spec.name, fresh)
-    for (const port of fresh) await claimPort(spec.expose.bind, port, proxyId)
+    const { host, address } = hostProxy(spec)
+    if (host === localHostId) for (const port of fresh) await claimPort(address, port, proxyId)
     await this.#options.programs.proxy()
   }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Spec, SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
+import { RemoteHost } from './agent/remote-host.ts'
 import { engineWorld, findEngineFor } from './binary/find.ts'
 import { findProxy } from './binary/proxy.ts'
 import { systemClock } from './clock.ts'
@@ -14,6 +15,10 @@ import { Sentinels } from './engine/sentinels.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
+import { HostDesk } from './hosts/desk.ts'
+import { Fleet } from './hosts/fleet.ts'
+import { nobodysGate, openGate } from './hosts/gate.ts'
+import { HostRegister } from './hosts/register.ts'
 import { Bookkeeper } from './ledger/bookkeeper.ts'
 import { openProbeClient } from './ledger/client.ts'
 import { logAt } from './log-file.ts'
@@ -57,6 +62,9 @@ export interface StartOptions {
   readonly port?: number | undefined
   /** The etcd that this home shares with other controllers, from now on. Default: as it was last time. */
   readonly etcd?: EtcdPlace | undefined
+  /** By which other machines reach this one: a door is open there for those that shall join. Default: as it was last time. */
+  readonly address?: string | undefined
+  readonly joinPort?: number | undefined
   /** The demonstration that its server shows; asked at each request. Default: none. */
   readonly demo?: () => DemoDoor | undefined
 }
@@ -88,6 +96,21 @@ export async function startController(options: StartOptions): Promise<RunningCon
     }),
     ownedDirectives: (deployment) => controller.ownedDirectives(deployment),
   })
+  const register = new HostRegister(store.settings, systemClock)
+  const gate = acts
+    ? await openGate({ options, settings: store.settings, register, log, id })
+    : await nobodysGate(store.settings, home, id)
+  const fleet = new Fleet(host, register, ({ name, address, port: at }) => {
+    if (gate === undefined) throw new Error('hosts have joined, and there is no authority')
+    return new RemoteHost({
+      id: name,
+      address,
+      port: at,
+      clock: systemClock,
+      credentials: () => gate.credentials.now,
+      terms: (deployment) => controller.termsOf(deployment),
+    })
+  })
   const faults = new LocalFaults({
     clock: systemClock,
     home: home.path,
@@ -117,7 +140,16 @@ export async function startController(options: StartOptions): Promise<RunningCon
     history,
     clock: systemClock,
     log,
-    hosts: new Map([[host.id, host]]),
+    hosts: fleet.hosts,
+    hostDesk: new HostDesk({
+      register,
+      fleet,
+      clock: systemClock,
+      door: () => gate?.door,
+      documents: () => store.names().flatMap((name) => store.load(name) ?? []),
+    }),
+    nodeDir: ({ host: at, id: node }, deployment) =>
+      at === localHostId ? home.node(deployment, node) : join(deploymentsOn(register, at), deployment, node),
     faults,
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
@@ -125,6 +157,9 @@ export async function startController(options: StartOptions): Promise<RunningCon
     programs,
     openFilesMax: openFilesMax(),
   })
+  fleet.onHost((one) => controller.hear(one))
+  // Another controller may have let a host in.
+  store.onChange((deployment) => void (deployment === undefined && fleet.refresh()))
   const { adminHash, newPassword } = await administrator(store, acts)
   const token = markSecret(randomBytes(32).toString('base64url'))
   const app = buildApp({
@@ -154,6 +189,8 @@ export async function startController(options: StartOptions): Promise<RunningCon
       await controller.stop()
       await books.close()
       await app.close()
+      await gate?.close()
+      fleet.close()
       host.close()
       if (acts) removeController(home, id)
       history.close()
@@ -161,6 +198,15 @@ export async function startController(options: StartOptions): Promise<RunningCon
       log.flush()
     },
   }
+}
+
+function deploymentsOn(register: HostRegister, name: string): string {
+  const host = register.host(name)
+  if (host !== undefined) return host.deployments
+  throw new HoldfastError(
+    'NOT_FOUND',
+    `host ${name} has not joined this home: "holdfast token --host ${name}" lets it in`,
+  )
 }
 
 function parsedSpec(store: Store, deployment: string): Spec | undefined {

@@ -1,5 +1,8 @@
 import type { Certificates } from './certificates.ts'
 import type { Operation } from './operation.ts'
+import type { Hosting } from './placement/hosting.ts'
+import { hostNodes, hostProxy, hostSentinels } from './placement/hosting.ts'
+import type { Room } from './placement/spread.ts'
 import type { Spec, SpecText } from './spec.ts'
 import { copiesOfShard, engineCountOf, proxyPorts } from './spec.ts'
 
@@ -124,23 +127,20 @@ export function pauseAt({ paused }: Document, wallNow: number): Pause | null {
   return paused == null || (paused.until !== null && paused.until <= wallNow) ? null : paused
 }
 
-/** The id of the one machine that a spec without hosts means. */
-export const localHostId = 'local'
-
-/** Where each node goes: the first copies of all shards first, so that ports read as people expect, then what is chained, and spares last. */
-export function layOut(spec: Spec): NodePlace[] {
-  const places: NodePlace[] = []
+/** Where each node goes: the first copies of all shards first, so that ports read as people expect, then what is chained, and spares last. Throws REFUSED_PLACEMENT. */
+export function layOut(spec: Spec, rooms?: readonly Room[]): NodePlace[] {
+  const wishes: PlaceWish[] = []
   const copiesMax = Math.max(...Array.from({ length: spec.shards }, (_, i) => copiesOfShard(spec, i + 1)))
   for (let copy = 0; copy < copiesMax; copy++) {
     for (let shard = 1; shard <= spec.shards; shard++) {
-      if (copy >= copiesOfShard(spec, shard)) continue
-      places.push(placeNode(places.length + 1, { shard: `shard-${shard}` }, spec))
+      if (copy < copiesOfShard(spec, shard)) wishes.push({ shard: `shard-${shard}` })
     }
   }
-  for (let index = 0; index < spec.chained; index++)
-    places.push(placeNode(places.length + 1, chainedIn('shard-1'), spec))
-  const spares = Array.from({ length: spec.spares }, (_, index) => placeSpare(places.length + index + 1, spec))
-  return [...places, ...spares]
+  for (let index = 0; index < spec.chained; index++) wishes.push(chainedIn('shard-1'))
+  for (let index = 0; index < spec.spares; index++) wishes.push(spareWish)
+  const coming = wishes.map((wish, index) => ({ id: `node-${index + 1}`, ...wish }))
+  const hosting = hostNodes(coming, [], spec, rooms)
+  return wishes.map((wish, index) => placeNode(index + 1, wish, hosting[index] as Hosting, spec))
 }
 
 /** What a place is for. */
@@ -149,26 +149,22 @@ export type PlaceWish = Pick<NodePlace, 'shard' | 'spare' | 'chained'>
 export const spareWish: PlaceWish = { shard: '', spare: true }
 export const chainedIn = (shard: string): PlaceWish => ({ shard, chained: true })
 
-/** Node n listens on `basePort` + n - 1. */
-export const placeNode = (number: number, wish: PlaceWish, { expose: { bind, basePort } }: Spec): NodePlace => ({
-  id: `node-${number}`,
-  host: localHostId,
-  address: bind,
-  port: basePort + number - 1,
-  ...wish,
-})
-
-/** The place of a spare; `number` is its own. */
-export const placeSpare = (number: number, spec: Spec): NodePlace => placeNode(number, spareWish, spec)
+/** Node n listens on `basePort` + n - 1, on whatever host it is: one rule of a firewall holds for all of them. */
+export const placeNode = (
+  number: number,
+  wish: PlaceWish,
+  { host, address }: Hosting,
+  { expose: { basePort } }: Spec,
+): NodePlace => ({ id: `node-${number}`, host, address, port: basePort + number - 1, ...wish })
 
 /** Sentinels listen above the nodes' ports. */
 export function placeSentinels(spec: Spec): SentinelPlace[] {
-  const { bind: address, basePort } = spec.expose
-  const first = basePort + engineCountOf(spec)
-  return Array.from({ length: spec.topology === 'sentinel' ? spec.sentinel.count : 0 }, (_, index) => ({
-    id: `sentinel-${index + 1}`,
-    host: localHostId,
-    address,
+  const first = spec.expose.basePort + engineCountOf(spec)
+  const count = spec.topology === 'sentinel' ? spec.sentinel.count : 0
+  const ids = Array.from({ length: count }, (_, index) => `sentinel-${index + 1}`)
+  return hostSentinels(ids, spec).map((hosting, index) => ({
+    id: ids[index] as string,
+    ...hosting,
     port: first + index,
   }))
 }
@@ -180,13 +176,7 @@ export function placeProxy(spec: Spec): ProxyPlace | null {
   if (spec.expose.proxy === false) return null
   const { port, replicaPort } = proxyPorts(spec)
   const hasReplicas = spec.topology === 'sentinel'
-  return {
-    id: proxyId,
-    host: localHostId,
-    address: spec.expose.bind,
-    port,
-    replicaPort: hasReplicas ? replicaPort : null,
-  }
+  return { id: proxyId, ...hostProxy(spec), port, replicaPort: hasReplicas ? replicaPort : null }
 }
 
 /** The shards of a layout by their numbers, each with its nodes; spares are of none, and what is chained votes and counts nowhere. */

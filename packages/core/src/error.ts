@@ -14,6 +14,7 @@ export const errorTable = {
   REFUSED_STALE_EPOCH: { status: 409, exit: 3, retry: false },
   REFUSED_EXPIRED: { status: 409, exit: 3, retry: true },
   REFUSED_UNSAFE: { status: 409, exit: 3, retry: false },
+  REFUSED_PLACEMENT: { status: 409, exit: 3, retry: false },
   REFUSED_ADOPTED: { status: 409, exit: 3, retry: false },
   REFUSED_DRILL: { status: 409, exit: 3, retry: true },
   REFUSED_NOT_CONFIRMED: { status: 409, exit: 3, retry: false },

@@ -2,24 +2,27 @@
 import type { Document, NodePlace, PlaceChange, PlaceWish } from './document.ts'
 import { busPortOf, chainedIn, numberIn, placeNode, shardsOf, spareWish, withPlaces } from './document.ts'
 import { HoldfastError } from './error.ts'
+import { hostNodes, roomsOf } from './placement/hosting.ts'
+import type { Room } from './placement/spread.ts'
 import type { Spec } from './spec.ts'
 import { copiesOfShard } from './spec.ts'
 
 /**
  * A place for each of these wishes, in their order. Node n listens on `basePort` + n - 1, so a number whose port is taken
- * is passed over. No number is given twice, not even that of a node that is gone: events and incidents speak of it.
- * Throws HOST_PORT_IN_USE where there is no port left.
+ * is passed over on every host. No number is given twice, not even that of a node that is gone: events and incidents speak of it.
+ * Throws HOST_PORT_IN_USE where there is no port left, and REFUSED_PLACEMENT where there is no host.
  */
 export function placeMore(
   document: Document,
   spec: Spec,
   wishes: readonly PlaceWish[],
   isTaken: (port: number) => boolean,
+  rooms: readonly Room[] = roomsOf(spec),
 ): NodePlace[] {
   const { basePort } = spec.expose
   const sentinels = new Set((document.sentinels ?? []).map(({ port }) => port))
   let number = lastNumber(document)
-  return wishes.map((wish) => {
+  const numbers = wishes.map(() => {
     for (;;) {
       number++
       const port = basePort + number - 1
@@ -29,9 +32,14 @@ export function placeMore(
         })
       }
       if (sentinels.has(port) || isTaken(port)) continue
-      return placeNode(number, wish, spec)
+      return number
     }
   })
+  const coming = wishes.map((wish, index) => ({ ...wish, id: `node-${numbers[index]}` }))
+  const staying = document.nodes.filter(({ leaving }) => leaving === undefined)
+  return hostNodes(coming, staying, spec, rooms).map((hosting, index) =>
+    placeNode(numbers[index] as number, wishes[index] as PlaceWish, hosting, spec),
+  )
 }
 
 /** What the spec wants and there is no place for yet: copies of shards, chained ones, and spares. */

@@ -15,6 +15,7 @@ import { hasNativeFallback, heldInFile, isDurable, isHeldInFile } from './durabi
 import type { EngineBuild } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
 import { ownedBy, persistenceDirectives } from './persistence-config.ts'
+import type { Announced } from './placement/hosting.ts'
 import type { Spec } from './spec.ts'
 
 /** What the machine allows and what was measured; the defaults fit a deployment that does not exist yet. */
@@ -35,6 +36,8 @@ export interface ConfigInput extends ConfigTerms {
   readonly dir: string
   /** The name of the file with its certificate and key. Absent: it speaks in clear. */
   readonly identity?: string | undefined
+  /** What others call it. Default: the address that it has. */
+  readonly announced?: Announced | null
 }
 
 /** Where things are in a node's directory. The data has a directory of its own, so that a purge takes nothing else. */
@@ -157,7 +160,7 @@ function outputLimits(backlog: number): string {
   return `normal 0 0 0 slave ${Math.max(256 * mb, 2 * backlog)} ${Math.max(64 * mb, backlog)} 60 pubsub 33554432 8388608 60`
 }
 
-function placeLines({ spec, node, engine, dir, identity }: ConfigInput): Line[] {
+function placeLines({ spec, node, engine, dir, identity, announced = null }: ConfigInput): Line[] {
   const paths = nodePaths(dir)
   const isCluster = spec.topology === 'cluster'
   return [
@@ -168,7 +171,8 @@ function placeLines({ spec, node, engine, dir, identity }: ConfigInput): Line[] 
       ...(isCluster ? { why: 'The cluster bus listens 10000 above it.' } : {}),
     },
     ...(identity === undefined ? [] : tlsLines(dir, identity, isCluster)),
-    { directive: 'bind', values: [spec.expose.bind] },
+    { directive: 'bind', values: [node.address] },
+    ...(announced === null ? [] : announceLines(announced, node, engine, isCluster)),
     { directive: 'dir', values: [paths.data] },
     { directive: 'daemonize', values: ['no'], why: 'Its agent starts it detached and watches the process itself.' },
     { directive: 'logfile', values: [''], why: 'Standard output, which the agent keeps.' },
@@ -178,6 +182,31 @@ function placeLines({ spec, node, engine, dir, identity }: ConfigInput): Line[] 
     { directive: 'dbfilename', values: ['dump.rdb'], why: 'Named here, because the agent looks for these files.' },
     { directive: 'appendfilename', values: ['appendonly.aof'] },
     ...since(engine, { redis: '7.0', valkey: '7.2' }, { directive: 'appenddirname', values: ['appendonlydir'] }),
+  ]
+}
+
+/** Where it is among several hosts: an engine left to itself guesses, and on a machine of two addresses it guesses wrong. */
+function announceLines(
+  { ip, hostname, port }: Announced,
+  node: NodePlace,
+  engine: EngineBuild,
+  isCluster: boolean,
+): Line[] {
+  const source: Line = { directive: 'bind-source-addr', values: [node.address] }
+  const ours = since(engine, { redis: '7.0', valkey: '7.2' }, source)
+  if (!isCluster) return [...ours, { directive: 'replica-announce-ip', values: [ip] }]
+  const byName = { directive: 'cluster-announce-hostname', values: [hostname ?? ''] }
+  return [
+    ...ours,
+    { directive: 'cluster-announce-ip', values: [ip], why: 'What the other nodes and clients are told.' },
+    ...(port === null ? [] : [{ directive: 'cluster-announce-port', values: [String(port)] }]),
+    ...(hostname === null
+      ? []
+      : since(engine, { redis: '7.0', valkey: '7.2' }, byName, {
+          directive: 'cluster-preferred-endpoint-type',
+          values: ['hostname'],
+          why: 'Clients outside reach it by that name; the nodes keep to the address.',
+        })),
   ]
 }
 
@@ -279,7 +308,7 @@ const durableReasons: Readonly<Record<string, string>> = {
 
 function ownedLines(owned: Readonly<Record<string, string>>, { spec, engine }: ConfigInput): Line[] {
   const whys = { ...reasons, ...(isHeldInFile(spec) ? heldReasons : {}), ...(isDurable(spec) ? durableReasons : {}) }
-  return Object.entries(owned).flatMap(([directive, value]): Line[] => {
+  return Object.entries(owned).flatMap(([directive, value]): readonly Line[] => {
     const why = whys[directive]
     const reason = why === undefined ? {} : { why }
     if (directive === 'client-output-buffer-limit') {
@@ -313,8 +342,12 @@ function specLine(directive: string, value: string | number | boolean): Line {
   return { directive, values: severalWords.has(directive) ? text.trim().split(/\s+/) : [text] }
 }
 
-function since(engine: EngineBuild, first: Parameters<typeof engineHas>[1], line: Line): Line[] {
-  return engineHas(engine, first) ? [line] : []
+function since(
+  engine: EngineBuild,
+  first: Parameters<typeof engineHas>[1],
+  ...lines: readonly Line[]
+): readonly Line[] {
+  return engineHas(engine, first) ? lines : []
 }
 
 function eachGroup(text: string, size: number): string[][] {

@@ -23,7 +23,9 @@ export function renderSentinel({ spec, place, secrets, dir, identity }: Sentinel
   const port = String(place.port)
   const lines: (readonly string[])[] = [
     ...(identity === undefined ? [['port', port]] : tlsLines(port, dir, identity)),
-    ['bind', spec.expose.bind],
+    ['bind', place.address],
+    // By the connection alone it would guess one of the addresses that its machine has.
+    ...(spec.hosts.length === 0 ? [] : [['sentinel', 'announce-ip', place.address]]),
     ['dir', data],
     ['daemonize', 'no'],
     ['logfile', ''],

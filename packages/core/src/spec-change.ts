@@ -94,6 +94,7 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
         'Create another deployment there and move the clients.',
       )
     case 'hosts':
+      return judgeHosts(before, after)
     case 'security':
       return usesTls(before) === usesTls(after) ? live() : refusedTls(after)
     case 'engine':
@@ -144,6 +145,24 @@ function judgeCopies(before: Spec, after: Spec): Verdict {
   const more = nodeCountOf(after) - nodeCountOf(before)
   if (more > 0) return live(`${nodes(more)} more, each with a copy of its shard's data`)
   return more === 0 ? live() : live(`${nodes(-more)} fewer, one after the other and while all others are in sync`)
+}
+
+/** A host may come. One that goes, or is called by another address, has engines that others know by it. */
+function judgeHosts(before: Spec, after: Spec): Verdict {
+  if (before.hosts.length === 0 || after.hosts.length === 0) {
+    return refused(
+      'its engines and their data are where they are',
+      `Create another deployment on ${after.hosts.length === 0 ? 'this machine' : 'these hosts'} and move the clients.`,
+    )
+  }
+  const lost = before.hosts.find(
+    ({ name, address }) => !after.hosts.some((one) => one.name === name && one.address === address),
+  )
+  if (lost === undefined) return live('a host that comes takes what is placed from now on')
+  return refused(
+    `engines on ${lost.name} are known by its address ${lost.address}`,
+    'Put it back; nodes leave a host by "holdfast replace", and it may stay in the list without any.',
+  )
 }
 
 const nodes = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`

@@ -17,12 +17,27 @@ const count = (min: number, max: number) => z.int().min(min).max(max)
 const reservedDirectives =
   /^(port|bind|dir|include|loadmodule|aclfile|requirepass|(master|primary)(auth|user)|user|daemonize|supervised|pidfile|logfile|unixsocket|rename-command|(replica|slave)(of|-serve-stale-data|-announce-.*)|cluster-.*|maxmemory|maxmemory-policy|maxmemory-samples|maxclients|appendonly|aof-use-rdb-preamble|appenddirname|appendfilename|dbfilename|save|repl-backlog-size|repl-diskless-sync-delay|min-(replicas|slaves)-.*|shutdown-on-sigterm|protected-mode|enable-.*|tls-.*)$/
 
+const ipAddress = z.union([z.ipv4(), z.ipv6()], 'an IP address: engines tell each other no names')
+
+/** One machine: where its agent joined, and what the engines on it are called by others. */
 const host = z.strictObject({
-  name: z.string().min(1),
-  address: z.string().min(1),
-  zone: z.string().optional(),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'use 1 to 40 of a-z, 0-9 and -, as "holdfast hosts" lists it'),
+  /** Where engines listen there. */
+  address: ipAddress,
+  /** What fails together with it. Absent: it is a zone of its own. */
+  zone: z.string().min(1).max(80).optional(),
+  /** It carries Sentinels, and no data. */
+  tiebreaker: yesNo.prefault('no'),
+  /** What clients outside are told instead, as where addresses are translated. `ports`: of its engines, in their order. */
   announce: z
-    .strictObject({ ip: z.string().optional(), hostname: z.string().optional(), ports: z.array(z.int()).optional() })
+    .strictObject({
+      ip: ipAddress.optional(),
+      hostname: z
+        .string()
+        .regex(/^[a-z0-9.-]{1,253}$/i, 'a name of DNS')
+        .optional(),
+      ports: z.array(count(1, 65_535)).max(500).optional(),
+    })
     .optional(),
 })
 
@@ -364,7 +379,7 @@ function checkSpec(spec: Spec): Problem[] {
   for (const [directive, value] of Object.entries(spec.config)) {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
-  problems.push(...checkBind(spec), ...checkTls(spec), ...checkUsers(spec))
+  problems.push(...checkBind(spec), ...checkTls(spec), ...checkUsers(spec), ...checkHosts(spec))
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
   if (isDurable(spec)) problems.push(...durableProblems(spec))
   if (spec.persistOn !== 'all') problems.push(...persistOnProblems(spec))
@@ -431,6 +446,36 @@ export function proxyPorts({ expose }: Spec): { readonly port: number; readonly 
   const { proxy: wish, basePort } = expose
   const { port = null, replicaPort = null } = wish === false ? {} : wish
   return { port: port ?? basePort + proxyAbove, replicaPort: replicaPort ?? basePort + proxyAbove + 1 }
+}
+
+/** Hosts that are told apart, and as many of them as a shard has copies, or there are Sentinels. */
+function checkHosts(spec: Spec): Problem[] {
+  const { hosts, placement, topology } = spec
+  if (hosts.length === 0) return []
+  const problems: Problem[] = []
+  const say = (path: string, message: string) => problems.push({ path, message })
+  for (const [index, { name, address: at, announce }] of hosts.entries()) {
+    if (hosts.findIndex((other) => other.name === name) < index)
+      say(`hosts.${index}.name`, `there is a host ${name} above`)
+    if (hosts.findIndex((other) => other.address === at) < index)
+      say(`hosts.${index}.address`, `${at} is the address of a host above`)
+    if (announce !== undefined && topology !== 'cluster')
+      say(`hosts.${index}.announce`, 'needs topology cluster: Sentinels tell engines apart by their addresses')
+  }
+  const withData = hosts.filter(({ tiebreaker }) => !tiebreaker).length
+  if (withData === 0) say('hosts', 'all are tiebreakers: one at least has to carry data')
+  const copies = Math.max(...Array.from({ length: spec.shards }, (_, index) => copiesOfShard(spec, index + 1)))
+  if (placement.spread !== 'none' && withData > 0 && copies > withData && hosts.length > 1)
+    say(
+      'hosts',
+      `a shard has ${copies} copies, and there are ${withData} hosts for them: add hosts, want fewer copies, or accept two on one host with placement.spread: none`,
+    )
+  if (topology === 'sentinel' && placement.spread !== 'none' && spec.sentinel.count > hosts.length && hosts.length > 1)
+    say(
+      'sentinel.count',
+      `${spec.sentinel.count} Sentinels, and ${hosts.length} hosts: two on one host would be lost together. Add a host, which may be a small one with tiebreaker: yes`,
+    )
+  return problems
 }
 
 /** What class `durable` cannot do without. */
@@ -522,7 +567,6 @@ function checkUsers({ security: { users } }: Spec): Problem[] {
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
-    ['hosts', spec.hosts.length > 0],
     ['autoscale', spec.autoscale !== 'off'],
     ['notify', spec.notify.length > 0],
     ['sentinel', 'sentinel' in input && spec.topology !== 'sentinel'],

@@ -50,7 +50,7 @@ describe('whether engines speak TLS', () => {
   test('always where another machine can reach them', () => {
     const spec = parseSpec({ name: 'shop' })
     expect(usesTls({ ...spec, expose: { ...spec.expose, bind: '10.77.0.11' } })).toBe(true)
-    expect(usesTls({ ...spec, hosts: [{ name: 'a', address: '10.77.0.11' }] })).toBe(true)
+    expect(usesTls({ ...spec, hosts: [{ name: 'a', address: '10.77.0.11', tiebreaker: false }] })).toBe(true)
   })
 
   test('and `off` is refused there, with the reason', () => {
@@ -95,15 +95,12 @@ describe('who needs a certificate', () => {
 
   test('its addresses are its own, what it announces, and the proxy', () => {
     const spec = parseSpec({ name: 'shop', topology: 'sentinel', expose: { proxy: 'yes' } })
-    const hosts = [{ name: 'a', address: '10.0.0.1', announce: { ip: '203.0.113.9', hostname: 'a.example.org' } }]
+    const hosts = [
+      { name: 'b', address: '10.0.0.2', tiebreaker: false },
+      { name: 'a', address: '10.0.0.1', tiebreaker: false, announce: { ip: '203.0.113.9', hostname: 'a.example.org' } },
+    ]
     const place = { host: 'a', address: '10.0.0.1' }
-    expect(addressesOf(place, { ...spec, hosts })).toEqual([
-      '10.0.0.1',
-      '203.0.113.9',
-      'a.example.org',
-      '127.0.0.1',
-      'localhost',
-    ])
+    expect(addressesOf(place, { ...spec, hosts })).toEqual(['10.0.0.1', '203.0.113.9', 'a.example.org', '10.0.0.2'])
   })
 
   test('a wildcard stands for one label', () => {

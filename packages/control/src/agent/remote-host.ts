@@ -14,14 +14,13 @@ import type {
   AgentSentinelSeen,
   AgentTerms,
   Envelope,
-  ErrorCode,
   LookAnswered,
   LookAsked,
   NodePlace,
   SentinelPlace,
 } from '@holdfast/core'
-import { errorTable, HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
-import { textOf } from '../answer-text.ts'
+import { HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
+import { answeredError, textOf } from '../answer-text.ts'
 import type { Clock } from '../clock.ts'
 import type { EngineExit, HostPort } from '../host/host.ts'
 import type { Credentials } from './mutual-tls.ts'
@@ -62,6 +61,7 @@ export class RemoteHost implements HostPort {
   /** How far its clock is behind ours, ms, and in which of its boots that is so. */
   #clock: { readonly behindMs: number; readonly boot: string } | undefined
   #isAway = false
+  #heardAt = Number.NEGATIVE_INFINITY
   #exitListener: (exit: EngineExit) => void = () => {}
   #jobListener: (deployment: string) => void = () => {}
 
@@ -75,6 +75,11 @@ export class RemoteHost implements HostPort {
   /** As far as it is known: an agent that was never heard has no clock yet, and takes no orders. */
   now(): number {
     return this.#clock === undefined ? 0 : this.#options.clock.now() - this.#clock.behindMs
+  }
+
+  /** When it last said anything at all, by the clock of this process. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   onExit(listener: (exit: EngineExit) => void): void {
@@ -163,6 +168,7 @@ export class RemoteHost implements HostPort {
       for await (const line of createInterface({ input: answer })) {
         clearTimeout(timer)
         timer = setTimeout(() => silence.abort(), newsWithinMs)
+        this.#heardAt = this.#options.clock.now()
         this.#tell(JSON.parse(line) as AgentNews)
       }
     } finally {
@@ -186,7 +192,7 @@ export class RemoteHost implements HostPort {
       const text = await textOf(answer)
       const read: unknown = text === '' ? {} : JSON.parse(text)
       if (answer.statusCode === 200) return read
-      throw errorIn(read) ?? new Error(`status ${answer.statusCode}`)
+      throw answeredError(read) ?? new Error(`status ${answer.statusCode}`)
     } catch (error) {
       if (error instanceof HoldfastError) throw error
       const { address, port } = this.#options
@@ -224,13 +230,6 @@ export class RemoteHost implements HostPort {
       })
     })
   }
-}
-
-/** The error that an agent answered, as it was thrown there; undefined where it is none that is known here. */
-function errorIn(body: unknown): HoldfastError | undefined {
-  const { error } = (body ?? {}) as { error?: { code?: string; message?: string; facts?: Record<string, unknown> } }
-  if (error?.code === undefined || !(error.code in errorTable)) return undefined
-  return new HoldfastError(error.code as ErrorCode, error.message ?? error.code, error.facts ?? {})
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

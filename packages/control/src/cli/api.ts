@@ -16,6 +16,7 @@ import type {
   UserAccess,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
+import type { HostSeen } from '../hosts/desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -61,6 +62,19 @@ export class Api {
   /** Watches an adopted deployment no more. */
   forget(name: string): Promise<void> {
     return this.#ask('DELETE', `/adoptions/${encodeURIComponent(name)}`)
+  }
+
+  hosts(): Promise<readonly HostSeen[]> {
+    return this.#ask<{ hosts: HostSeen[] }>('GET', '/hosts').then(({ hosts }) => hosts)
+  }
+
+  /** By which a machine may join as this host, once and within the hour. */
+  inviteHost(wish: { readonly host: string; readonly zone?: string; readonly region?: string }): Promise<string> {
+    return this.#ask<{ token: string }>('POST', '/hosts/tokens', wish).then(({ token }) => token)
+  }
+
+  removeHost(name: string): Promise<void> {
+    return this.#ask('DELETE', `/hosts/${encodeURIComponent(name)}`)
   }
 
   status(name: string): Promise<Status> {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addDrills } from './commands/drills.ts'
+import { addHosts } from './commands/hosts.ts'
 import { addLife, addServices } from './commands/life.ts'
 import { addConnections, addLooks } from './commands/looks.ts'
 import { addBackups, addHolds, addOperations } from './commands/operations.ts'
@@ -64,6 +65,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
   addBackups(program, run)
   addHolds(program, run)
   addDrills(program, run, rest)
+  addHosts(program, run)
   addServices(program, run)
   program.hook('preAction', (_, command) => {
     if (rest.length > 0 && !['cli', 'drill'].includes(command.name()))

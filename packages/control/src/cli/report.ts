@@ -1,5 +1,5 @@
 import type { Spec, Status } from '@holdfast/core'
-import { accessTo, durableLimit, formatDuration, urlFor } from '@holdfast/core'
+import { accessTo, durableLimit, formatDuration, layOut, misplacedIn, urlFor } from '@holdfast/core'
 import { backupDirectory } from '../store/backup-directory.ts'
 import type { Home } from '../store/home.ts'
 import { adminName } from '../wire.ts'
@@ -52,7 +52,8 @@ const proxyLines = ({ name, proxy }: Status): string[] => {
 }
 
 /** Where backups go by themselves, before the first of them is due. */
-function backupLines(home: Home, { name, backup }: Spec): string[] {
+function backupLines(home: Home, { name, backup, hosts }: Spec): string[] {
+  if (hosts.length > 0) return ['  backup   none: it is not taken of a deployment on several hosts']
   if (backup === 'off') return []
   const where = backupDirectory(home, name, backup)
   return [`  backup   every ${formatDuration(backup.every)} into ${where}, the newest ${backup.keep} are kept`]
@@ -67,7 +68,7 @@ function warnings({ topology, lossWindow, proxy }: Status, spec: Spec): string[]
       ? []
       : ['There is one proxy: while it is started again, nobody gets in by it, and its connections end.']
   if (topology !== 'standalone') {
-    return ['One machine protects from the death of a process, not from the death of the machine.', ...gap]
+    return [...(spec.hosts.length > 1 ? misplacedAtFirst(spec) : [oneMachine]), ...gap]
   }
   return [
     ...gap,
@@ -75,6 +76,11 @@ function warnings({ topology, lossWindow, proxy }: Status, spec: Spec): string[]
     `What a fault may cost: ${lossWindow}.`,
   ]
 }
+
+const oneMachine = 'One machine protects from the death of a process, not from the death of the machine.'
+
+/** What the loss of a host would cost more than it must, as the layout is at first. */
+const misplacedAtFirst = (spec: Spec): string[] => misplacedIn(layOut(spec), spec).map((line) => `Placement: ${line}.`)
 
 export const engineLines = ({ engine }: Status): string[] =>
   engine === null ? [] : [`  engine   ${engine.flavor} ${engine.version}, ${engine.path}`]

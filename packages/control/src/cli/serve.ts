@@ -7,11 +7,13 @@ import { tellPassword } from './report.ts'
 
 export interface ServeFlags extends EtcdFlags {
   readonly port?: string
+  readonly address?: string
+  readonly joinPort?: string
   readonly store?: string
 }
 
 /** `holdfast serve`: keeps everything of this home up until it is told to end. The engines run on. */
-export async function serve(context: Context, { port, store, ...flags }: ServeFlags): Promise<void> {
+export async function serve(context: Context, { port, address, joinPort, store, ...flags }: ServeFlags): Promise<void> {
   const etcd = store === undefined ? undefined : (await import('../store/etcd/place.ts')).parseEtcdPlace(store, flags)
   const interrupts = new Interrupts()
   const started = await startController({
@@ -19,6 +21,8 @@ export async function serve(context: Context, { port, store, ...flags }: ServeFl
     progress: context.say,
     acts: true,
     port: portOf(port),
+    address,
+    joinPort: portOf(joinPort, '--join-port'),
     etcd,
   })
   tellPassword(context, started.newPassword)

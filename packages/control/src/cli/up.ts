@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { defaultSpec, parseSpec, refusedAdopted } from '@holdfast/core'
+import { defaultSpec, HoldfastError, parseSpec, refusedAdopted } from '@holdfast/core'
 import { makeAdministrator, savedNames, savedSpecs, startController } from '../wire.ts'
 import { Api } from './api.ts'
 import { startInBackground } from './background.ts'
@@ -18,6 +18,7 @@ export interface UpOptions {
   readonly detach?: boolean
   readonly port?: string
   readonly acceptDataLoss?: boolean
+  readonly hosts?: string
 }
 
 /**
@@ -30,7 +31,8 @@ export async function up(context: Context, spec: string | undefined, options: Up
   const running = runningApi(context)
   const saved = running === undefined ? await savedSpecs(context.home) : await specsOf(running)
   if (spec !== undefined && !existsSync(spec) && !saved.has(spec)) await refuseAdopted(context, running, spec)
-  const { wish, isEdit } = wishFor(spec, saved)
+  const { wish: asked, isEdit } = wishFor(spec, saved)
+  const wish = options.hosts === undefined ? asked : await onHosts(asked, options.hosts, running)
   if (!saved.has(wish.spec.name)) await refuseAdopted(context, running, wish.spec.name)
   const errand = { context, wish, isEdit, acceptDataLoss: options.acceptDataLoss === true, startedAt }
   // Found here, so that what takes long is seen, also when the controller runs in the background; and before a
@@ -107,6 +109,29 @@ function wishFor(asked: string | undefined, saved: ReadonlyMap<string, Wish['tex
   if (!isName) return { wish: readChecked(asked), isEdit: true }
   const text = saved.get(asked ?? String(defaultSpec['name'])) ?? defaultSpec
   return { wish: { text, spec: parseSpec(text) }, isEdit: false }
+}
+
+/** The same on these hosts, with the addresses and zones by which they have joined. */
+async function onHosts({ text, spec }: Wish, names: string, api: Api | undefined): Promise<Wish> {
+  if (api === undefined) {
+    throw new HoldfastError(
+      'USAGE',
+      '--hosts: hosts join a controller that runs: "holdfast serve --address ADDRESS" here first',
+    )
+  }
+  if (spec.hosts.length > 0)
+    throw new HoldfastError('USAGE', `--hosts: the spec of ${spec.name} names its hosts itself`)
+  const joined = await api.hosts()
+  const hosts = names.split(',').map((name) => {
+    const host = joined.find((one) => one.name === name.trim())
+    if (host === undefined) {
+      const known = joined.map((one) => one.name).join(', ') || 'none'
+      throw new HoldfastError('NOT_FOUND', `--hosts: ${name.trim()} has not joined; joined are: ${known}`)
+    }
+    return { name: host.name, address: host.address, ...(host.zone === '' ? {} : { zone: host.zone }) }
+  })
+  const placed = { ...text, hosts }
+  return { text: placed, spec: parseSpec(placed) }
 }
 
 async function refuseAdopted({ home }: Context, api: Api | undefined, name: string): Promise<void> {

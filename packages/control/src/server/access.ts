@@ -23,6 +23,10 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'GET /api/v1/session': 'session',
   'DELETE /api/v1/session': 'session',
 
+  'GET /api/v1/hosts': 'either',
+  'POST /api/v1/hosts/tokens': 'bearer',
+  'DELETE /api/v1/hosts/:host': 'either',
+
   'POST /api/v1/adoptions': 'bearer',
   'DELETE /api/v1/adoptions/:name': 'either',
   'GET /api/v1/deployments': 'either',

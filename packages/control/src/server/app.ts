@@ -17,6 +17,7 @@ import { deploymentRoutes } from './routes/deployments.ts'
 import { eventRoutes } from './routes/events.ts'
 import { faultRoutes } from './routes/faults.ts'
 import { healthRoutes, isHealth } from './routes/health.ts'
+import { hostRoutes } from './routes/hosts.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
@@ -114,6 +115,7 @@ export function buildApp({
       api.register(sessionRoutes, { sessions, throttle, adminName, adminHash, hasDemo: () => demo() !== undefined })
       api.register(deploymentRoutes, { platform })
       api.register(specRoutes, { platform })
+      api.register(hostRoutes, { hosts: platform.hosts })
       api.register(watchRoutes, { platform, streams, clock })
       api.register(topologyRoutes, { platform, feeds })
       api.register(eventRoutes, { platform, streams })

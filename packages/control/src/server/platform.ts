@@ -18,6 +18,7 @@ import type {
   UserAccess,
   Wanted,
 } from '@holdfast/core'
+import type { HostPlatform } from '../hosts/desk.ts'
 import type { History } from '../store/store.ts'
 
 /** All that the API knows of the rest of the controller. It edits what is wanted and reads what was seen; nothing else. */
@@ -60,6 +61,7 @@ export interface Platform {
   /** Watches it no more; nothing is touched there. Throws NOT_FOUND. */
   forget(name: string, actor: string): Promise<void>
   readonly backups: BackupPlatform
+  readonly hosts: HostPlatform
   readonly events: History
   /** Calls back with each new status of any deployment; answers how to stop. */
   onStatus(listener: (status: Status) => void): () => void

@@ -20,6 +20,7 @@ import {
   type Status,
   transferFor,
 } from '@holdfast/core'
+import type { HostPlatform, HostSeen } from '../../src/hosts/desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -100,6 +101,23 @@ class MemoryBackups implements BackupPlatform {
   }
 }
 
+class MemoryHosts implements HostPlatform {
+  readonly invited: string[] = []
+
+  list(): readonly HostSeen[] {
+    return []
+  }
+
+  invite({ name }: { readonly name: string }): Promise<string> {
+    this.invited.push(name)
+    return Promise.resolve(`hfj_${name}`)
+  }
+
+  remove(name: string): Promise<void> {
+    return Promise.reject(new HoldfastError('NOT_FOUND', `there is no host ${name}`))
+  }
+}
+
 const noBackup = (from: string): HoldfastError =>
   new HoldfastError('BACKUP_UNREADABLE', `there is no backup at ${from}`)
 
@@ -108,6 +126,7 @@ export class MemoryPlatform implements Platform {
   readonly events = new MemoryHistory()
   readonly backups = new MemoryBackups()
   readonly topology = new TopologyFeed()
+  readonly hosts = new MemoryHosts()
   readonly wanted: { name: string; wanted: string; options: WantedOptions; actor: string }[] = []
   readonly injected: { wish: FaultWish; actor: string }[] = []
   readonly #faults: FaultSeen[] = []

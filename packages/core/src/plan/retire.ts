@@ -3,7 +3,7 @@
  * one that still knew it would tell the others. An engine takes nobody back for a minute after it has forgotten him. So
  * the node is watched for longer than that, and forgotten once more if somebody brings it back. Its files go last.
  */
-import { numberIn, placeSpare } from '../document.ts'
+import { numberIn, placeNode, spareWish } from '../document.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { addressOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
@@ -99,7 +99,7 @@ function removeIt({ id, life, agent, place }: NodePicture, { spec, picture }: Pl
   }
   // The engine was the matter, or its data, and not the place: what stood by is in use, so this stands by from now on.
   if (picture.spares.length < spec.spares && place.spare !== true) {
-    return replan(`${id} begins anew, and stands by`, [{ id, place: placeSpare(numberIn(id), spec) }])
+    return replan(`${id} begins anew, and stands by`, [{ id, place: placeNode(numberIn(id), spareWish, place, spec) }])
   }
   return replan(`${id} is gone for good`, [{ id, place: null }])
 }

@@ -8,6 +8,7 @@ export function addLife(program: Command, run: Run): void {
   program
     .command('up')
     .argument('[spec]', `${specHelp}, or the name of a deployment that exists; without it: "shop"`)
+    .option('--hosts <names>', 'with a new spec: on these hosts that have joined, by commas')
     .option('-d, --detach', 'return once it is ready, and keep it up in the background')
     .option('--port <port>', panelPortHelp)
     .option('--accept-data-loss', 'start a shard empty that has lost every copy')
@@ -50,6 +51,8 @@ export function addServices(program: Command, run: Run): void {
     .option('--store-key <file>', 'the private key of that certificate')
     .option('--store-password-file <file>', 'the password of the user in the address')
     .option('--store-plain', 'speak to another machine without TLS, where nobody else is in that network')
+    .option('--address <address>', 'the IP address by which other machines reach this one: they may join then')
+    .option('--join-port <port>', 'where they do (default: 7501)')
     .description('keep up all deployments of this home; engines outlive it')
     .addHelpText('after', serveHelp)
     .action((options) => run(async (context) => (await import('../serve.ts')).serve(context, options)))

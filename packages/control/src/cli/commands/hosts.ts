@@ -1,0 +1,30 @@
+import type { Command } from 'commander'
+import type { Run } from './run.ts'
+
+/** More machines than one. */
+export function addHosts(program: Command, run: Run): void {
+  program
+    .command('token')
+    .requiredOption('--host <name>', 'as which host it joins')
+    .option('--zone <zone>', 'what fails together with it, such as a rack or a zone of a cloud')
+    .option('--region <region>', 'a label for people')
+    .description('a token by which one machine may join, once and within the hour')
+    .action((options) => run(async (context) => (await import('../hosts.ts')).token(context, options)))
+  program
+    .command('agent')
+    .option('--token <token>', 'join by this token first; - reads it from stdin')
+    .option('--address <address>', 'the IP address by which the others reach this machine')
+    .option('--port <port>', 'where the agent listens (default: 7600)')
+    .description('keep the engines of this machine for the controllers of its home; engines outlive it')
+    .action((options) => run(async (context) => (await import('../agent.ts')).agent(context, options)))
+  program
+    .command('hosts')
+    .option('--json', 'for programs')
+    .description('the machines that have joined, and what they carry')
+    .action((options) => run(async (context) => (await import('../hosts.ts')).hosts(context, options)))
+  program
+    .command('remove-host')
+    .argument('<name>', 'a host that carries nothing any more')
+    .description('a machine belongs to this home no more')
+    .action((name) => run(async (context) => (await import('../hosts.ts')).removeHost(context, name)))
+}

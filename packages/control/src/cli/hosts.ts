@@ -1,0 +1,45 @@
+import { formatDuration } from '@holdfast/core'
+import { withApi } from './connect.ts'
+import type { Context } from './context.ts'
+import { table } from './table.ts'
+
+export interface TokenFlags {
+  readonly host: string
+  readonly zone?: string
+  readonly region?: string
+}
+
+/** `holdfast token`: stdout is the token and nothing else, so that it can be passed on as it is. */
+export async function token(context: Context, flags: TokenFlags): Promise<void> {
+  await withApi(context, { acts: false }, async (api) => {
+    context.out(await api.inviteHost(flags))
+    context.say(
+      `good for ${flags.host}, once and for ${formatDuration(3_600_000)}: there, run "holdfast agent --address ITS_ADDRESS --token -" and paste it`,
+    )
+  })
+}
+
+/** `holdfast hosts`: who has joined, and what each carries. */
+export async function hosts(context: Context, { json }: { readonly json?: boolean }): Promise<void> {
+  await withApi(context, { acts: false }, async (api) => {
+    const list = await api.hosts()
+    if (json === true) return context.out(JSON.stringify(list, null, 2))
+    if (list.length === 0) return context.say('no host has joined: "holdfast token --host NAME" lets one in')
+    const rows = list.map(({ name, state, zone, address, port, carries }) => [
+      name,
+      state,
+      zone,
+      `${address}:${port}`,
+      carries.join('; '),
+    ])
+    context.out(table([['HOST', 'STATE', 'ZONE', 'AGENT', 'CARRIES'], ...rows]))
+  })
+}
+
+/** `holdfast remove-host NAME`. */
+export async function removeHost(context: Context, name: string): Promise<void> {
+  await withApi(context, { acts: false }, async (api) => {
+    await api.removeHost(name)
+    context.out(`${name} belongs to this home no more; end its agent there`)
+  })
+}

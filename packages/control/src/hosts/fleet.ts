@@ -1,0 +1,62 @@
+/** The machines that engines run on, each by the door to its agent: this one, and those that have joined. */
+import type { HostPort } from '../host/host.ts'
+import type { EnrolledHost, HostRegister } from './register.ts'
+
+/** A host behind its agent, as far as it was heard lately. */
+export interface FarHost extends HostPort {
+  /** When it was last heard, by this process's clock; -Infinity: never yet. */
+  readonly heardAt: number
+  close(): void
+}
+
+export class Fleet {
+  /** Live: who joins is in it from then on. */
+  readonly hosts: Map<string, HostPort>
+  readonly #far = new Map<string, { readonly key: string; readonly host: FarHost }>()
+  readonly #register: HostRegister
+  readonly #reach: (host: EnrolledHost) => FarHost
+  #listener: (host: HostPort) => void = () => {}
+
+  constructor(local: HostPort, register: HostRegister, reach: (host: EnrolledHost) => FarHost) {
+    this.hosts = new Map([[local.id, local]])
+    this.#register = register
+    this.#reach = reach
+    register.onChange(() => this.refresh())
+    this.refresh()
+  }
+
+  /** Calls back for each that comes from now on, and for those that are here. */
+  onHost(listener: (host: HostPort) => void): void {
+    this.#listener = listener
+    for (const host of this.hosts.values()) listener(host)
+  }
+
+  heardAt(name: string): number {
+    return this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Reads again who has joined: an agent that has moved is reached anew. */
+  refresh(): void {
+    const wanted = new Map(this.#register.hosts().map((host) => [host.name, host]))
+    for (const [name, { key, host }] of this.#far) {
+      const now = wanted.get(name)
+      if (now !== undefined && keyOf(now) === key) continue
+      host.close()
+      this.#far.delete(name)
+      this.hosts.delete(name)
+    }
+    for (const [name, enrolled] of wanted) {
+      if (this.#far.has(name)) continue
+      const host = this.#reach(enrolled)
+      this.#far.set(name, { key: keyOf(enrolled), host })
+      this.hosts.set(name, host)
+      this.#listener(host)
+    }
+  }
+
+  close(): void {
+    for (const { host } of this.#far.values()) host.close()
+  }
+}
+
+const keyOf = ({ address, port, joinedAt }: EnrolledHost): string => `${address} ${port} ${joinedAt}`

@@ -1,0 +1,149 @@
+/**
+ * The agent of one machine as a process: it keeps the engines of this machine in its eye, and does what the controllers of
+ * its home ask. It decides nothing by itself. Engines outlive it, and the next one finds them.
+ */
+import type { AgentTerms } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { secureTerms } from '../agent/mutual-tls.ts'
+import { buildAgent } from '../agent/server.ts'
+import type { EngineBinary, WantedEngine } from '../binary/engine-binary.ts'
+import { engineWorld, findEngine } from '../binary/find.ts'
+import { findProxy } from '../binary/proxy.ts'
+import { systemClock } from '../clock.ts'
+import { LocalHost } from '../host/local.ts'
+import { renewAt } from '../pki/authority.ts'
+import type { Home } from '../store/home.ts'
+import type { Where } from './join.ts'
+import { renewMembership } from './join.ts'
+import type { Membership } from './membership.ts'
+import { writeMembership } from './membership.ts'
+
+/** How often it is looked whether the certificate shall be replaced. */
+const lookEveryMs = 3_600_000
+/** A controller that was not there is asked again this soon. */
+const againMs = 10_000
+
+export interface AgentOptions {
+  readonly home: Home
+  readonly membership: Membership
+  readonly where: Where
+  readonly log: Logger
+  readonly progress: (line: string) => void
+}
+
+export interface RunningAgent {
+  /** Lets go of everything; the engines run on. */
+  close(): Promise<void>
+}
+
+export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { home, membership, where, log, progress } = options
+  const terms = new Map<string, AgentTerms>()
+  const world = engineWorld(home.path, progress)
+  const engines = new Engines((wanted) => findEngine(wanted, world))
+  const host = new LocalHost({
+    id: membership.host,
+    clock: systemClock,
+    binary: (deployment) => engines.of(termsOf(terms, deployment)),
+    proxyProgram: () => findProxy(world),
+    memoryDir: home.agent,
+    nodeDir: (deployment, node) => home.node(deployment, node),
+    admin: (deployment) => termsOf(terms, deployment).admin,
+    ownedDirectives: (deployment) => terms.get(deployment)?.owned ?? [],
+  })
+  const app = buildAgent({
+    host,
+    clock: systemClock,
+    boot: systemClock.boot,
+    deployments: where.deployments,
+    credentials: membership,
+    terms,
+    log,
+  })
+  await listen(app, where)
+  const over = new AbortController()
+  const renewing = keepRenewed(options, app, over.signal)
+  return {
+    close: async () => {
+      over.abort()
+      await renewing
+      await app.close()
+      host.close()
+    },
+  }
+}
+
+function termsOf(terms: ReadonlyMap<string, AgentTerms>, deployment: string): AgentTerms {
+  const known = terms.get(deployment)
+  if (known !== undefined) return known
+  throw new HoldfastError('NOT_FOUND', `no controller has told this agent of ${deployment} yet`, { missing: 'terms' })
+}
+
+/** Programs that were found, by what was wished for. One that was not found is looked for again. */
+class Engines {
+  readonly #find: (wanted: WantedEngine) => Promise<EngineBinary>
+  readonly #found = new Map<string, Promise<EngineBinary>>()
+
+  constructor(find: (wanted: WantedEngine) => Promise<EngineBinary>) {
+    this.#find = find
+  }
+
+  of({ engine }: AgentTerms): Promise<EngineBinary> {
+    const key = JSON.stringify(engine)
+    const found =
+      this.#found.get(key) ??
+      this.#find(engine as unknown as WantedEngine).catch((error: unknown) => {
+        this.#found.delete(key)
+        throw error
+      })
+    this.#found.set(key, found)
+    return found
+  }
+}
+
+async function listen(app: FastifyInstance, { address, port }: Where): Promise<void> {
+  try {
+    await app.listen({ host: address, port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') {
+      throw new HoldfastError(
+        'HOST_PORT_IN_USE',
+        `port ${port} of ${address} is in use, the agent cannot listen there: is one running already? Else choose another --port`,
+        { address, port },
+        error,
+      )
+    }
+    if (code !== 'EADDRNOTAVAIL') throw error
+    throw new HoldfastError('USAGE', `${address} is no address of this machine: say its own with --address`, {
+      address,
+    })
+  }
+}
+
+/**
+ * Tells the home where this machine is, as soon as a controller answers, and shows a new certificate before the old one
+ * ends. An agent without a controller goes on: it is asked again.
+ */
+async function keepRenewed({ home, membership, where, log }: AgentOptions, app: FastifyInstance, over: AbortSignal) {
+  let held = membership
+  let isTold = false
+  while (!over.aborted) {
+    let restMs = lookEveryMs
+    if (!isTold || systemClock.wall() >= renewAt(held.certificate)) {
+      try {
+        held = await renewMembership(held, where)
+        writeMembership(home, held)
+        const server = app.server as unknown as { setSecureContext(terms: object): void }
+        server.setSecureContext(secureTerms(held))
+        isTold = true
+      } catch (error) {
+        log.warn({ err: error }, 'no controller has renewed the certificate')
+        restMs = againMs
+      }
+    }
+    await systemClock.sleep(restMs, over)
+  }
+}

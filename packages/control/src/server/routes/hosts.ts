@@ -1,0 +1,24 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { HostPlatform } from '../../hosts/desk.ts'
+import { parseFields, text, usage } from '../body.ts'
+
+/** The machines that have joined, and how more do. */
+export const hostRoutes: FastifyPluginAsync<{ hosts: HostPlatform }> = async (app, { hosts }) => {
+  app.get('/hosts', async () => ({ hosts: hosts.list() }))
+
+  app.post('/hosts/tokens', async ({ body }) => {
+    const fields = parseFields(body, ['host', 'zone', 'region'])
+    const name = text(fields, 'host', 40)
+    if (!/^[a-z0-9][a-z0-9-]*$/.test(name) || name === 'local') {
+      throw usage('host: 1 to 40 of a-z, 0-9 and -, and not "local", which is the machine of the controller itself')
+    }
+    const zone = fields['zone'] === undefined ? '' : text(fields, 'zone', 80)
+    const region = fields['region'] === undefined ? '' : text(fields, 'region', 80)
+    return { token: await hosts.invite({ name, zone, region }) }
+  })
+
+  app.delete<{ Params: { host: string } }>('/hosts/:host', async ({ params }) => {
+    await hosts.remove(params.host)
+    return { name: params.host }
+  })
+}
