@@ -199,7 +199,7 @@ function announceLines(
   return [
     ...ours,
     { directive: 'cluster-announce-ip', values: [ip], why: 'What the other nodes and clients are told.' },
-    ...(port === null ? [] : [{ directive: 'cluster-announce-port', values: [String(port)] }]),
+    ...(port === null ? [] : [{ directive: 'cluster-announce-tls-port', values: [String(port)] }]),
     ...(hostname === null
       ? []
       : since(engine, { redis: '7.0', valkey: '7.2' }, byName, {

@@ -52,11 +52,11 @@ export class HostRegister {
 
   /** By their names. */
   hosts(): readonly EnrolledHost[] {
-    return this.#settings.keys(hostPrefix).flatMap((key) => read<EnrolledHost>(this.#settings.get(key)) ?? [])
+    return this.#settings.keys(hostPrefix).flatMap((key) => readHost(this.#settings.get(key)) ?? [])
   }
 
   host(name: string): EnrolledHost | undefined {
-    return read<EnrolledHost>(this.#settings.get(hostPrefix + name))
+    return readHost(this.#settings.get(hostPrefix + name))
   }
 
   /** Calls back when a host has joined here, moved or left. */
@@ -67,7 +67,7 @@ export class HostRegister {
   /** The secret with which this host may join. An earlier one for the same host is good no more. */
   async invite(labels: HostLabels): Promise<string> {
     const now = this.#clock.wall()
-    const open = this.#settings.keys(invitationPrefix).flatMap((key) => read<Invitation>(this.#settings.get(key)) ?? [])
+    const open = this.#settings.keys(invitationPrefix).flatMap((key) => readInvitation(this.#settings.get(key)) ?? [])
     for (const { name, expiresAt } of open) if (expiresAt <= now) await this.#write(invitationPrefix + name, undefined)
     if (open.filter(({ expiresAt }) => expiresAt > now).length >= tokensMax) {
       throw new HoldfastError('USAGE', `${tokensMax} tokens are open already: use them, or wait until they expire`)
@@ -86,7 +86,7 @@ export class HostRegister {
    * more. Throws AUTH_REQUIRED for a secret that is unknown, used, or too old: nobody hears which.
    */
   async enrol(name: string, secret: string, where: Whereabouts): Promise<void> {
-    const found = read<Invitation>(this.#settings.get(invitationPrefix + name))
+    const found = readInvitation(this.#settings.get(invitationPrefix + name))
     const now = this.#clock.wall()
     if (found === undefined || found.expiresAt <= now || !sameSecret(found.digest, digestOf(secret)))
       throw notGood(name)
@@ -133,8 +133,11 @@ export class HostRegister {
 }
 
 /** We wrote it ourselves. */
-const read = <T extends EnrolledHost | Invitation>(text: string | undefined): T | undefined =>
-  text === undefined ? undefined : (JSON.parse(text) as T)
+const readHost = (text: string | undefined): EnrolledHost | undefined =>
+  text === undefined ? undefined : (JSON.parse(text) as EnrolledHost)
+
+const readInvitation = (text: string | undefined): Invitation | undefined =>
+  text === undefined ? undefined : (JSON.parse(text) as Invitation)
 
 /** Two agents at one address and port are one agent, or a mistake. */
 function refuseAddress(

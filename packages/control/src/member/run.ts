@@ -4,7 +4,6 @@
  */
 import type { AgentTerms } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { secureTerms } from '../agent/mutual-tls.ts'
 import { buildAgent } from '../agent/server.ts'
@@ -103,7 +102,7 @@ class Engines {
   }
 }
 
-async function listen(app: FastifyInstance, { address, port }: Where): Promise<void> {
+async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Where): Promise<void> {
   try {
     await app.listen({ host: address, port })
   } catch (error) {
@@ -127,7 +126,11 @@ async function listen(app: FastifyInstance, { address, port }: Where): Promise<v
  * Tells the home where this machine is, as soon as a controller answers, and shows a new certificate before the old one
  * ends. An agent without a controller goes on: it is asked again.
  */
-async function keepRenewed({ home, membership, where, log }: AgentOptions, app: FastifyInstance, over: AbortSignal) {
+async function keepRenewed(
+  { home, membership, where, log }: AgentOptions,
+  app: ReturnType<typeof buildAgent>,
+  over: AbortSignal,
+) {
   let held = membership
   let isTold = false
   while (!over.aborted) {
