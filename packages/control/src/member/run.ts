@@ -11,6 +11,7 @@ import type { EngineBinary, WantedEngine } from '../binary/engine-binary.ts'
 import { engineWorld, findEngine } from '../binary/find.ts'
 import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
+import { FactsReader } from '../host/facts.ts'
 import { LocalHost } from '../host/local.ts'
 import { renewAt } from '../pki/authority.ts'
 import type { Home } from '../store/home.ts'
@@ -52,6 +53,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     admin: (deployment) => termsOf(terms, deployment).admin,
     ownedDirectives: (deployment) => terms.get(deployment)?.owned ?? [],
   })
+  const facts = new FactsReader({ clock: systemClock, directory: home.path })
   const app = buildAgent({
     host,
     clock: systemClock,
@@ -59,6 +61,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     deployments: where.deployments,
     credentials: membership,
     terms,
+    facts: () => facts.read(),
     log,
   })
   await listen(app, where)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { addInstall } from './install.ts'
 import type { Run } from './run.ts'
 
 /** More machines than one. */
@@ -10,13 +11,14 @@ export function addHosts(program: Command, run: Run): void {
     .option('--region <region>', 'a label for people')
     .description('a token by which one machine may join, once and within the hour')
     .action((options) => run(async (context) => (await import('../hosts.ts')).token(context, options)))
-  program
+  const agent = program
     .command('agent')
     .option('--token <token>', 'join by this token first; - reads it from stdin')
     .option('--address <address>', 'the IP address by which the others reach this machine')
     .option('--port <port>', 'where the agent listens (default: 7600)')
     .description('keep the engines of this machine for the controllers of its home; engines outlive it')
     .action((options) => run(async (context) => (await import('../agent.ts')).agent(context, options)))
+  addInstall(agent, 'agent', run)
   program
     .command('hosts')
     .option('--json', 'for programs')
