@@ -10,6 +10,8 @@ import { secretsShown } from '@holdfast/core'
 const placesOfSecrets = [
   // The key, and how the command line signs in to the controller.
   /^(secret\.key|controller\.json)$/,
+  // Who a machine is in its home.
+  /^agent\/membership\.json$/,
   // By which a replica, a Sentinel and a proxy sign in.
   /\/(engine\.conf|sentinel\.conf|haproxy\.cfg|loaded\.cfg)[^/]*$/,
   // Of certificates: an engine's is in a folder of its own, beside its certificate.

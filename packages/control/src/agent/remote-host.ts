@@ -35,6 +35,8 @@ const actWithinMs = 30_000
 /** An agent tells once a second at least that it is there. */
 const newsWithinMs = 3000
 const listenAgainMs = 500
+/** Clocks of two machines drift apart by far less than this share of the time. */
+const driftMax = 0.001
 
 export interface RemoteHostOptions {
   /** The name of the host, as its certificate says it. */
@@ -59,7 +61,7 @@ export class RemoteHost implements HostPort {
   readonly #agent: Agent
   readonly #over = new AbortController()
   /** How far its clock is behind ours, ms, and in which of its boots that is so. */
-  #clock: { readonly behindMs: number; readonly boot: string } | undefined
+  #clock: { readonly behindMs: number; readonly boot: string; readonly at: number } | undefined
   #isAway = false
   #heardAt = Number.NEGATIVE_INFINITY
   #exitListener: (exit: EngineExit) => void = () => {}
@@ -136,14 +138,26 @@ export class RemoteHost implements HostPort {
         return ask()
       })) as LookAnswered
       this.#isAway = false
-      // As late as it can be said: what is asked of the agent then ends too early rather than too late.
-      const byMs = clock.now() - answer.now
-      this.#clock = { behindMs: byMs, boot: answer.boot }
+      const byMs = this.#behind(answer.boot, clock.now() - answer.now)
       return { answer, byMs }
     } catch (error) {
       this.#isAway = true
       throw error
     }
+  }
+
+  /**
+   * How far its clock is behind ours. Each answer says it too large by the time that it took, so the smallest that was
+   * heard is the truest, and what is asked of the agent still ends too early rather than too late. It is forgotten as fast
+   * as two clocks could drift apart.
+   */
+  #behind(boot: string, heardMs: number): number {
+    const now = this.#options.clock.now()
+    const held = this.#clock
+    const before = held?.boot === boot ? held.behindMs + (now - held.at) * driftMax : Number.POSITIVE_INFINITY
+    const behindMs = Math.min(heardMs, before)
+    this.#clock = { behindMs, boot, at: now }
+    return behindMs
   }
 
   /** Hears of what ends, as long as this is open: looked for again where the connection is lost, or silent. */

@@ -12,7 +12,10 @@ import { primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 
-/** An agent looks at all its engines at once: times this close belong to one look. */
+/**
+ * An agent looks at all its engines at once: times this close belong to one look. Those of two agents never do, and are
+ * compared as they are; what a link that broke just before the death may then cost, `failover.maxLag` limits.
+ */
 const sameLookMs = 200
 
 export interface Judged {
@@ -97,8 +100,9 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
   if (facts.replid !== last.replid) return `${node.id} has another history than ${primary.id}`
   const linkUpAt = agent?.record?.linkUpAt ?? null
   if (linkUpAt === null) return `${node.id} was never seen linked to ${primary.id}`
+  const lookMs = node.place.host === primary.place.host ? sameLookMs : 0
   const linkDownSince = agent?.record?.linkDownSince ?? null
-  if (linkDownSince !== null && linkDownSince <= last.at + sameLookMs) {
+  if (linkDownSince !== null && linkDownSince <= last.at + lookMs) {
     return `${node.id} had lost its link while ${primary.id} still lived`
   }
   if (startedAfter(node, linkUpAt))

@@ -21,6 +21,7 @@ import {
   loading,
   now,
   offset,
+  onHost,
   replidOf,
   saysBusy,
   silentFor,
@@ -141,6 +142,16 @@ describe('who may take over: in sync when the primary was last seen, by link, hi
       'node-4 was last seen linked 1.1 s before node-1 was last seen',
       withRecord('node-4', { linkUpAt: lastLook - 1100, linkDownSince: null }),
     )
+  })
+
+  test('of two agents each look counts for itself: one whose link went down right after the last sight qualifies', () => {
+    const soonDown = withRecord('node-4', { link: 'down', linkUpAt: lastLook - 200, linkDownSince: lastLook + 20 })
+    rejected('node-4 had lost its link while node-1 still lived', soonDown)
+    expect(aDeployment().with(onHost('node-4', 'b'), soonDown, dead('node-1')).plan().actions).toEqual([
+      force('node-4'),
+    ])
+    const before = withRecord('node-4', { link: 'down', linkUpAt: lastLook - 200, linkDownSince: lastLook - 20 })
+    expect(failoversOf(aDeployment().with(onHost('node-4', 'b'), before, dead('node-1')).plan())).toEqual([])
   })
 
   test('one whose link went down with the primary qualifies', () => {

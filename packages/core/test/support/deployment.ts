@@ -429,6 +429,12 @@ export const linkDown =
     withRecord(id, { link: 'down', linkUpAt: now - ms, linkDownSince: now - ms + 50 })(world)
   }
 
+export const onHost =
+  (id: string, host: string): Break =>
+  (world) => {
+    for (const node of [...world.document.nodes, ...world.observed.nodes]) if (node.id === id) node.host = host
+  }
+
 export const syncing =
   (id: string): Break =>
   (world) => {
