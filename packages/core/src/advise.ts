@@ -199,7 +199,7 @@ function commonFields(needs: Needs, reasons: string[], later: string[]): CommonF
   if (needs.zones > 1) {
     later.push(`hosts: [ … ]   # one name, address and zone each, in ${needs.zones} zones`)
     reasons.push(
-      `${needs.zones} zones: a copy of each shard belongs into another zone than its primary${needs.zones === 2 ? ', and a third place with a vote makes the loss of either zone survivable' : ''}. This version runs on one machine, which does not protect from its own loss.`,
+      `${needs.zones} zones: a copy of each shard belongs into another zone than its primary${needs.zones === 2 ? ', and a third place with a vote makes the loss of either zone survivable' : ''}. Until hosts are named it runs on one machine, which does not protect from its own loss.`,
     )
   }
   return { name: needs.name, use: needs.use, persistence, policy }
