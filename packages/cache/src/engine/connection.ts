@@ -22,7 +22,7 @@ export interface ConnectionTerms {
   readonly listen?: boolean
   /** Whether a replica in a Cluster may answer reads here. */
   readonly readonly?: boolean
-  /** In which the connection must be open, greeting included. */
+  /** In which the connection must be open, greeting included; with TLS, in which each step to that must be done. */
   readonly withinMs: number
 }
 
@@ -35,6 +35,12 @@ export interface ConnectionHearing {
 
 /** How much of what is wanted a node can do, best first. */
 export type Protocol = 'tracking' | 'plain' | 'old'
+
+/**
+ * The network, the handshake, the greeting. TLS takes two more turns on the wire and work of both sides, of which a busy
+ * engine does one after the other. Who gives up in the middle only begins again, and adds to that work.
+ */
+const stepsWithTls = 3
 
 /** The little of the library's client that is used. */
 interface Client {
@@ -97,7 +103,10 @@ export class Connection {
 
   /** Opens it and, if changes are to be told, begins to listen before anybody can use it. */
   async open(clock: Clock, protocol: Protocol): Promise<void> {
-    const stop = clock.after(this.#terms.withinMs, () => this.#client.destroy())
+    const { tls, withinMs } = this.#terms
+    // The library itself gives up a network or a handshake that is silent for as long as one step may take.
+    const steps = tls === undefined || tls === false ? 1 : stepsWithTls
+    const stop = clock.after(withinMs * steps, () => this.#client.destroy())
     try {
       await this.#client.connect()
       if (protocol === 'tracking') await this.listen(this.#terms.listen === true)

@@ -38,7 +38,7 @@ export interface Target {
   readonly track: readonly string[]
   /** What `CLIENT LIST` calls the connections. Default `holdfast-cache`. */
   readonly name?: string | undefined
-  /** Default 300 ms, greeting included. */
+  /** Default 300 ms, greeting included; with TLS the network, the handshake and the greeting have as much each. */
   readonly connectTimeoutMs?: number | undefined
   /** How many commands may wait for one node, and how many calls for any. Default 10 000. */
   readonly maxPendingPerNode?: number | undefined
