@@ -17,7 +17,7 @@ import { runCourse } from '../../test/support/fabric/course.ts'
 import { Fabric } from '../../test/support/fabric/fabric.ts'
 import type { FabricFault } from '../../test/support/fabric/faults.ts'
 import { fabricFaultNames, faultKind } from '../../test/support/fabric/faults.ts'
-import type { SubjectName } from '../../test/support/fabric/subject.ts'
+import type { Subject, SubjectName } from '../../test/support/fabric/subject.ts'
 import { subjectNames } from '../../test/support/fabric/subject.ts'
 import { isKept, openSubject } from '../../test/support/fabric/subjects.ts'
 import { detailsOf, summaryOf } from './table.ts'
@@ -58,31 +58,48 @@ if (!values.table) for (const subject of subjects) await measure(subject)
 writePage(readResults())
 process.exit()
 
+/** One fault after the other on the same engines, each begun when all is whole; new ones where one did not get to its end. */
 async function measure(name: SubjectName): Promise<void> {
   const fits = faults.filter((fault) => isKept(name) || faultKind(fault).needsKeeping !== true)
+  let stage: Stage | undefined
   for (const fault of fits) {
-    const rows: Row[] = []
-    for (let run = 1; run <= Number(values.runs); run++) rows.push(...(await measureOne(name, fault)))
-    await keep(rows)
+    try {
+      const rows: Row[] = []
+      for (let run = 1; run <= Number(values.runs); run++) {
+        stage ??= await setStage(name)
+        rows.push(...(await runCourse({ ...stage, fault, forMs: forSeconds * 1000 })))
+      }
+      for (const row of rows) console.error(inWords(row))
+      await keep(rows)
+    } catch (error) {
+      // One that does not get to its end has no figures, and the page shows it by an empty cell.
+      console.error(`${name}, ${fault}: ${error instanceof Error ? error.message : String(error)}`)
+      await stage?.close()
+      stage = undefined
+    }
   }
+  await stage?.close()
 }
 
-/** In a fabric of its own: nothing that one fault has left can excuse or spoil the next. */
-async function measureOne(name: SubjectName, fault: FabricFault): Promise<Row[]> {
+interface Stage {
+  readonly fabric: Fabric
+  readonly clients: Clients
+  readonly subject: Subject
+  readonly close: () => Promise<void>
+}
+
+async function setStage(name: SubjectName): Promise<Stage> {
   const fabric = await Fabric.up()
   const clients = new Clients(fabric)
-  try {
-    const subject = await openSubject(name, fabric, clients)
-    const rows = await runCourse({ fabric, clients, subject, fault, forMs: forSeconds * 1000 })
-    for (const row of rows) console.error(inWords(row))
-    return rows
-  } catch (error) {
-    // One that does not get to its end has no figures, and the page shows it by an empty cell.
-    console.error(`${name}, ${fault}: ${error instanceof Error ? error.message : String(error)}`)
-    return []
-  } finally {
+  const close = async (): Promise<void> => {
     clients.close()
     await fabric.close()
+  }
+  try {
+    return { fabric, clients, subject: await openSubject(name, fabric, clients), close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
