@@ -1,7 +1,6 @@
 /* Engines that speak TLS as slowly as one does whose cores others use. Real sockets, since the deadlines are of those. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Server } from 'node:tls'
 import { createServer } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
@@ -26,10 +25,10 @@ async function openTo(slowMs: number): Promise<Connection> {
   const authority = await createAuthority('of a test', now)
   const identity = { role: 'engine', name: 'slow' } as const
   const { key, certificate: cert } = await issuePair(authority, { identity, addresses: ['localhost'], now })
-  const SNICallback = (_: string, done: (error: null) => void): void => void delay(slowMs).then(() => done(null))
+  const SNICallback = (_: string, done: (error: null) => void): void => void setTimeout(done, slowMs, null)
   server = createServer({ key, cert, SNICallback }, (socket) => {
     socket.on('error', () => {})
-    socket.on('data', () => void delay(slowMs).then(() => socket.write(greeting)))
+    socket.on('data', () => void setTimeout(() => socket.write(greeting), slowMs))
   }).on('tlsClientError', () => {})
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const address = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
