@@ -10,7 +10,7 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { HomeAuthority, RenewedCredentials } from '../hosts/home-authority.ts'
 import type { HostRegister } from '../hosts/register.ts'
-import { identityIn } from '../pki/authority.ts'
+import { identityIn } from '../pki/certificate.ts'
 import { Throttle } from '../server/auth/throttle.ts'
 import { answerError, answerNotFound } from '../server/errors.ts'
 import { refusalOf, secureTerms } from './mutual-tls.ts'
@@ -23,13 +23,15 @@ const whereabouts = {
   request: z.string().max(10_000),
 }
 const join = z.object({ host: z.string().max(40), secret: z.string().max(100), ...whereabouts })
-const renew = z.object(whereabouts)
+/** Without a request it only says where it is. */
+const renew = z.object({ ...whereabouts, request: whereabouts.request.optional() })
 
 export type JoinAsked = z.infer<typeof join>
 export type RenewAsked = z.infer<typeof renew>
 
 export interface JoinAnswered {
-  readonly certificate: string
+  /** Null: none was asked for. */
+  readonly certificate: string | null
   readonly authority: string
   /** Where to come back to. */
   readonly doors: readonly string[]
@@ -88,7 +90,8 @@ export function buildDoor({ authority, register, credentials, doors, clock, log 
     const name = identityIn(names)?.name ?? ''
     const { request, ...where } = read(renew, body)
     await register.found(name, where)
-    const certificate = await authority.issue(request, { role: 'host', name }, [where.address])
+    const isAsked = request !== undefined
+    const certificate = isAsked ? await authority.issue(request, { role: 'host', name }, [where.address]) : null
     return { certificate, authority: authority.certificate, doors: doors() }
   })
   return app

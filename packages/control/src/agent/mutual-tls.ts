@@ -1,8 +1,8 @@
 /** Both sides of an agent's door show a certificate of the home's own authority, and look whose the other's is. */
 import type { SecureContextOptions } from 'node:tls'
 import { HoldfastError } from '@holdfast/core'
-import type { Identity, KeyPair } from '../pki/authority.ts'
-import { identityIn } from '../pki/authority.ts'
+import type { Identity, KeyPair } from '../pki/certificate.ts'
+import { identityIn } from '../pki/certificate.ts'
 
 export interface Credentials extends KeyPair {
   /** The certificate of the authority, PEM: who shows one of another is turned away. */

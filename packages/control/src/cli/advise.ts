@@ -211,7 +211,9 @@ const flagOf = (option: Question['option']): string =>
 function asFile({ spec, later, reasons }: Advice): string {
   const above = reasons.flatMap((reason) => [...wrapped(reason), '#'])
   const below =
-    later.length === 0 ? [] : ['', '# To be filled in, or as soon as this version acts on it:', ...later.map((line) => `#   ${line}`)]
+    later.length === 0
+      ? []
+      : ['', '# To be filled in, or as soon as this version acts on it:', ...later.map((line) => `#   ${line}`)]
   return [...above.slice(0, -1), '', stringify(spec).trimEnd(), ...below].join('\n')
 }
 

@@ -8,6 +8,7 @@ import { joinHome } from '../member/join.ts'
 import type { Membership } from '../member/membership.ts'
 import { agentPort, readMembership, writeMembership } from '../member/membership.ts'
 import { runAgent } from '../member/run.ts'
+import { forgetTheStart } from '../small-heap.ts'
 import type { Context } from './context.ts'
 import { Interrupts } from './interrupts.ts'
 import { portOf } from './port.ts'
@@ -42,6 +43,7 @@ export async function agent(context: Context, flags: AgentFlags): Promise<void> 
   context.say(
     `agent of ${membership.host} at ${address}:${port}, for the controllers at ${membership.doors.join(', ')}`,
   )
+  forgetTheStart()
   const interrupts = new Interrupts()
   await interrupts.first()
   await running.close()

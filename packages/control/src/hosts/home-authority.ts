@@ -2,8 +2,9 @@
 
 import type { Credentials } from '../agent/mutual-tls.ts'
 import type { Clock } from '../clock.ts'
-import type { Identity, KeyPair } from '../pki/authority.ts'
-import { createAuthority, fingerprintOf, issue, issuePair, renewAt } from '../pki/authority.ts'
+import { createAuthority, issue, issuePair } from '../pki/authority.ts'
+import type { Identity, KeyPair } from '../pki/certificate.ts'
+import { fingerprintOf, renewAt } from '../pki/certificate.ts'
 import type { Settings } from '../store/store.ts'
 
 /** Its certificate and its private key, in one. */
@@ -29,7 +30,7 @@ export class HomeAuthority {
       await settings.swap(key, undefined, JSON.stringify(await createAuthority(home, Math.round(clock.wall()))))
     }
     const pair = JSON.parse(settings.get(key) ?? '{}') as KeyPair
-    return new HomeAuthority(pair, await fingerprintOf(pair.certificate), clock)
+    return new HomeAuthority(pair, fingerprintOf(pair.certificate), clock)
   }
 
   get certificate(): string {

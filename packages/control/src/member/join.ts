@@ -7,7 +7,7 @@ import type { JoinAnswered, JoinAsked, RenewAsked } from '../agent/join-door.ts'
 import { refusalOf, secureTerms } from '../agent/mutual-tls.ts'
 import { answeredError, textOf } from '../answer-text.ts'
 import type { JoinToken } from '../hosts/token.ts'
-import { createRequest, fingerprintOf } from '../pki/authority.ts'
+import { fingerprintOf, renewAt } from '../pki/certificate.ts'
 import type { Membership } from './membership.ts'
 
 const answerWithinMs = 10_000
@@ -22,6 +22,7 @@ export interface Where {
 /** Joins by a token. Throws AUTH_* for one that is not good, UNREACHABLE_CONTROLLER where nobody answers. */
 export async function joinHome(token: JoinToken, where: Where): Promise<Membership> {
   const authority = await authorityOf(token)
+  const { createRequest } = await import('../pki/authority.ts')
   const { key, request: wanted } = await createRequest()
   const body: JoinAsked = { host: token.host, secret: token.secret, request: wanted, ...where }
   const answer = (await ofAny(token.urls, (url) => ask(new URL('/v1/join', url), { authority, body }))) as JoinAnswered
@@ -32,28 +33,32 @@ export async function joinHome(token: JoinToken, where: Where): Promise<Membersh
     port,
     doors: answer.doors,
     authority,
-    certificate: answer.certificate,
+    certificate: answer.certificate ?? '',
     key,
   }
 }
 
-/** The next certificate; at the same time the home hears where this machine is now. */
-export async function renewMembership(old: Membership, where: Where): Promise<Membership> {
-  const { key, request: wanted } = await createRequest()
-  const body: RenewAsked = { request: wanted, ...where }
+/** Tells the home where this machine is now, and asks for the next certificate where it is time for that. */
+export async function renewMembership(old: Membership, where: Where, now: number): Promise<Membership> {
+  const isDue = now >= renewAt(old.certificate) || old.address !== where.address
+  // The library that makes requests is large, and seldom needed.
+  const asked = isDue ? await (await import('../pki/authority.ts')).createRequest() : undefined
+  const body: RenewAsked = { ...where, request: asked?.request }
   const { authority } = old
   const answer = (await ofAny(old.doors, (url) =>
     ask(new URL('/v1/renew', url), { authority, body, shows: old }),
   )) as JoinAnswered
   const { address, port } = where
-  return { ...old, address, port, doors: answer.doors, certificate: answer.certificate, key }
+  const fresh =
+    asked === undefined || answer.certificate === null ? old : { key: asked.key, certificate: answer.certificate }
+  return { ...old, address, port, doors: answer.doors, key: fresh.key, certificate: fresh.certificate }
 }
 
 /** The certificate of the authority, known by its fingerprint: until then nothing is said to whoever listens there. */
 async function authorityOf(token: JoinToken): Promise<string> {
   const answer = await ofAny(token.urls, (url) => ask(new URL('/v1/authority', url), {}))
   const { authority } = answer as { authority?: unknown }
-  if (typeof authority === 'string' && (await fingerprintOf(authority)) === token.authority) return authority
+  if (typeof authority === 'string' && fingerprintOf(authority) === token.authority) return authority
   throw new HoldfastError(
     'AUTH_FORBIDDEN',
     `whoever listens at ${token.urls.join(', ')} is not the home that this token is of: nothing was told to it`,

@@ -13,7 +13,7 @@ import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
 import { FactsReader } from '../host/facts.ts'
 import { LocalHost } from '../host/local.ts'
-import { renewAt } from '../pki/authority.ts'
+import { renewAt } from '../pki/certificate.ts'
 import type { Home } from '../store/home.ts'
 import type { Where } from './join.ts'
 import { renewMembership } from './join.ts'
@@ -140,7 +140,7 @@ async function keepRenewed(
     let restMs = lookEveryMs
     if (!isTold || systemClock.wall() >= renewAt(held.certificate)) {
       try {
-        held = await renewMembership(held, where)
+        held = await renewMembership(held, where, systemClock.wall())
         writeMembership(home, held)
         const server = app.server as unknown as { setSecureContext(terms: object): void }
         server.setSecureContext(secureTerms(held))

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { HoldfastError } from '@holdfast/core'
 import * as x509 from '@peculiar/x509'
+import type { Identity, KeyPair } from './certificate.ts'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const dayMs = 86_400_000
@@ -19,18 +20,6 @@ const authorityForMs = 3650 * dayMs
 
 /** How long a certificate is valid: short, because it is renewed by itself and cannot be called back. */
 const certificateForMs = 30 * dayMs
-
-/** A certificate and its private key, both PEM. */
-export interface KeyPair {
-  readonly certificate: string
-  readonly key: string
-}
-
-/** Who holds a certificate. Told by a URI in it, `holdfast://host/b`, which no address can be mistaken for. */
-export interface Identity {
-  readonly role: 'controller' | 'host' | 'engine'
-  readonly name: string
-}
 
 export interface Grant {
   readonly identity: Identity
@@ -100,24 +89,6 @@ export async function issue(authority: KeyPair, request: string, grant: Grant): 
 export async function issuePair(authority: KeyPair, grant: Grant): Promise<KeyPair> {
   const { key, request } = await createRequest()
   return { key, certificate: await issue(authority, request, grant) }
-}
-
-/** When a certificate shall be replaced by a new one, ms since 1970: a third of its time is left. */
-export function renewAt(certificate: string): number {
-  const { notBefore, notAfter } = new x509.X509Certificate(certificate)
-  return notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 3
-}
-
-/** The SHA-256 of a certificate as hex: what a stranger compares before he trusts it. */
-export async function fingerprintOf(certificate: string): Promise<string> {
-  return Buffer.from(await new x509.X509Certificate(certificate).getThumbprint('SHA-256')).toString('hex')
-}
-
-/** Whose a certificate is by its alternative names, as Node tells them of a peer; undefined: none of ours. */
-export function identityIn(alternativeNames: string | undefined): Identity | undefined {
-  const [, role, name] =
-    /(?:^|, )URI:holdfast:\/\/(controller|host|engine)\/([A-Za-z0-9._-]+)(?:,|$)/.exec(alternativeNames ?? '') ?? []
-  return role === undefined || name === undefined ? undefined : { role: role as Identity['role'], name }
 }
 
 const namesOf = ({ role, name }: Identity, addresses: readonly string[]): x509.JsonGeneralNames => [

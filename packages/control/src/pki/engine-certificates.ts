@@ -6,8 +6,8 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { Certificate, Certificates, CertificateWish, Document, Spec, SuppliedSeen } from '@holdfast/core'
 import { HoldfastError, isKeyName, keyName, uncovered } from '@holdfast/core'
-import type { KeyPair } from './authority.ts'
-import { createAuthority, issuePair, renewAt } from './authority.ts'
+import type { KeyPair } from './certificate.ts'
+import { renewAt } from './certificate.ts'
 
 /**
  * Long against the time that a deployment goes on without a controller: the last renewal leaves four months, and engines
@@ -29,6 +29,7 @@ export async function certify(
 ): Promise<Certified> {
   const kept = withoutGone(document)
   if (spec.security.certificate !== null) return takeSupplied(wishes, spec, kept)
+  const { createAuthority } = await import('./authority.ts')
   const { name, certificates, secrets } = document
   const known = secrets[keyName('authority')]
   const authority =
@@ -66,8 +67,9 @@ function withoutGone({ nodes, sentinels = [], certificates, secrets }: Document)
   }
 }
 
-const issueFor = (deployment: string, { id, addresses }: CertificateWish, authority: KeyPair, now: number) =>
-  issuePair(authority, {
+async function issueFor(deployment: string, { id, addresses }: CertificateWish, authority: KeyPair, now: number) {
+  const { issuePair } = await import('./authority.ts')
+  return issuePair(authority, {
     identity: { role: 'engine', name: `${deployment}.${id}` },
     addresses,
     now,
@@ -75,6 +77,7 @@ const issueFor = (deployment: string, { id, addresses }: CertificateWish, author
     // As long as the authority: a controller whose clock is ahead makes them too early, and nobody refuses them for it.
     validFrom: 0,
   })
+}
 
 function describe(pem: string, addresses: readonly string[]): Certificate {
   const own = new X509Certificate(pem)

@@ -8,8 +8,8 @@ import { buildAgent } from '../../src/agent/server.ts'
 import type { Clock } from '../../src/clock.ts'
 import { FactsReader } from '../../src/host/facts.ts'
 import type { HostPort } from '../../src/host/host.ts'
-import type { Identity, KeyPair } from '../../src/pki/authority.ts'
 import { createAuthority, issuePair } from '../../src/pki/authority.ts'
+import type { Identity, KeyPair } from '../../src/pki/certificate.ts'
 
 const now = Date.now()
 const home: KeyPair = await createAuthority('test', now)

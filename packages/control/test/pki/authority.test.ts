@@ -3,16 +3,10 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { connect, createServer } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Grant, Identity, KeyPair } from '../../src/pki/authority.ts'
-import {
-  createAuthority,
-  createRequest,
-  fingerprintOf,
-  identityIn,
-  issue,
-  issuePair,
-  renewAt,
-} from '../../src/pki/authority.ts'
+import type { Grant } from '../../src/pki/authority.ts'
+import { createAuthority, createRequest, issue, issuePair } from '../../src/pki/authority.ts'
+import type { Identity, KeyPair } from '../../src/pki/certificate.ts'
+import { fingerprintOf, identityIn, renewAt } from '../../src/pki/certificate.ts'
 
 const now = Date.now()
 const dayMs = 86_400_000
@@ -112,7 +106,7 @@ describe('certificates of one authority', () => {
     expect(certificate).toContain('BEGIN CERTIFICATE')
     expect(renewAt(certificate)).toBeGreaterThan(now + 19 * dayMs)
     expect(renewAt(certificate)).toBeLessThan(now + 20 * dayMs)
-    expect(await fingerprintOf(certificate)).toMatch(/^[0-9a-f]{64}$/)
+    expect(fingerprintOf(certificate)).toMatch(/^[0-9a-f]{64}$/)
   })
 })
 

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { Document, Spec } from '@holdfast/core'
 import { certificatesDue, keyName, layOut, parseSpec } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { KeyPair } from '../../src/pki/authority.ts'
 import { createAuthority, issuePair } from '../../src/pki/authority.ts'
+import type { KeyPair } from '../../src/pki/certificate.ts'
 import { certify, identityFile, refuseUncovered, SuppliedFiles } from '../../src/pki/engine-certificates.ts'
 
 const now = Date.parse('2026-11-30T12:00:00Z')
