@@ -20,6 +20,8 @@ export interface Home {
   readonly path: string
   readonly state: string
   readonly history: string
+  /** Who asked for what. */
+  readonly audit: string
   readonly key: string
   readonly controllerFile: string
   /** Engines that were fetched. */
@@ -83,6 +85,7 @@ export function homeAt(root: string): Home {
     path: root,
     state: join(root, 'state.db'),
     history: join(root, 'history.db'),
+    audit: join(root, 'audit.db'),
     key: join(root, 'secret.key'),
     controllerFile: join(root, 'controller.json'),
     engines: join(root, 'engines'),
