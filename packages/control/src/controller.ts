@@ -21,6 +21,7 @@ import { BackupDesk } from './backup-desk.ts'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
+import type { Reach } from './engine/reach.ts'
 import type { Credentials } from './engine/reader.ts'
 import { FaultDesk } from './fault-desk.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
@@ -57,6 +58,8 @@ export interface ControllerOptions {
   readonly id: string
   readonly home: Home
   readonly store: HomeStore
+  /** Where a connection may lead that a caller of the API asked for. */
+  readonly reach: Reach
   readonly history: History
   readonly clock: Clock
   readonly log: Log

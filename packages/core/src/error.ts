@@ -16,6 +16,7 @@ export const errorTable = {
   REFUSED_UNSAFE: { status: 409, exit: 3, retry: false },
   REFUSED_PLACEMENT: { status: 409, exit: 3, retry: false },
   REFUSED_ADOPTED: { status: 409, exit: 3, retry: false },
+  REFUSED_TARGET: { status: 403, exit: 3, retry: false },
   REFUSED_DRILL: { status: 409, exit: 3, retry: true },
   REFUSED_NOT_CONFIRMED: { status: 409, exit: 3, retry: false },
   UNREACHABLE_CONTROLLER: { status: 503, exit: 4, retry: true },
@@ -43,6 +44,7 @@ export const errorTable = {
   HOST_HOME_IN_USE: { status: 409, exit: 7, retry: false },
   AUTH_REQUIRED: { status: 401, exit: 8, retry: false },
   AUTH_FORBIDDEN: { status: 403, exit: 8, retry: false },
+  AUTH_MISDIRECTED: { status: 421, exit: 8, retry: false },
   AUTH_THROTTLED: { status: 429, exit: 8, retry: true },
 } as const
 

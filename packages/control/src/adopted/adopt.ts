@@ -3,23 +3,32 @@ import type { Adoption, Document, Endpoint, ForeignAddress, NodeSeen, SentinelSe
 import { addressOf, HoldfastError } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { askKind, isTurnedAway } from '../engine/foreign.ts'
+import type { Reach } from '../engine/reach.ts'
+import { isAddress } from '../engine/reach.ts'
 import { ForeignLook } from './look.ts'
 
 export interface AdoptTerms {
   readonly name: string
   readonly by: string
   readonly clock: Clock
+  readonly reach: Reach
+  /** The wish of a caller of the API. */
+  readonly guarded: boolean
 }
 
 /** Finds out what answers there, and who belongs to it. Throws what the first who does not let us in says. */
-export async function discover(address: ForeignAddress, { name, by, clock }: AdoptTerms): Promise<Adoption> {
-  const topology = address.topology === 'sentinel' ? 'sentinel' : await topologyOf(address)
+export async function discover(address: ForeignAddress, terms: AdoptTerms): Promise<Adoption> {
+  const { name, by, clock, reach, guarded } = terms
+  const within = guarded ? { reach } : {}
+  if (guarded) await refuseInside(address.seeds, reach)
+  const topology = address.topology === 'sentinel' ? 'sentinel' : await topologyOf(address, within)
   const { masterName, seeds, user, sentinelUser, secrets } = address
   const at = Math.round(clock.wall())
-  const known = { masterName, seeds, user, sentinelUser, secrets, nodes: [], sentinels: [], at, by }
-  const look = new ForeignLook(clock, { apiVersion: 1, name, topology, ...known })
+  const asked = { masterName, seeds, user, sentinelUser, secrets, nodes: [], sentinels: [], at, by }
+  const known = { apiVersion: 1, name, topology, ...asked, ...(guarded ? { guarded } : {}) } as const
+  const look = new ForeignLook(clock, known, reach)
   try {
-    const { adoption, observed } = await look.look({ apiVersion: 1, name, topology, ...known })
+    const { adoption, observed } = await look.look(known)
     const { nodes, sentinels = [] } = observed
     refuseUnwatched(sentinels, masterName)
     if (!nodes.some(({ engine }) => engine.kind === 'answered')) throw noAnswer([...sentinels, ...nodes])
@@ -29,12 +38,30 @@ export async function discover(address: ForeignAddress, { name, by, clock }: Ado
   }
 }
 
+/** Before anything is connected to, so that what was asked for is refused in plain words. */
+async function refuseInside(seeds: readonly Endpoint[], reach: Reach): Promise<void> {
+  for (const { address } of seeds) {
+    if (isAddress(address)) reach.refuse(address)
+    else
+      await new Promise<void>((resolve, reject) => {
+        reach.lookup(address, { all: true }, (error) => {
+          // A name that is not known leads nowhere: what connects to it says so.
+          if (error instanceof HoldfastError) reject(error)
+          else resolve()
+        })
+      })
+  }
+}
+
 /** As whoever answers first says; an address that says otherwise is refused. */
-async function topologyOf({ topology, seeds, user, secrets }: ForeignAddress): Promise<Adoption['topology']> {
+async function topologyOf(
+  { topology, seeds, user, secrets }: ForeignAddress,
+  within: { readonly reach?: Reach },
+): Promise<Adoption['topology']> {
   let failure: unknown
   for (const seed of seeds) {
     try {
-      const kind = await askKind(seed, { username: user, password: secrets.engine })
+      const kind = await askKind(seed, { username: user, password: secrets.engine, ...within })
       if (kind === 'sentinel') {
         throw new HoldfastError(
           'USAGE',

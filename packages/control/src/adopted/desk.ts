@@ -1,6 +1,7 @@
 import type { Adoption, Document, Status } from '@holdfast/core'
 import { addressOf, checkName, HoldfastError, nameForForeign, parseForeignAddress } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
+import type { Reach } from '../engine/reach.ts'
 import type { Log } from '../log.ts'
 import type { AdoptedNow, AdoptWish } from '../server/platform.ts'
 import { nameTaken } from '../store/sqlite-adoptions.ts'
@@ -20,6 +21,8 @@ export interface AdoptionDeskOptions {
   readonly clock: Clock
   readonly log: Log
   readonly onStatus: (status: Status) => void
+  /** Where a connection may lead that a caller of the API asked for. */
+  readonly reach: Reach
   /** All that Holdfast runs itself. */
   readonly documents: () => readonly Document[]
 }
@@ -85,8 +88,8 @@ export class AdoptionDesk {
     return watch.status
   }
 
-  async adopt({ url, name, user, password }: AdoptWish, actor: string): Promise<AdoptedNow> {
-    const { adoptions, clock, documents } = this.#options
+  async adopt({ url, name, user, password, guarded }: AdoptWish, actor: string): Promise<AdoptedNow> {
+    const { adoptions, clock, documents, reach } = this.#options
     const named = parseForeignAddress(url)
     const chosen = checkName(name ?? nameForForeign(named))
     if (this.has(chosen) || documents().some((one) => one.name === chosen)) throw nameTaken(chosen)
@@ -96,7 +99,7 @@ export class AdoptionDesk {
     }
     const secrets = { ...named.secrets, engine: password ?? named.secrets.engine }
     const address = { ...named, user: user ?? named.user, secrets }
-    const found = await discover(address, { name: chosen, by: actor, clock })
+    const found = await discover(address, { name: chosen, by: actor, clock, reach, guarded })
     const others = this.names().flatMap((other) => adoptions.load(other) ?? [])
     await refuseKnown(found, documents(), others)
     await adoptions.add(found)

@@ -2,6 +2,7 @@ import type { Adoption, EngineFacts, NodePlace, Observed, SentinelFacts, Sentine
 import { foreignPlace, layOutForeign, sentinelPlace } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { ForeignEyes, readForeignEngine, readForeignSentinel } from '../engine/foreign.ts'
+import type { Reach } from '../engine/reach.ts'
 
 /** Each round asks those that the one before has found; a replica of a replica takes the most. */
 const roundsMax = 4
@@ -14,9 +15,12 @@ export class ForeignLook {
   /** Nobody of those who belong to it answered. */
   #isLost = true
 
-  constructor(clock: Clock, { topology, masterName, user, sentinelUser, secrets }: Adoption) {
-    const engine = { username: user, password: secrets.engine }
-    const sentinel = { username: sentinelUser, password: secrets.sentinel }
+  /** `reach` counts where the adoption is guarded. */
+  constructor(clock: Clock, adoption: Adoption, reach: Reach) {
+    const { topology, masterName, user, sentinelUser, secrets, guarded } = adoption
+    const within = guarded === true ? { reach } : {}
+    const engine = { username: user, password: secrets.engine, ...within }
+    const sentinel = { username: sentinelUser, password: secrets.sentinel, ...within }
     this.#clock = clock
     this.#engines = new ForeignEyes(clock, engine, readForeignEngine(topology === 'cluster'))
     this.#sentinels = new ForeignEyes(clock, sentinel, readForeignSentinel(masterName ?? ''))

@@ -5,6 +5,7 @@
 import type { Adoption, Status } from '@holdfast/core'
 import { describeForeignChanges, foreignStatus } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
+import type { Reach } from '../engine/reach.ts'
 import type { Log } from '../log.ts'
 import type { AdoptionStore, History } from '../store/store.ts'
 import { ForeignLook } from './look.ts'
@@ -20,6 +21,8 @@ export interface WatchOptions {
   readonly clock: Clock
   readonly log: Log
   readonly onStatus: (status: Status) => void
+  /** Where connections may lead, if it is guarded. */
+  readonly reach: Reach
 }
 
 export class ForeignWatch {
@@ -70,7 +73,7 @@ export class ForeignWatch {
     const { name, adoptions, clock, controllerId, onStatus } = this.#options
     const saved = adoptions.load(name)
     if (saved === undefined || this.#stopped.signal.aborted) return
-    this.#look ??= new ForeignLook(clock, saved)
+    this.#look ??= new ForeignLook(clock, saved, this.#options.reach)
     const { adoption, observed } = await this.#look.look(saved)
     if (this.#stopped.signal.aborted) return
     const wallNow = Math.round(clock.wall())

@@ -6,9 +6,10 @@
  * shown once a second fills somebody else's log.
  */
 import type { Endpoint, EngineFacts, Seen, SentinelFacts } from '@holdfast/core'
-import { parseClusterNodes, parseInfo } from '@holdfast/core'
+import { addressOf, HoldfastError, parseClusterNodes, parseInfo } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { EngineLink } from './link.ts'
+import type { Reach } from './reach.ts'
 import { describeFailure } from './reader.ts'
 import { readSentinel } from './sentinels.ts'
 import { readInfo } from './valkey.ts'
@@ -24,6 +25,8 @@ type Place = Endpoint & { readonly id: string }
 export interface ForeignTerms {
   readonly username: string
   readonly password: string
+  /** For a caller of the API: where connections may lead, and that nobody's words are passed on. */
+  readonly reach?: Reach
 }
 
 /** Everybody of one kind of one deployment. */
@@ -79,6 +82,7 @@ class Gaze<Facts> {
   readonly #clock: Clock
   readonly #link: EngineLink
   readonly #read: (link: EngineLink) => Promise<Facts>
+  readonly #isGuarded: boolean
   #last: Seen<Facts> = { kind: 'unknown' }
   #asking: Promise<void> | undefined
   #nextAt = Number.NEGATIVE_INFINITY
@@ -92,6 +96,7 @@ class Gaze<Facts> {
     this.id = id
     this.#clock = clock
     this.#read = read
+    this.#isGuarded = terms.reach !== undefined
     this.#link = new EngineLink({ ...terms, address, port, name: '' })
   }
 
@@ -126,7 +131,7 @@ class Gaze<Facts> {
       if (failure.kind === 'refused') {
         // Since when it is so, and not when it was last tried.
         const since = this.#last.kind === 'refused' ? this.#last.at : askedAt
-        this.#last = { ...failure, at: since }
+        this.#last = { ...failure, at: since, reason: this.#isGuarded ? inOurWords(failure.reason) : failure.reason }
         if (isTurnedAway(failure.reason)) this.#nextAt = this.#clock.now() + turnedAwayMs
         // Whatever still comes on this line would be taken for the answer to the next question.
         this.#link.close()
@@ -153,6 +158,13 @@ class Gaze<Facts> {
 export const isTurnedAway = (reason: string): boolean =>
   /^(WRONGPASS|NOAUTH|NOPERM|ERR (AUTH|invalid password|Client sent AUTH))/.test(reason)
 
+/**
+ * What is told to a caller of the API. Whoever answers there may be anything, so its own words are not passed on, and
+ * nobody learns from ours whether a port is closed, silent, or another service's.
+ */
+const inOurWords = (reason: string): string =>
+  isTurnedAway(reason) ? 'WRONGPASS: it answers, and does not let us in' : 'no engine answers there'
+
 export const readForeignEngine =
   (clustered: boolean) =>
   async (link: EngineLink): Promise<EngineFacts> => {
@@ -173,13 +185,22 @@ export const readForeignSentinel =
 /** What kind of deployment answers there: INFO knows. */
 export async function askKind(
   { address, port }: Endpoint,
-  { username, password }: ForeignTerms,
+  terms: ForeignTerms,
 ): Promise<'cluster' | 'standalone' | 'sentinel'> {
-  const link = new EngineLink({ address, port, username, password, name: '' })
+  const link = new EngineLink({ address, port, ...terms, name: '' })
   try {
     const info = parseInfo(String(await link.command(['INFO', 'server'], answerWithinMs)))
     const mode = info.get('redis_mode') ?? info.get('server_mode')
+    if (mode === undefined) throw new HoldfastError('UNREACHABLE_ENGINE', 'no engine answers there')
     return mode === 'cluster' || mode === 'sentinel' ? mode : 'standalone'
+  } catch (error) {
+    if (terms.reach === undefined || !(error instanceof HoldfastError) || error.code === 'REFUSED_TARGET') throw error
+    const { said } = error.facts
+    const isShut = typeof said === 'string' && isTurnedAway(said)
+    throw new HoldfastError(
+      isShut ? 'ENGINE_REFUSED' : 'UNREACHABLE_ENGINE',
+      `nothing was adopted: ${addressOf({ address, port })}: ${inOurWords(isShut ? said : '')}`,
+    )
   } finally {
     link.end()
   }

@@ -1,5 +1,7 @@
 import { HoldfastError } from '@holdfast/core'
 import { ErrorReply, RedisClient } from '@redis/client'
+import type { Reach } from './reach.ts'
+import { isAddress } from './reach.ts'
 
 /** Whom to connect as, and where. */
 export type LinkTarget = LinkPlace & LinkUser
@@ -12,6 +14,8 @@ interface LinkUser {
   readonly username: string
   /** Asked for each connection where it may change. */
   readonly password: string | (() => string)
+  /** Where it may lead. Default: anywhere. */
+  readonly reach?: Reach
   /** How the engine lists the connection. Empty: without a name, since giving one takes a right of its own. */
   readonly name: string
   /** Whom to believe that it is the engine, PEM; asked for each connection. Absent or null: it is spoken to in clear. */
@@ -32,11 +36,19 @@ const newClient = RedisClient.factory(protocol)
 
 /** A single connection without the library's own ideas of retrying, queueing and giving up. */
 function makeClient(target: LinkTarget) {
-  const { username, password, name } = target
+  const { username, password, name, reach } = target
+  // A name is judged by what it is resolved to, by the connection itself; an address is never resolved.
+  if (reach !== undefined && 'address' in target && isAddress(target.address)) reach.refuse(target.address)
   const where =
     'socket' in target
       ? { path: target.socket }
-      : { host: target.address, port: target.port, noDelay: true, ...secured(target.authority) }
+      : {
+          host: target.address,
+          port: target.port,
+          noDelay: true,
+          ...secured(target.authority),
+          ...(reach === undefined ? {} : { lookup: reach.lookup }),
+        }
   // The protocol is said twice: the class takes its types from it, the connection its greeting.
   const options = {
     ...protocol,
@@ -180,6 +192,7 @@ async function within<T>(work: Promise<T>, ms: number, where: string): Promise<T
 
 /** An error reply starts with a word in capitals; anything else is the connection. */
 function describe(error: unknown, where: string, command: string): HoldfastError {
+  if (error instanceof HoldfastError) return error
   const said = error instanceof Error ? error.message : String(error)
   return error instanceof ErrorReply
     ? new HoldfastError('ENGINE_REFUSED', `${where} refused ${command}: ${said}`, { where, command, said }, error)

@@ -104,6 +104,8 @@ export interface AdoptWish {
   /** Instead of those in the address. */
   readonly user?: string
   readonly password?: string
+  /** It comes over the API and not from this machine: nothing inside is connected to for it. */
+  readonly guarded: boolean
 }
 
 export interface AdoptedNow {

@@ -26,6 +26,11 @@ export interface Adoption {
   /** Wall clock, ms since 1970. */
   readonly at: number
   readonly by: string
+  /**
+   * Asked for by a caller of the API: nothing inside is connected to for it, also when it says later that it has moved
+   * there. Absent: asked for on the machine itself.
+   */
+  readonly guarded?: true
   /** Sealed by the store's key. Empty: none. */
   readonly secrets: { readonly engine: string; readonly sentinel: string }
 }

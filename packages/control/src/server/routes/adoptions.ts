@@ -13,7 +13,8 @@ export const adoptionRoutes: FastifyPluginAsync<{ platform: Platform }> = async 
     const fields = parseFields(body, ['url', 'name', 'user', 'password'])
     const optional = (key: 'name' | 'user' | 'password') =>
       (fields[key] ?? null) === null ? {} : { [key]: text(fields, key, wordMax) }
-    const wish = { url: text(fields, 'url', urlMax), ...optional('name'), ...optional('user'), ...optional('password') }
+    const words = { ...optional('name'), ...optional('user'), ...optional('password') }
+    const wish = { url: text(fields, 'url', urlMax), ...words, guarded: caller.kind !== 'command line' }
     return reply.code(201).send(await platform.adopt(wish, actorOf(caller)))
   })
 
