@@ -132,7 +132,6 @@ describe('beside a deployment that runs', () => {
     const first = it.controller()
     const sentence = await it.refused('HOST_HOME_IN_USE', ['serve'])
     expect(sentence).toContain(`a controller (pid ${first?.pid}, ${first?.url}) keeps ${it.path} already`)
-    expect(await it.refused('REFUSED_UNSAFE', ['password'])).toContain(`End it with "kill ${first?.pid}"`)
     expect(it.controller()).toEqual(first)
   })
 

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Spec, SpecText } from '@holdfast/core'
-import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec } from '@holdfast/core'
+import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec, roleOn } from '@holdfast/core'
 import type { FastifyInstance } from 'fastify'
 import { RemoteHost } from './agent/remote-host.ts'
 import { engineWorld, findEngineFor } from './binary/find.ts'
 import { findProxy } from './binary/proxy.ts'
 import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
+import { reachFor } from './engine/reach.ts'
 import { Sentinels } from './engine/sentinels.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
@@ -27,10 +28,12 @@ import { Programs } from './programs.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
 import type { DemoDoor } from './server/demo-door.ts'
+import { Access } from './store/access.ts'
 import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
 import type { EtcdPlace } from './store/etcd/place.ts'
 import type { Home } from './store/home.ts'
 import { chooseEtcd, openStore } from './store/open-store.ts'
+import { SqliteAudit } from './store/sqlite-audit.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
 import type { HomeStore, Store } from './store/store.ts'
 
@@ -78,6 +81,8 @@ export async function startController(options: StartOptions): Promise<RunningCon
   if (options.etcd !== undefined) await chooseEtcd(home, options.etcd, progress)
   const store = await openStore(home)
   const history = new SqliteHistory({ home })
+  const access = new Access(store.settings)
+  const audit = new SqliteAudit({ home })
   const log = logAt(home.log, { controller: id })
   const programs = new Programs({
     findEngine: (spec) => findEngineFor(spec, engineWorld(home.path, progress)),
@@ -137,6 +142,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     id,
     home,
     store,
+    reach: reachFor({ allowed: () => access.targets() }),
     history,
     clock: systemClock,
     log,
@@ -160,11 +166,11 @@ export async function startController(options: StartOptions): Promise<RunningCon
   fleet.onHost((one) => controller.hear(one))
   // Another controller may have let a host in.
   store.onChange((deployment) => void (deployment === undefined && fleet.refresh()))
-  const { adminHash, newPassword } = await administrator(store, acts)
+  const newPassword = await administrator(store, acts)
   const token = markSecret(randomBytes(32).toString('base64url'))
   const app = buildApp({
     platform: controller,
-    auth: { adminName, adminHash, bearerToken: token },
+    auth: { access, audit, bearerToken: token },
     clock: systemClock,
     panelDir: fileURLToPath(new URL('../public', import.meta.url)),
     log,
@@ -194,6 +200,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
       host.close()
       if (acts) removeController(home, id)
       history.close()
+      audit.close()
       store.close()
       log.flush()
     },
@@ -228,30 +235,24 @@ function refuseSecondController(home: Home): void {
   )
 }
 
-async function administrator(
-  { settings }: Pick<Store, 'settings'>,
-  mayCreate: boolean,
-): Promise<{ adminHash: string; newPassword: string | undefined }> {
-  const known = settings.get(adminHashKey)
-  if (known !== undefined || !mayCreate) return { adminHash: known ?? '', newPassword: undefined }
+/** Makes the first administrator where there is none, and answers his password. */
+async function administrator({ settings }: Pick<Store, 'settings'>, mayCreate: boolean): Promise<string | undefined> {
+  const access = new Access(settings)
+  if (access.users().some(({ grants }) => roleOn(grants, null) === 'admin')) return undefined
+  const user = { name: adminName, grants: [{ role: 'admin', deployment: null }], createdAt: Date.now() } as const
+  // Where Holdfast knew one administrator and no users, this is the hash of his password.
+  const former = settings.get(adminHashKey)
+  if (former !== undefined) await access.addUser({ ...user, hash: former })
+  if (former !== undefined || !mayCreate) return undefined
   const password = generatePassword()
   // Where another controller was quicker, its password is the one that holds.
-  const isMine = await settings.swap(adminHashKey, undefined, await hashPassword(password))
-  return { adminHash: settings.get(adminHashKey) ?? '', newPassword: isMine ? password : undefined }
+  const isMine = await access.addUser({ ...user, hash: await hashPassword(password) })
+  return isMine ? password : undefined
 }
 
 /** Makes the administrator of a new home and answers the password; undefined where there is one already. */
 export async function makeAdministrator(home: Home): Promise<string | undefined> {
-  return withStore(home, async (store) => (await administrator(store, true)).newPassword)
-}
-
-/** Another password for the administrator. */
-export function replaceAdministrator(home: Home): Promise<string> {
-  return withStore(home, async ({ settings }) => {
-    const password = generatePassword()
-    if (await settings.swap(adminHashKey, settings.get(adminHashKey), await hashPassword(password))) return password
-    throw new HoldfastError('SPEC_CONFLICT', 'somebody else has just made a new password: repeat this to make another')
-  })
+  return withStore(home, (store) => administrator(store, true))
 }
 
 /** Everything in a home that is shown, also where no controller runs. */

@@ -1,4 +1,4 @@
-import type { DemoAction, DemoState, HoldfastEvent, Ledger, Status } from '@holdfast/core'
+import type { DemoAction, DemoState, Grant, HoldfastEvent, Ledger, Status } from '@holdfast/core'
 
 const base = '/api/v1'
 
@@ -16,6 +16,7 @@ export class ApiError extends Error {
 
 export interface SessionInfo {
   readonly user: string
+  readonly grants: readonly Grant[]
   readonly endsInMs: number
   /** Whether a demonstration runs here. */
   readonly demo: boolean
@@ -62,7 +63,11 @@ export const streams = {
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const answer = await fetch(base + path, {
     method,
-    headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      accept: 'application/json',
+      'x-requested-by': 'holdfast',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(15_000),
   })

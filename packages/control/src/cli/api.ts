@@ -55,13 +55,13 @@ export class Api {
     return (await this.#list()).adopted
   }
 
-  adopt(wish: AdoptWish): Promise<AdoptedNow> {
-    return this.#ask('POST', '/adoptions', wish)
+  adopt(wish: Omit<AdoptWish, 'guarded'>): Promise<AdoptedNow> {
+    return this.ask('POST', '/adoptions', wish)
   }
 
   /** Watches an adopted deployment no more. */
   forget(name: string): Promise<void> {
-    return this.#ask('DELETE', `/adoptions/${encodeURIComponent(name)}`)
+    return this.ask('DELETE', `/adoptions/${encodeURIComponent(name)}`)
   }
 
   hosts(): Promise<readonly HostSeen[]> {
@@ -78,19 +78,19 @@ export class Api {
   }
 
   status(name: string): Promise<Status> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}`)
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}`)
   }
 
   spec(name: string): Promise<{ spec: SpecText; revision: number }> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/spec`)
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/spec`)
   }
 
   plan(spec: unknown, { acceptEviction = false } = {}): Promise<PlanPreview> {
-    return this.#ask('POST', '/plan', { spec, acceptEviction })
+    return this.ask('POST', '/plan', { spec, acceptEviction })
   }
 
   apply(name: string, spec: unknown, baseRevision: number | null, { acceptEviction = false } = {}): Promise<Applied> {
-    return this.#ask('PUT', `/deployments/${encodeURIComponent(name)}/spec`, { spec, baseRevision, acceptEviction })
+    return this.ask('PUT', `/deployments/${encodeURIComponent(name)}/spec`, { spec, baseRevision, acceptEviction })
   }
 
   setWanted(
@@ -99,109 +99,109 @@ export class Api {
     options: { purge?: boolean; acceptDataLoss?: boolean } = {},
   ): Promise<void> {
     const { purge = false, acceptDataLoss = false } = options
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/wanted`, { wanted, purge, acceptDataLoss })
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/wanted`, { wanted, purge, acceptDataLoss })
   }
 
   credentials(name: string, user = 'app'): Promise<UserAccess> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/credentials?user=${encodeURIComponent(user)}`)
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/credentials?user=${encodeURIComponent(user)}`)
   }
 
   events(name: string, limit: number): Promise<HoldfastEvent[]> {
     const query = `deployment=${encodeURIComponent(name)}&limit=${limit}`
-    return this.#ask<{ events: HoldfastEvent[] }>('GET', `/events?${query}`).then(({ events }) => events)
+    return this.ask<{ events: HoldfastEvent[] }>('GET', `/events?${query}`).then(({ events }) => events)
   }
 
   /** Incidents and availability since a time, ms since 1970. */
   incidents(name: string, since: number): Promise<Ledger> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/incidents?since=${since}`)
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/incidents?since=${since}`)
   }
 
   /** What a fault would do now, and what stands against it; does nothing. */
   previewFault(name: string, wish: FaultWish): Promise<FaultPreview> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/preview`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/faults/preview`, wish)
   }
 
   /** Answers once the fault is there. Throws REFUSED_DRILL with what stands against it. */
   injectFault(name: string, wish: FaultWish): Promise<FaultSeen> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/faults`, wish)
   }
 
   /** The faults that last and the latest of those that are over, the newest first. */
   faults(name: string): Promise<FaultSeen[]> {
-    return this.#ask<{ faults: FaultSeen[] }>('GET', `/deployments/${encodeURIComponent(name)}/faults`).then(
+    return this.ask<{ faults: FaultSeen[] }>('GET', `/deployments/${encodeURIComponent(name)}/faults`).then(
       ({ faults }) => faults,
     )
   }
 
   /** Heals it before its own timer does; answers once that is done. */
   healFault(name: string, id: string): Promise<FaultSeen> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
   }
 
   backups(name: string): Promise<Shelf> {
-    return this.#ask('GET', `/deployments/${encodeURIComponent(name)}/backups`)
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/backups`)
   }
 
   askBackup(name: string, wish: BackupAsked): Promise<Operation> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/backups`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/backups`, wish)
   }
 
   readBackup(from: string): Promise<{ manifest: Manifest; state: BackupListed['state']; because: string }> {
-    return this.#ask('POST', '/backups/read', { from })
+    return this.ask('POST', '/backups/read', { from })
   }
 
   previewRestore(name: string, from: string): Promise<RestorePreview> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/restore/preview`, { from })
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/restore/preview`, { from })
   }
 
   askRestore(name: string, wish: RestoreAsked): Promise<Operation> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/restore`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/restore`, wish)
   }
 
   /** What an operation would do now, and what speaks against it; changes nothing. */
   previewOperation(name: string, wish: OperationWish): Promise<OperationPreview> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations/preview`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/operations/preview`, wish)
   }
 
   /** Answers once it is asked for, and not once it is done. Asking twice by one id asks once. */
   askOperation(name: string, wish: OperationWish): Promise<Operation> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/operations`, wish)
   }
 
   /** Answers once the engine is found, which may have to be fetched. */
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade/preview`, { engine })
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade/preview`, { engine })
   }
 
   upgrade(name: string, wish: UpgradeWish): Promise<Operation> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade`, wish)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/upgrade`, wish)
   }
 
   cancelOperation(name: string, id: string): Promise<Operation> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/operations/${encodeURIComponent(id)}/cancel`)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/operations/${encodeURIComponent(id)}/cancel`)
   }
 
   pause(name: string, because: string, until: number | null): Promise<void> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/pause`, { because, until })
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/pause`, { because, until })
   }
 
   resume(name: string): Promise<void> {
-    return this.#ask('POST', `/deployments/${encodeURIComponent(name)}/resume`)
+    return this.ask('POST', `/deployments/${encodeURIComponent(name)}/resume`)
   }
 
   /** `because` null: it takes no write without a copy again. */
   setDegraded(name: string, shard: string, because: string | null): Promise<void> {
     const path = `/deployments/${encodeURIComponent(name)}/shards/${encodeURIComponent(shard)}/degrade`
-    return this.#ask('POST', path, { because })
+    return this.ask('POST', path, { because })
   }
 
   setDrained(name: string, node: string, drained: boolean): Promise<void> {
     const path = `/deployments/${encodeURIComponent(name)}/nodes/${encodeURIComponent(node)}/drain`
-    return this.#ask('POST', path, { drained })
+    return this.ask('POST', path, { drained })
   }
 
   async #list(): Promise<{ names: string[]; adopted: string[] }> {
-    const { deployments, notSeenYet, adopted } = await this.#ask<{
+    const { deployments, notSeenYet, adopted } = await this.ask<{
       deployments: Status[]
       notSeenYet: string[]
       adopted: string[]
@@ -209,7 +209,8 @@ export class Api {
     return { names: [...deployments.map(({ name }) => name), ...notSeenYet].sort(), adopted }
   }
 
-  async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  /** Any route below `/api/v1`. Throws what the controller refused, or UNREACHABLE_CONTROLLER. */
+  async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
     const withinMs = method === 'GET' ? answerWithinMs : saveWithinMs
     try {
       const response = await fetch(`${this.url}/api/v1${path}`, {

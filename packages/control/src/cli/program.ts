@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { addAccess } from './commands/access.ts'
 import { addDrills } from './commands/drills.ts'
 import { addHosts } from './commands/hosts.ts'
 import { addLife, addServices } from './commands/life.ts'
@@ -67,6 +68,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
   addDrills(program, run, rest)
   addHosts(program, run)
   addServices(program, run)
+  addAccess(program, run)
   program.hook('preAction', (_, command) => {
     if (rest.length > 0 && !['cli', 'drill'].includes(command.name()))
       command.error(`error: nothing may follow "--" here: ${rest[0]}`)

@@ -1,16 +1,22 @@
 import { refusedAdopted } from '@holdfast/core'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import type { Clock } from '../clock.ts'
-import { accessOf, mayReadAdopted } from './access.ts'
+import type { Access } from '../store/access.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import { accessOf, mayReadAdopted, namedInBody, raisedBy } from './access.ts'
+import { Auditor } from './auditor.ts'
 import { Sessions } from './auth/sessions.ts'
 import { Throttle } from './auth/throttle.ts'
-import { bearerOf, identify, refuseCaller } from './caller.ts'
+import { refuseDeep } from './body.ts'
+import { bearerOf, identify, refuseCaller, refuseRole } from './caller.ts'
 import type { DemoDoor } from './demo-door.ts'
 import { answerError, answerNotFound } from './errors.ts'
 import { setSecurityHeaders } from './headers.ts'
-import { refuseForeignHost, refuseForeignOrigin } from './origin.ts'
+import { refuseForeignHost, refuseForeignOrigin, refuseWithoutOwnHeader } from './origin.ts'
 import type { Platform } from './platform.ts'
 import { adoptionRoutes } from './routes/adoptions.ts'
+import { apiTokenRoutes } from './routes/api-tokens.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { backupRoutes } from './routes/backups.ts'
 import { demoRoutes } from './routes/demo.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
@@ -23,15 +29,16 @@ import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { specRoutes } from './routes/spec.ts'
+import { targetRoutes } from './routes/targets.ts'
 import { topologyRoutes } from './routes/topology.ts'
+import { userRoutes } from './routes/users.ts'
 import { watchRoutes } from './routes/watch.ts'
 import { Streams } from './stream.ts'
 
-/** What the door knows of its users: one administrator, and the token of the command line. */
+/** By what callers are known: users and tokens, and the token of the command line. */
 interface Auth {
-  readonly adminName: string
-  /** As `hashPassword` made it. */
-  readonly adminHash: string
+  readonly access: Access
+  readonly audit: AuditLog
   readonly bearerToken: string
 }
 
@@ -74,6 +81,8 @@ export function buildApp({
   const throttle = new Throttle(clock)
   const streams = new Streams(clock)
   const feeds = new Streams(clock, feedBounds)
+  const { access, audit, bearerToken } = auth
+  const auditor = new Auditor(audit, clock)
 
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler(answerError)
@@ -85,16 +94,40 @@ export function buildApp({
   })
 
   app.decorateRequest('caller')
+  app.decorateRequest('change')
+  app.decorateRequest('specBefore')
+  app.decorateRequest('refusal')
   app.addHook('onRequest', setSecurityHeaders)
   app.addHook('onRequest', async (request) => {
     request.caller = { kind: 'nobody' }
+    request.change = {}
     // Load balancers call a node by names of their own, and learn nothing that is worth a door.
     if (isHealth(request)) return
     refuseForeignHost(request, port)
-    refuseForeignOrigin(request, bearerOf(request) !== undefined)
+    const hasBearer = bearerOf(request) !== undefined
+    refuseForeignOrigin(request, hasBearer)
+    refuseWithoutOwnHeader(request, hasBearer)
     if (request.is404) return
-    request.caller = identify(request, sessions, auth.bearerToken)
-    refuseCaller(request.caller, accessOf(request.method, request.routeOptions.url ?? '') ?? 'bearer')
+    request.caller = identify(request, { access, sessions, bearerToken, wall: () => clock.wall() })
+    const needed = accessOf(request.method, request.routeOptions.url ?? '') ?? 'command line'
+    // Which deployment a plan is about stands in its body, which is read for nobody who has no role at all.
+    refuseCaller(request.caller, isPlan(request) ? 'some' : needed, nameIn(request))
+  })
+  app.addHook('preHandler', async (request) => {
+    const { caller, body } = request
+    refuseDeep(body)
+    const route = routeOf(request)
+    const name = namedInBody(route, body) ?? nameIn(request)
+    if (isPlan(request)) refuseRole(caller, 'operator', name)
+    request.specBefore = name === null ? undefined : platform.spec(name)?.spec
+    const raised = raisedBy(route, body, request.specBefore)
+    if (raised !== null) refuseRole(caller, 'admin', name, raised)
+  })
+  // Before the answer is on its way: whoever has heard that it was done finds the record of it.
+  app.addHook('onSend', async (request, reply) => {
+    if (request.is404) return
+    const name = nameIn(request)
+    auditor.record(request, reply.statusCode, name === null ? undefined : platform.spec(name)?.spec)
   })
   app.addHook('preClose', async () => {
     streams.endAll()
@@ -105,14 +138,17 @@ export function buildApp({
   app.register(panelRoutes, { panelDir })
   app.register(
     async (api) => {
-      const { adminName, adminHash } = auth
       api.addHook('preHandler', async ({ method, params, routeOptions }) => {
         const { name } = (params ?? {}) as { name?: string }
         if (name === undefined || mayReadAdopted(method, routeOptions.url ?? '')) return
         if (platform.isAdopted(name)) throw refusedAdopted(name)
       })
       api.register(adoptionRoutes, { platform })
-      api.register(sessionRoutes, { sessions, throttle, adminName, adminHash, hasDemo: () => demo() !== undefined })
+      api.register(sessionRoutes, { sessions, throttle, access, hasDemo: () => demo() !== undefined })
+      api.register(userRoutes, { access, clock })
+      api.register(apiTokenRoutes, { access, clock })
+      api.register(auditRoutes, { audit })
+      api.register(targetRoutes, { access })
       api.register(deploymentRoutes, { platform })
       api.register(specRoutes, { platform })
       api.register(hostRoutes, { hosts: platform.hosts })
@@ -129,3 +165,10 @@ export function buildApp({
   )
   return app
 }
+
+const routeOf = ({ method, routeOptions }: FastifyRequest): string => `${method} ${routeOptions.url ?? ''}`
+
+const isPlan = (request: FastifyRequest): boolean => namedInBody(routeOf(request), null) !== undefined
+
+/** The deployment that the address names. */
+const nameIn = ({ params }: FastifyRequest): string | null => ((params ?? {}) as { name?: string }).name ?? null

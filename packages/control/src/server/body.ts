@@ -13,8 +13,12 @@ export function parseFields(input: unknown, known: readonly string[]): Fields {
   if (!isObject(input)) throw usage('send a JSON object')
   const unknown = Object.keys(input).find((key) => !known.includes(key))
   if (unknown !== undefined) throw usage(`unknown field "${unknown.slice(0, 80)}": known are ${known.join(', ')}`)
-  if (depthOf(input) > depthMax) throw usage(`the body is nested deeper than ${depthMax}`)
   return input
+}
+
+/** Before anything looks into it: what walks through a body by recursion must not use up the stack. */
+export function refuseDeep(body: unknown): void {
+  if (depthOf(body) > depthMax) throw usage(`the body is nested deeper than ${depthMax}`)
 }
 
 export function text(fields: Fields, key: string, lengthMax: number): string {

@@ -18,10 +18,12 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     const { retryAfterS } = error.facts
     if (typeof retryAfterS === 'number') reply.header('retry-after', String(retryAfterS))
     const { status } = errorTable[error.code]
+    request.refusal = error.code
     if (status >= 500) request.log.warn({ err: error, url: request.url }, 'a request could not be served')
     return reply.code(status).send(body(error.code, error.message, error.facts))
   }
   const status = badRequestStatus(error)
+  request.refusal = status === undefined ? 'INTERNAL' : 'USAGE'
   if (status !== undefined) return reply.code(status).send(body('USAGE', usageMessage(status)))
   request.log.error({ err: error, method: request.method, url: request.url }, 'a request failed unexpectedly')
   return reply.code(500).send(body('INTERNAL', 'something went wrong inside Holdfast: its log has the reason'))

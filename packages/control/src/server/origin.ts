@@ -14,7 +14,7 @@ export function refuseForeignHost(request: FastifyRequest, port: number | undefi
   const host = request.headers.host?.toLowerCase() ?? ''
   if (ownNames.some((name) => suffix.some((end) => host === name + end))) return
   throw new HoldfastError(
-    'AUTH_FORBIDDEN',
+    'AUTH_MISDIRECTED',
     `this server answers to 127.0.0.1, localhost and [::1] with its own port, not to the Host it was called by`,
     { allowed: ownNames },
   )
@@ -36,4 +36,17 @@ export function refuseForeignOrigin(request: FastifyRequest, hasBearer: boolean)
     if (site === 'same-origin' || (safe && site === 'none')) return
   } else if (safe || hasBearer) return
   throw new HoldfastError('AUTH_FORBIDDEN', 'refused: the request does not come from a page of this server')
+}
+
+/**
+ * A form or a link cannot set a header of its own, and a script of another origin may not without asking first. So
+ * what acts with a cookie carries one, should a browser ever tell less of where a request comes from.
+ */
+export function refuseWithoutOwnHeader(request: FastifyRequest, hasBearer: boolean): void {
+  const safe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS'
+  if (safe || hasBearer || request.headers['x-requested-by'] !== undefined) return
+  throw new HoldfastError(
+    'AUTH_FORBIDDEN',
+    'refused: a browser must send the header X-Requested-By: holdfast with this',
+  )
 }

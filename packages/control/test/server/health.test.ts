@@ -58,6 +58,6 @@ describe('the health of a node', () => {
 
   test('the rest of the server is still only for who calls it by its own name', async () => {
     const answer = await world.app.inject({ url: '/healthz', headers: { host: 'db.example:9000' } })
-    expect(answer.statusCode).toBe(403)
+    expect(answer.statusCode).toBe(421)
   })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { asAdmin, asCli, aWorld, cookieOf, fromOwnPage, password, signIn, type World } from './support.ts'
+import { asAdmin, asCli, aWorld, cookieOf, everywhere, fromOwnPage, password, signIn, type World } from './support.ts'
 
 let world: World
 beforeEach(() => {
@@ -14,7 +14,12 @@ describe('signing in', () => {
   test('the right password opens a session', async () => {
     const answer = await signIn(world)
     expect(answer.statusCode).toBe(200)
-    expect(answer.json()).toEqual({ user: 'admin', endsInMs: minutes(30), demo: false })
+    expect(answer.json()).toEqual({
+      user: 'admin',
+      grants: [everywhere('admin')],
+      endsInMs: minutes(30),
+      demo: false,
+    })
     expect((await who({ ...fromOwnPage, cookie: cookieOf(answer.headers['set-cookie']) })).json().user).toBe('admin')
   })
 

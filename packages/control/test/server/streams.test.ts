@@ -223,7 +223,7 @@ describe('a stream', () => {
   test('ends with the session that opened it', async () => {
     const signedIn = await fetch(`${base}/api/v1/session`, {
       method: 'POST',
-      headers: { origin: base, 'content-type': 'application/json' },
+      headers: { origin: base, 'x-requested-by': 'holdfast', 'content-type': 'application/json' },
       body: JSON.stringify({ user: 'admin', password }),
     })
     const cookie = cookieOf(signedIn.headers.get('set-cookie') ?? '')
@@ -231,7 +231,10 @@ describe('a stream', () => {
     const reader = new Reader(response)
     readers.push(reader)
     await reader.next()
-    await fetch(`${base}/api/v1/session`, { method: 'DELETE', headers: { cookie, origin: base } })
+    await fetch(`${base}/api/v1/session`, {
+      method: 'DELETE',
+      headers: { cookie, origin: base, 'x-requested-by': 'holdfast' },
+    })
     world.platform.show(aStatus({ because: 'a secret of tomorrow' }))
     await expect(reader.next()).rejects.toThrow('the stream ended')
   })

@@ -1,3 +1,4 @@
+import { describeGrants } from '@holdfast/core'
 import type { ComponentChildren } from 'preact'
 import { connection } from '../follow.ts'
 import { session, signOut } from '../session.ts'
@@ -46,7 +47,10 @@ export function Shell({ user, section = 'deployments', crumb, children }: Props)
         </nav>
         <div class="top-right">
           <Connection />
-          <span class="user">{user}</span>
+          <span class="user">
+            {user}
+            {may() !== user && <span class="muted"> {may()}</span>}
+          </span>
           <button type="button" class="quiet" onClick={() => void signOut()}>
             Sign out
           </button>
@@ -66,6 +70,9 @@ export function Shell({ user, section = 'deployments', crumb, children }: Props)
 }
 
 const here = { 'aria-current': 'page' } as const
+
+/** His roles in words; not said twice where the name says it. */
+const may = (): string => (typeof session.value === 'string' ? '' : describeGrants(session.value.grants))
 
 const hasDemo = (): boolean => typeof session.value !== 'string' && session.value.demo
 

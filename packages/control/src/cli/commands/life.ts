@@ -59,7 +59,7 @@ export function addServices(program: Command, run: Run): void {
   addInstall(serve, 'serve', run)
   program
     .command('password')
-    .description('make a new password for the panel')
+    .description('make a new password for admin, the first user of the panel')
     .action(() => run(async (context) => (await import('../password.ts')).password(context)))
   program
     .command('key')

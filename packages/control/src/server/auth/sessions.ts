@@ -4,6 +4,8 @@ import { sha256 } from './secret.ts'
 
 interface Session {
   readonly user: string
+  /** Of the user as he was when he signed in. */
+  readonly stamp: string
   readonly startedAt: number
   /** The last time that a person did something, by our clock. */
   usedAt: number
@@ -26,21 +28,21 @@ export class Sessions {
   }
 
   /** Answers the id for the cookie; it is kept nowhere else. */
-  start(user: string): string {
+  start(user: string, stamp: string): string {
     const oldest = this.#sessions.keys().next()
     if (this.#sessions.size >= sessionsMax && oldest.done !== true) this.#sessions.delete(oldest.value)
     const id = randomBytes(32).toString('base64url')
     const now = this.#clock.now()
-    this.#sessions.set(keyOf(id), { user, startedAt: now, usedAt: now })
+    this.#sessions.set(keyOf(id), { user, stamp, startedAt: now, usedAt: now })
     return id
   }
 
-  find(id: string): { readonly user: string; readonly endsInMs: number } | undefined {
+  find(id: string): { readonly user: string; readonly stamp: string; readonly endsInMs: number } | undefined {
     const session = this.#sessions.get(keyOf(id))
     if (session === undefined) return undefined
     const now = this.#clock.now()
     const endsInMs = Math.min(session.usedAt + idleMsMax, session.startedAt + ageMsMax) - now
-    if (endsInMs > 0) return { user: session.user, endsInMs }
+    if (endsInMs > 0) return { user: session.user, stamp: session.stamp, endsInMs }
     this.#sessions.delete(keyOf(id))
     return undefined
   }

@@ -1,7 +1,7 @@
 import { HoldfastError, type Status } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import { flag, oneOf, parseFields, text } from '../body.ts'
-import { actorOf } from '../caller.ts'
+import { actorOf, sees } from '../caller.ts'
 import type { Platform } from '../platform.ts'
 
 export interface ByName {
@@ -10,8 +10,8 @@ export interface ByName {
 
 /** What there is, how it is, and whether it should run. */
 export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
-  app.get('/deployments', async () => {
-    const names = platform.names()
+  app.get('/deployments', async ({ caller }) => {
+    const names = platform.names().filter((name) => sees(caller, name))
     const seen = names.map((name) => ({ name, status: platform.status(name) }))
     return {
       deployments: seen.flatMap(({ status }) => (status === undefined ? [] : [status])),

@@ -1,6 +1,7 @@
 import type { HoldfastEvent } from '@holdfast/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { type Fields, usage, wholeNumber } from '../body.ts'
+import { refuseRole, seenBy } from '../caller.ts'
 import type { Platform } from '../platform.ts'
 import type { Streams } from '../stream.ts'
 
@@ -10,7 +11,8 @@ interface Options {
 }
 
 interface Asked {
-  readonly filter: { deployment?: string }
+  /** Undefined: all of them. */
+  readonly deployments: readonly string[] | undefined
   readonly limit: number
   /** Events after this seq; undefined asks for the last ones. */
   readonly after: number | undefined
@@ -27,10 +29,14 @@ export const eventRoutes: FastifyPluginAsync<Options> = async (app, { platform, 
     return stream(request, reply, asked)
   })
 
-  function firstEvents({ filter, limit, after }: Asked): HoldfastEvent[] {
-    return after === undefined
-      ? platform.events.latest({ ...filter, limit })
-      : platform.events.since(after, { ...filter, limit })
+  function firstEvents({ deployments, limit, after }: Asked): HoldfastEvent[] {
+    const found = filtersOf(deployments).flatMap((filter) =>
+      after === undefined
+        ? platform.events.latest({ ...filter, limit })
+        : platform.events.since(after, { ...filter, limit }),
+    )
+    found.sort((a, b) => a.seq - b.seq)
+    return after === undefined ? found.slice(-limit) : found.slice(0, limit)
   }
 
   function stream({ caller }: FastifyRequest, reply: FastifyReply, asked: Asked): FastifyReply {
@@ -40,12 +46,12 @@ export const eventRoutes: FastifyPluginAsync<Options> = async (app, { platform, 
     const newest = platform.events.latest({ limit: 1 }).at(-1)?.seq ?? 0
     // A seq from the future is from a log that was since removed: start over.
     if (asked.after === undefined || asked.after > newest) {
-      for (const event of platform.events.latest({ ...asked.filter, limit: asked.limit })) send(event)
+      for (const event of firstEvents({ ...asked, after: undefined })) send(event)
     } else {
-      sendSince(asked.after, asked.filter, send)
+      sendSince({ ...asked, limit: batch }, asked.after, send)
     }
     const stop = platform.events.subscribe((event) => {
-      if (asked.filter.deployment === undefined || asked.filter.deployment === event.deployment) send(event)
+      if (asked.deployments?.includes(event.deployment) ?? true) send(event)
     })
     if (out.signal.aborted) stop()
     else out.signal.addEventListener('abort', stop, { once: true })
@@ -53,22 +59,27 @@ export const eventRoutes: FastifyPluginAsync<Options> = async (app, { platform, 
   }
 
   /** In batches; a reader too far behind is cut off by the stream and asks again from where it got to. */
-  function sendSince(after: number, filter: Asked['filter'], send: (event: HoldfastEvent) => boolean): void {
+  function sendSince(asked: Asked, after: number, send: (event: HoldfastEvent) => boolean): void {
     let events: HoldfastEvent[]
     let seq = after
     do {
-      events = platform.events.since(seq, { ...filter, limit: batch })
+      events = firstEvents({ ...asked, after: seq })
       seq = events.at(-1)?.seq ?? seq
     } while (events.every(send) && events.length === batch)
   }
 }
 
-function parseAsked({ query, headers }: FastifyRequest<{ Querystring: Fields }>): Asked {
+/** The log is asked for one deployment at a time, or for all. */
+const filtersOf = (deployments: readonly string[] | undefined): { deployment?: string }[] =>
+  deployments === undefined ? [{}] : deployments.map((deployment) => ({ deployment }))
+
+function parseAsked({ query, headers, caller }: FastifyRequest<{ Querystring: Fields }>): Asked {
   const { deployment } = query
   if (deployment !== undefined && typeof deployment !== 'string') throw usage('deployment: one name')
+  if (deployment !== undefined) refuseRole(caller, 'viewer', deployment)
   const resumed = headers['last-event-id']
   return {
-    filter: deployment === undefined ? {} : { deployment },
+    deployments: deployment === undefined ? (seenBy(caller) ?? undefined) : [deployment],
     limit: wholeNumber(query, 'limit', { min: 1, max: 1000 }) ?? 100,
     after:
       typeof resumed === 'string' && /^\d{1,15}$/.test(resumed)

@@ -1,24 +1,24 @@
+import type { Grant } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
+import type { Access } from '../../store/access.ts'
 import { expiredCookie, sessionCookie, sessionIdOf } from '../auth/cookie.ts'
-import { verifyPassword } from '../auth/password.ts'
-import { sameSecret } from '../auth/secret.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { Throttle } from '../auth/throttle.ts'
+import { stampOf, verifyUser } from '../auth/users.ts'
 import { parseFields, text } from '../body.ts'
 
 interface Options {
   readonly sessions: Sessions
   readonly throttle: Throttle
-  readonly adminName: string
-  readonly adminHash: string
+  readonly access: Access
   /** Whether there is a demonstration to lead to. */
   readonly hasDemo: () => boolean
 }
 
 /** Signing in, asking who is signed in, signing out. */
 export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) => {
-  const { sessions, throttle, adminName, adminHash, hasDemo } = options
+  const { sessions, throttle, access, hasDemo } = options
 
   app.post('/session', async (request, reply) => {
     const fields = parseFields(request.body, ['user', 'password'])
@@ -33,10 +33,10 @@ export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) =
         retryAfterS,
       })
     }
-    // An unknown name costs the same hash as a known one and gets the same answer: nobody learns which names exist.
-    const passwordIsRight = await verifyPassword(password, adminHash)
-    if (!passwordIsRight || !sameSecret(user, adminName)) {
-      // The name is not logged: people type passwords into that field.
+    const found = await verifyUser(access, user, password)
+    // The name is written down only where it is one of ours: people type passwords into that field.
+    Object.assign(request.change, { before: null, after: { user: access.user(user)?.name ?? null } })
+    if (found === undefined) {
       request.log.warn({ ip: request.ip }, 'sign-in failed')
       throw new HoldfastError('AUTH_REQUIRED', 'wrong name or password')
     }
@@ -45,21 +45,29 @@ export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) =
     // A new id at each sign-in: one that was planted in the browser before is worth nothing.
     const before = sessionIdOf(request.headers.cookie)
     if (before !== undefined) sessions.end(before)
-    const id = sessions.start(adminName)
+    const id = sessions.start(found.name, stampOf(found))
     request.log.info({ ip: request.ip }, 'signed in')
     reply.header('set-cookie', sessionCookie(id))
-    return { user: adminName, endsInMs: sessions.find(id)?.endsInMs ?? 0, demo: hasDemo() }
+    return told(found, sessions.find(id)?.endsInMs ?? 0)
   })
 
   app.get('/session', async ({ caller }) => {
-    const session = caller.kind === 'session' ? sessions.find(caller.id) : undefined
-    if (session === undefined) throw new HoldfastError('AUTH_REQUIRED', 'sign in first')
-    return { ...session, demo: hasDemo() }
+    const session = caller.kind === 'user' ? sessions.find(caller.id) : undefined
+    const user = session === undefined ? undefined : access.user(session.user)
+    if (session === undefined || user === undefined) throw new HoldfastError('AUTH_REQUIRED', 'sign in first')
+    return told(user, session.endsInMs)
   })
 
   app.delete('/session', async ({ caller, log }, reply) => {
-    if (caller.kind === 'session') sessions.end(caller.id)
+    if (caller.kind === 'user') sessions.end(caller.id)
     log.info('signed out')
     return reply.header('set-cookie', expiredCookie).code(204).send()
+  })
+
+  const told = ({ name, grants }: { name: string; grants: readonly Grant[] }, endsInMs: number) => ({
+    user: name,
+    grants,
+    endsInMs,
+    demo: hasDemo(),
   })
 }

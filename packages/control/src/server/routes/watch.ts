@@ -1,6 +1,7 @@
 import type { Status } from '@holdfast/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../../clock.ts'
+import { sees } from '../caller.ts'
 import { Pace } from '../pace.ts'
 import type { Platform } from '../platform.ts'
 import type { Streams } from '../stream.ts'
@@ -29,7 +30,7 @@ export const watchRoutes: FastifyPluginAsync<Options> = async (app, { platform, 
     watch(
       request,
       reply,
-      () => true,
+      (name) => sees(request.caller, name),
       () => true,
     ),
   )
