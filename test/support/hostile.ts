@@ -16,7 +16,11 @@ export interface Hostile {
 export function hostile(seed: number, routes: readonly string[], authorizations: readonly string[]): Hostile {
   const random = mulberry(seed)
   const below = (count: number): number => Math.floor(random() * count)
-  const one = <T>(choices: readonly T[]): T => choices[below(choices.length)]!
+  const one = <T>(choices: readonly T[]): T => {
+    const found = choices[below(choices.length)]
+    if (found === undefined) throw new Error('there is nothing to choose from')
+    return found
+  }
   const chance = (of: number): boolean => random() < of
   const noise = (length: number): string => Array.from({ length }, () => String.fromCharCode(below(256))).join('')
 
