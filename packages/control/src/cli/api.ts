@@ -65,16 +65,16 @@ export class Api {
   }
 
   hosts(): Promise<readonly HostSeen[]> {
-    return this.#ask<{ hosts: HostSeen[] }>('GET', '/hosts').then(({ hosts }) => hosts)
+    return this.ask<{ hosts: HostSeen[] }>('GET', '/hosts').then(({ hosts }) => hosts)
   }
 
   /** By which a machine may join as this host, once and within the hour. */
   inviteHost(wish: { readonly host: string; readonly zone?: string; readonly region?: string }): Promise<string> {
-    return this.#ask<{ token: string }>('POST', '/hosts/tokens', wish).then(({ token }) => token)
+    return this.ask<{ token: string }>('POST', '/hosts/tokens', wish).then(({ token }) => token)
   }
 
   removeHost(name: string): Promise<void> {
-    return this.#ask('DELETE', `/hosts/${encodeURIComponent(name)}`)
+    return this.ask('DELETE', `/hosts/${encodeURIComponent(name)}`)
   }
 
   status(name: string): Promise<Status> {
