@@ -1,12 +1,14 @@
 /** What a controller knows, as a file that can be kept on another machine. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import { bring, contentsOf, openContents, sealContents } from '../store/contents.ts'
 import { readController } from '../store/controller-file.ts'
 import { onDisk } from '../store/disk-error.ts'
+import type { Home } from '../store/home.ts'
 import { openStore } from '../store/open-store.ts'
 import { secretKey } from '../store/secret-key.ts'
+import { SqliteAudit } from '../store/sqlite-audit.ts'
 import { writeAtomically } from '../write-file.ts'
 import type { Context } from './context.ts'
 
@@ -27,10 +29,12 @@ export async function backupController({ home, out, say }: Context, name: string
     const path = join(directory, `controller-${takenAt.toISOString().replace(/[-:]|\.\d+/g, '')}.json`)
     onDisk(path, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
+      copyAudit(home, auditBeside(path))
       writeAtomically(path, text)
     })
     out(path)
     say(`it opens with ${home.key} alone, which is not in it: keep a copy of that, too, and in another place`)
+    say(`who asked for what is in ${auditBeside(path)}: keep it beside the other`)
   } finally {
     store.close()
   }
@@ -61,6 +65,7 @@ export async function restoreController({ home, say }: Context, name: string | u
       const sentence = `${home.path} knows ${store.names().join(', ')} already: restore into an empty HOLDFAST_HOME. Nothing was changed.`
       throw new HoldfastError('REFUSED_UNSAFE', sentence, { names: store.names() })
     }
+    bringAudit(home, auditBeside(from), say)
     const brought = await bring(contents, store, epochsAhead)
     say(`as of ${takenAt}: ${brought.join(', ') || 'no deployment'}. What was changed after that is not known here.`)
     say(
@@ -69,6 +74,30 @@ export async function restoreController({ home, say }: Context, name: string | u
   } finally {
     store.close()
   }
+}
+
+/** The audit log grows for a year and holds no secret, so it is a file of its own, and not sealed. */
+const auditBeside = (path: string): string => `${path.replace(/\.json$/, '')}.audit.db`
+
+function copyAudit(home: Home, to: string): void {
+  const audit = new SqliteAudit({ home })
+  try {
+    audit.copyTo(to)
+  } finally {
+    audit.close()
+  }
+}
+
+/** The chain goes on where the copy of it ends. One that this home has begun already is not replaced. */
+function bringAudit(home: Home, from: string, say: (line: string) => void): void {
+  if (!existsSync(from)) return say(`${from} is not there: who asked for what before is not known here`)
+  if (existsSync(home.audit)) return say(`${home.audit} was begun already and goes on; what was before is in ${from}`)
+  const part = `${home.audit}.part`
+  onDisk(home.audit, () => {
+    copyFileSync(from, part)
+    chmodSync(part, 0o600)
+    renameSync(part, home.audit)
+  })
 }
 
 function refuseName(name: string | undefined): void {

@@ -9,6 +9,7 @@
  * record, which `holdfast audit --verify` prints.
  */
 import { createHash } from 'node:crypto'
+import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { AuditEntry, AuditLog, AuditRecord, AuditVerdict } from './audit-log.ts'
 import type { Row } from './database.ts'
@@ -17,6 +18,7 @@ import type { Home } from './home.ts'
 
 const schema = `
   CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+  CREATE INDEX audit_at ON audit (at);
   CREATE TABLE audit_ends (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     firstSeq INTEGER NOT NULL, firstPrevious TEXT NOT NULL, lastSeq INTEGER NOT NULL, lastHash TEXT NOT NULL
@@ -91,6 +93,15 @@ export class SqliteAudit implements AuditLog {
     if (since === null) return { whole: true, because: 'nothing was asked yet', records, last: null }
     const because = `${records} records since ${new Date(since).toISOString()}, each as it was written; the last is ${seq}, ${hash.slice(0, 16)}`
     return { whole: true, because, records, last: { seq, hash } }
+  }
+
+  /** All of it as it is now, as a file for its owner alone, while others write on. Whole once it has that name. */
+  copyTo(path: string): void {
+    const part = `${path}.part`
+    rmSync(part, { force: true })
+    closeSync(openSync(part, 'wx', 0o600))
+    this.#file.change('VACUUM INTO ?', part)
+    renameSync(part, path)
   }
 
   /** The oldest go first, and the chain then begins with the hash of the last that went. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import Database from 'libsql'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AuditEntry } from '../../src/store/audit-log.ts'
@@ -94,4 +95,16 @@ test('is read page by page, the newest first', () => {
   for (let i = 0; i < 5; i++) log.append(anEntry())
   expect(log.latest({ limit: 2 }).map(({ seq }) => seq)).toEqual([5, 4])
   expect(log.latest({ limit: 2, before: 4 }).map(({ seq }) => seq)).toEqual([3, 2])
+})
+
+test('a copy is whole, for its owner alone, and goes on where it ends', async () => {
+  const { hash } = log.append(anEntry())
+  const copy = `${home.audit}.copy`
+  log.copyTo(copy)
+  log.append(anEntry({ on: 'later' }))
+  expect(statSync(copy).mode & 0o777).toBe(0o600)
+  const other = new SqliteAudit({ home: { audit: copy } })
+  expect(await other.verify()).toMatchObject({ whole: true, records: 1, last: { seq: 1, hash } })
+  expect(other.append(anEntry())).toMatchObject({ seq: 2, previous: hash })
+  other.close()
 })
