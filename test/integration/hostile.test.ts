@@ -79,9 +79,7 @@ test(`${requests + raw} hostile requests: nothing breaks, and no secret is told 
       if (told !== undefined) throw new Error(`a secret was told to ${shown}`)
     }
   }
-  const t0 = Date.now()
   await Promise.all(Array.from({ length: atOnce }, worker))
-  console.log('T http', Date.now() - t0)
   const oneSocket = () => throwBytes(port, Buffer.concat(Array.from({ length: rawInOne }, () => make.bytes())))
   for (let i = 0; i < raw; i += socketsAtOnce * rawInOne) {
     const answers = await Promise.all(Array.from({ length: socketsAtOnce }, oneSocket))
@@ -90,7 +88,6 @@ test(`${requests + raw} hostile requests: nothing breaks, and no secret is told 
       expect(secrets.filter((secret) => answer.includes(secret))).toEqual([])
     }
   }
-  console.log('T raw', Date.now() - t0)
   agent.destroy()
   console.log(
     `answered: ${[...statuses]
