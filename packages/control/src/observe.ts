@@ -2,6 +2,7 @@ import type {
   AgentNodeSeen,
   AgentProxySeen,
   AgentSentinelSeen,
+  HostSeen,
   NodePlace,
   Observed,
   SentinelPlace,
@@ -29,17 +30,20 @@ export async function observe(
   signal: AbortSignal,
   watchers: readonly SentinelPlace[] = [],
   proxy: { readonly host: string; readonly wanted: boolean } | null = null,
+  actsSince = Number.NEGATIVE_INFINITY,
 ): Promise<Observed> {
   const [answers, told] = await Promise.all([engines.look(places, signal), sentinels?.look(watchers, signal)])
   const guards = new Map<string, AgentSentinelSeen>()
   const agents = new Map<string, AgentNodeSeen>()
+  const hostsSeen: HostSeen[] = []
   await Promise.all(
     [...hosts.values()].map(async (host) => {
       const mine = places.filter((place) => place.host === host.id)
       const placed = watchers.filter((place) => place.host === host.id)
       if (mine.length + placed.length === 0) return
-      const seen = await host.look(deployment, mine).catch(() => new Map<string, AgentNodeSeen>())
-      for (const [id, facts] of seen) agents.set(id, facts)
+      const seen = await host.look(deployment, mine).catch(() => null)
+      for (const [id, facts] of seen ?? []) agents.set(id, facts)
+      hostsSeen.push(...sightOf(host, seen !== null, actsSince))
       if (placed.length === 0) return
       const found = await host.lookAtSentinels(deployment, placed).catch(() => new Map<string, AgentSentinelSeen>())
       for (const [id, facts] of found) guards.set(id, facts)
@@ -49,6 +53,7 @@ export async function observe(
   const hasProxy = proxy !== null && (proxy.wanted || agentOfProxy !== null)
   return {
     at: clock.now(),
+    ...(hostsSeen.length === 0 ? {} : { hosts: hostsSeen }),
     ...(hasProxy ? { proxy: { host: proxy.host, agent: agentOfProxy } } : {}),
     nodes: places.map((place) => ({
       id: place.id,
@@ -68,6 +73,12 @@ export async function observe(
       agent: guards.get(id) ?? null,
     })),
   }
+}
+
+/** Whoever acted before this controller may have heard it until then. */
+function sightOf(host: HostPort, answers: boolean, actsSince: number): HostSeen[] {
+  const sight = host.sight?.()
+  return sight === undefined ? [] : [{ id: host.id, answers, ...sight, heardAt: Math.max(sight.heardAt, actsSince) }]
 }
 
 const lookAtProxy = (

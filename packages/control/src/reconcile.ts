@@ -101,6 +101,8 @@ export class DeploymentLoop {
   #known: Known | undefined
   #lease: Lease | undefined
   #renewedAt = Number.NEGATIVE_INFINITY
+  /** Since when nobody else has held the lease. */
+  #actsSince = Number.NEGATIVE_INFINITY
   #status: Status | undefined
   #lastShape = ''
   #repeated = 0
@@ -141,6 +143,13 @@ export class DeploymentLoop {
   /** The names of the directives that Holdfast owns here. */
   get owned(): readonly string[] {
     return Object.keys(this.#known?.owned ?? {})
+  }
+
+  /** The epoch in which this controller acts; null while it holds no lease. */
+  get epoch(): number | null {
+    const { controllerId, clock } = this.#options
+    const lease = this.#lease
+    return lease?.holder === controllerId && clock.now() < lease.until ? lease.epoch : null
   }
 
   /** When the next turn is due, by the clock. */
@@ -202,7 +211,8 @@ export class DeploymentLoop {
     const seen = { ...known, picture, wallNow, boot: clock.boot, ...(supplied && { supplied }) }
     const planned = this.#guard(lease, sleptMs, known) ?? planTurn(seen)
     const { plan, document: kept } = await this.#keepOperations(planned, known)
-    const acting = this.#act(plan, lease, deadlines)
+    const newest = await this.#newerThanFences(plan, lease)
+    const acting = this.#act(plan, newest, deadlines)
     this.#options.onPlan(plan)
     const failed = await acting
     this.#tell(plan, failed)
@@ -231,6 +241,7 @@ export class DeploymentLoop {
       this.#interrupt.signal,
       document.sentinels,
       proxy,
+      this.#actsSince,
     )
     return readPicture(document.nodes, observed, spec)
   }
@@ -282,6 +293,7 @@ export class DeploymentLoop {
       if (lease.holder === controllerId && held?.epoch !== lease.epoch) {
         this.#append('controller', this.name, `controller ${controllerId} acts in epoch ${lease.epoch}`)
       }
+      if (lease.holder === controllerId && held?.holder !== controllerId) this.#actsSince = now
       this.#lease = lease
       this.#renewedAt = now
       return lease
@@ -342,6 +354,19 @@ export class DeploymentLoop {
     const before = { ...document, secrets: secrets ?? document.secrets }
     if (certify.length === 0 || make === undefined) return { secrets: before.secrets }
     return make(before, certify, spec)
+  }
+
+  /**
+   * Only a newer epoch lifts a fence, and whoever acts may be the one that the fenced host was cut off from: it gives its
+   * lease back then, and takes it anew. Where another one was quicker, this one acts no more.
+   */
+  async #newerThanFences({ actions }: Plan, lease: Lease): Promise<Lease> {
+    const { store, controllerId, clock } = this.#options
+    const isOld = actions.some((action) => action.kind === 'lift-fence' && action.epoch >= lease.epoch)
+    if (!isOld || lease.holder !== controllerId) return lease
+    await store.release(this.name, controllerId)
+    const newer = await this.#takeLease(clock.now())
+    return newer.holder === controllerId ? newer : lease
   }
 
   /** Does all of a plan at once: its actions do not depend on each other. Answers what went wrong. */

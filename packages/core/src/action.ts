@@ -64,6 +64,10 @@ export type Action =
       readonly startTime: number
       readonly stray?: true
     }
+  /** An engine that is about to be succeeded takes no writes from now on, as if its host had fenced itself. */
+  | { readonly kind: 'fence-writes'; readonly node: string; readonly reason: string }
+  /** Lets an engine take writes again that its agent has fenced in this epoch; a command of the same epoch does not. */
+  | { readonly kind: 'lift-fence'; readonly node: string; readonly epoch: number }
   | {
       readonly kind: 'failover'
       readonly node: string
@@ -205,6 +209,10 @@ export function describeAction(action: Action): string {
       return `stop ${action.node}`
     case 'fence':
       return `kill the ${action.stray === true ? 'stray' : 'frozen'} engine of ${action.node} (pid ${action.pid})`
+    case 'fence-writes':
+      return `let ${action.node} take no more writes`
+    case 'lift-fence':
+      return `let ${action.node} take writes again`
     case 'failover':
       return `${action.mode === 'switchover' ? 'hand over to' : `promote (${action.mode})`} ${action.node}`
     case 'give-slots':

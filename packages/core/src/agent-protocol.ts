@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import type { Envelope } from './action.ts'
+import type { Peer } from './agent-fence.ts'
 import type { NodePlace, SentinelPlace } from './document.ts'
 import { HoldfastError } from './error.ts'
 import type { HostFacts } from './host-facts.ts'
@@ -15,7 +16,8 @@ export const agentApiVersion = 1
 
 /** It names a directory. */
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens')
-const place = z.looseObject({ id, host: id, address: z.string().max(255), port: z.int().min(1).max(65_535) })
+const port = z.int().min(1).max(65_535)
+const place = z.looseObject({ id, host: id, address: z.string().max(255), port })
 const nodePlace = place.extend({ shard: id.or(z.literal('')) })
 
 /** What an agent has to know of a deployment to look after its engines. It keeps it in memory alone. */
@@ -24,6 +26,21 @@ const terms = z.looseObject({
   admin: z.looseObject({ username: z.string().max(128), password: z.string().max(512) }),
   /** The names of the directives to read back. */
   owned: z.array(z.string().regex(/^[a-z0-9-]{1,64}$/)).max(200),
+  /** The hosts of the deployment. */
+  hosts: z
+    .array(z.looseObject({ name: id, address: z.string().max(255), port }))
+    .max(500)
+    .default([]),
+  leaseAfterMs: z.number().min(100).max(600_000).default(1500),
+})
+
+/** What a controller says a few times a second, and what it holds. */
+const hold = z.looseObject({
+  boot: z.string().max(128),
+  /** The latest time that the agent has told it, of the agent's own clock: up to then it was heard. */
+  heard: z.number(),
+  /** The deployments that it holds the lease of, and in which epoch. */
+  epochs: z.record(id, z.int().min(0)),
 })
 
 const look = z.looseObject({
@@ -54,6 +71,34 @@ export interface AgentTerms {
   /** The agent's own user on the engines. */
   readonly admin: { readonly username: string; readonly password: string }
   readonly owned: readonly string[]
+  /** The hosts that have a part of it, the agent's own among them; where it is the only one, it never fences itself. Absent: an earlier
+   * controller, for which nobody does. */
+  readonly hosts?: readonly Peer[]
+  /** After so long without the controller and the majority of its peers an agent fences itself. Default: 1500. */
+  readonly leaseAfterMs?: number
+}
+
+/** A controller's word that it has heard an agent, and for which deployments that counts. */
+export interface Hold {
+  readonly boot: string
+  readonly heard: number
+  readonly epochs: Readonly<Record<string, number>>
+}
+
+/** What an agent answers to whoever asks whether it is there: its own monotonic time, suspended or not. */
+export interface AliveAnswered {
+  readonly boot: string
+  readonly now: number
+}
+
+/** How an agent hears the other hosts. Ages and not times: nobody has to know its clock. */
+export interface Hearing {
+  /** How long it has listened: before that it knows of nobody. */
+  readonly listensForMs: number
+  /** Since it last reached a host, or was asked by its agent, by the name of the host. Absent: not since it listens. */
+  readonly heardAgoMs: Readonly<Record<string, number>>
+  /** It thinks itself alone now, and would fence again what is lifted. */
+  readonly isAlone: boolean
 }
 
 export interface LookAsked {
@@ -71,6 +116,8 @@ export interface LookAnswered {
   readonly nodes: Readonly<Record<string, AgentNodeSeen>>
   readonly sentinels: Readonly<Record<string, AgentSentinelSeen>>
   readonly proxy: AgentProxySeen | null
+  /** Absent: an earlier version, which knows nothing of others. */
+  readonly hearing?: Hearing
 }
 
 export interface OrderSent {
@@ -101,6 +148,7 @@ export type AgentNews =
 /** Throws USAGE, as all of these do, where it is not what it should be. */
 export const parseLookAsked = (input: unknown): LookAsked => parse(look, input)
 export const parseAgentTerms = (input: unknown): AgentTerms => parse(terms, input)
+export const parseHold = (input: unknown): Hold => parse(hold, input)
 export const parseOrderSent = (input: unknown): OrderSent => parse(order, input) as unknown as OrderSent
 export const parseAgentId = (input: unknown): string => parse(id, input)
 

@@ -15,6 +15,7 @@ export function shiftNode(seen: AgentNodeSeen, byMs: number): AgentNodeSeen {
     record: record === null ? null : shiftRecord(record, shift),
     ...shiftCommon(seen, shift),
     saveAskedAt: orNull(seen.saveAskedAt, shift),
+    ...(seen.fence == null ? {} : { fence: { ...seen.fence, at: orNull(seen.fence.at, shift) } }),
     ...(access === undefined ? {} : { access: shiftAccess(access, shift) }),
   }
 }

@@ -1,3 +1,4 @@
+import type { Fence } from './agent-fence.ts'
 import type { JobSeen } from './backup/job.ts'
 import type { SlotRange } from './slots.ts'
 
@@ -13,6 +14,31 @@ export interface Observed {
   readonly sentinels?: readonly SentinelSeen[]
   /** Where one is wanted, or was. */
   readonly proxy?: ProxySeen
+  /** The hosts of the deployment, where agents of other machines keep them. Absent: it is on this machine alone. */
+  readonly hosts?: readonly HostSeen[]
+}
+
+/** A host as its agent, and as the controller hears it. */
+export interface HostSeen {
+  readonly id: string
+  /** Whether its agent has answered this look. */
+  readonly answers: boolean
+  /**
+   * When it last answered this controller, or when this one began to act, if that is later: whoever acted before may have
+   * heard it until then.
+   */
+  readonly heardAt: number
+  /** Whom it hears; null where it never said so. */
+  readonly hearing: HearingSeen | null
+}
+
+export interface HearingSeen {
+  /** It knows of nobody before that. */
+  readonly since: number
+  /** When it last had contact with a host, by the host's name, and not earlier. */
+  readonly contacts: Readonly<Record<string, number>>
+  /** It thinks itself alone, though it has answered: it hears of that only later. */
+  readonly isAlone: boolean
 }
 
 export interface NodeSeen {
@@ -255,6 +281,8 @@ export interface AgentNodeSeen {
   readonly saveAskedAt: number | null
   /** What the host has left, or the tightest control group that the engine is in. Null: not known. */
   readonly freeMemoryBytes: number | null
+  /** Its agent lets it take no writes, and why. Absent or null: it may. */
+  readonly fence?: Fence | null
   /** Its long works: those that run, and the last that are over. Absent: its agent does not know such works. */
   readonly jobs?: readonly JobSeen[]
   /** What a restore has done to it, if there was one. */

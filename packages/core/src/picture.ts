@@ -1,3 +1,5 @@
+import type { HostPicture } from './away.ts'
+import { readHosts } from './away.ts'
 import type { NodePlace, ProxyPlace } from './document.ts'
 import { placeProxy, shardsOf } from './document.ts'
 import type { Life } from './life.ts'
@@ -39,6 +41,8 @@ export interface Picture {
   readonly sentinels: readonly SentinelPicture[]
   /** Null where none is wanted, and none is left of earlier. */
   readonly proxy: ProxyPicture | null
+  /** By their ids; none where the deployment is on one machine alone. */
+  readonly hosts: ReadonlyMap<string, HostPicture>
   readonly views: readonly ClusterView[]
   readonly owners: readonly Claim[]
   /** Slots that nobody owns. Known only where somebody answers. */
@@ -102,9 +106,10 @@ export function readPicture(
   idOf: (place: NodePlace) => string | null = () => null,
 ): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
-  const all = layout.map((place) =>
+  const known = layout.map((place) =>
     readNode(place, seenById.get(place.id) ?? unseen(place), { spec, now: observed.at, idOf }),
   )
+  const all = spec.topology === 'cluster' ? identifiedByOthers(known) : known
   if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
   const { owners, unowned } = slotOwners(viewsOf(all))
   const { nodes, leaving, chained, spares } = parted(all, (node) =>
@@ -139,6 +144,7 @@ export function readPicture(
     memoryOnly: memoryOnlyOf(shards, spec),
     sentinels: [],
     proxy: null,
+    hosts: readHosts(observed, spec.timeouts.leaseAfter),
     views,
     owners,
     unowned,
@@ -172,6 +178,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     memoryOnly: memoryOnlyOf(shards, spec),
     sentinels,
     proxy,
+    hosts: readHosts(observed, spec.timeouts.leaseAfter),
     views: [],
     owners: [],
     unowned: [],
@@ -206,12 +213,43 @@ function parted(
 export const everyCopy = ({ nodes, chained }: Pick<Picture, 'nodes' | 'chained'>): readonly NodePicture[] =>
   chained.length === 0 ? nodes : [...nodes, ...chained]
 
+/**
+ * The host of a node whose write lease is over: nothing that the node acknowledges counts any more, though nobody has
+ * proof that it is dead. Null while it may still write, for all that is known.
+ */
+export function lostHostOf({ life, place }: NodePicture, { hosts }: Pick<Picture, 'hosts'>): LostHost | null {
+  const host = hosts.get(place.host)
+  if (life !== 'away' || host === undefined || host.leaseOverAt === null) return null
+  return { ...host, leaseOverAt: host.leaseOverAt }
+}
+
+export type LostHost = HostPicture & { readonly leaseOverAt: number }
+
 const isSpare = ({ place }: NodePicture): boolean => place.spare === true && place.leaving === undefined
 
 const viewsOf = (nodes: readonly NodePicture[]): ClusterView[] =>
   nodes.flatMap((node) => (node.facts === null ? [] : [node.facts.view]))
 
 const allSlots: readonly SlotRange[] = [[0, slotCountTotal - 1]]
+
+/**
+ * One that neither answers nor has an agent is whom all others that answer know at its address; nobody, where they do not
+ * agree, or where one of ours is that already.
+ */
+function identifiedByOthers(nodes: readonly NodePicture[]): NodePicture[] {
+  const entries = viewsOf(nodes).flatMap((view) => view.entries)
+  const taken = new Set(nodes.map(({ engineId }) => engineId))
+  return nodes.map((node) => {
+    if (node.engineId !== null || node.life !== 'away') return node
+    const ids = new Set(
+      entries
+        .filter((entry) => !entry.handshake && addressOf(entry) === addressOf(node.place))
+        .map(({ engineId }) => engineId),
+    )
+    const [engineId, ...more] = ids
+    return engineId === undefined || more.length > 0 || taken.has(engineId) ? node : { ...node, engineId }
+  })
+}
 
 function readNode(
   place: NodePlace,

@@ -87,6 +87,7 @@ export function describeChanges(
   const changes: { kind: EventKind; subject: string; because: string }[] = []
   for (const node of after.nodes) {
     const was = before?.nodes.find(({ id }) => id === node.id)
+    changes.push(...fenceChanges(was, node))
     if (was === undefined || was.state === node.state) continue
     if (isPassing(was.state, node.state)) continue
     changes.push({ kind: 'node', subject: node.id, because: `${node.id} is ${node.state}, was ${was.state}` })
@@ -119,6 +120,14 @@ export function describeChanges(
     })
   }
   return changes
+}
+
+/** Of a node that is not seen nothing is known: its fence is neither set nor lifted. */
+function fenceChanges(was: NodeStatus | undefined, is: NodeStatus): ReturnType<typeof describeChanges> {
+  const news = (because: string) => [{ kind: 'node' as const, subject: is.id, because }]
+  if (is.fence !== null && was?.fence?.epoch !== is.fence.epoch)
+    return news(`${is.id} takes no writes: its host has fenced itself (${is.fence.reason})`)
+  return was?.fence != null && is.fence === null && is.state === 'ok' ? news(`${is.id} may take writes again`) : []
 }
 
 function proxyChanges(was: ProxyStatus | null, is: ProxyStatus | null): ReturnType<typeof describeChanges> {
@@ -173,7 +182,7 @@ function nodeStatus(node: NodePicture, input: StatusInput): NodeStatus {
     lag: lagOf(node, picture),
     ackAgeSeconds: ackAgeOf(node, picture),
     drained: node.place.drained === true,
-    fence: null,
+    fence: agent?.fence == null ? null : { epoch: agent.fence.epoch, reason: agent.fence.reason },
     pid: agent?.process.state === 'running' ? agent.process.pid : null,
     startFailure: startFailureOf(node),
     pendingRestart: pendingRestart(node, { picture, files, owned }),

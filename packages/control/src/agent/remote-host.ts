@@ -13,7 +13,11 @@ import type {
   AgentProxySeen,
   AgentSentinelSeen,
   AgentTerms,
+  AliveAnswered,
   Envelope,
+  Hearing,
+  HearingSeen,
+  Hold,
   LookAnswered,
   LookAsked,
   NodePlace,
@@ -22,7 +26,7 @@ import type {
 import { HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
 import { answeredError, textOf } from '../answer-text.ts'
 import type { Clock } from '../clock.ts'
-import type { EngineExit, HostPort } from '../host/host.ts'
+import type { EngineExit, HostPort, HostSight } from '../host/host.ts'
 import type { Credentials } from './mutual-tls.ts'
 import { refusalOf, secureTerms } from './mutual-tls.ts'
 import { digestOf, toJson } from './server.ts'
@@ -37,6 +41,9 @@ const newsWithinMs = 3000
 const listenAgainMs = 500
 /** Clocks of two machines drift apart by far less than this share of the time. */
 const driftMax = 0.001
+/** Often enough that two may be lost before an agent thinks itself alone. */
+const holdEveryMs = 300
+const holdWithinMs = 300
 
 export interface RemoteHostOptions {
   /** The name of the host, as its certificate says it. */
@@ -46,6 +53,8 @@ export interface RemoteHostOptions {
   readonly clock: Clock
   readonly credentials: () => Credentials
   readonly terms: (deployment: string) => AgentTerms
+  /** The deployments that this controller holds the lease of, and in which epochs. Absent: none. */
+  readonly epochs?: () => Readonly<Record<string, number>>
 }
 
 interface Asked {
@@ -63,7 +72,11 @@ export class RemoteHost implements HostPort {
   /** How far its clock is behind ours, ms, and in which of its boots that is so. */
   #clock: { readonly behindMs: number; readonly boot: string; readonly at: number } | undefined
   #isAway = false
+  readonly #since: number
   #heardAt = Number.NEGATIVE_INFINITY
+  #hearing: HearingSeen | null = null
+  /** What its agent's own clock said last. */
+  #heard: AliveAnswered = { boot: '', now: 0 }
   #exitListener: (exit: EngineExit) => void = () => {}
   #jobListener: (deployment: string) => void = () => {}
 
@@ -71,7 +84,9 @@ export class RemoteHost implements HostPort {
     this.id = options.id
     this.#options = options
     this.#agent = new Agent({ keepAlive: true })
+    this.#since = options.clock.now()
     void this.#listen()
+    void this.#hold()
   }
 
   /** As far as it is known: an agent that was never heard has no clock yet, and takes no orders. */
@@ -115,6 +130,11 @@ export class RemoteHost implements HostPort {
     await this.#ask({ method: 'POST', path: '/v1/act', body, withinMs: actWithinMs })
   }
 
+  /** Others may have heard it until this process began to listen. */
+  sight(): HostSight {
+    return { heardAt: Math.max(this.#since, this.#heardAt), hearing: this.#hearing }
+  }
+
   /** Who it says it is. */
   greet(): Promise<AgentGreeting> {
     return this.#ask({ method: 'GET', path: '/v1/host', withinMs: lookWithinMs }) as Promise<AgentGreeting>
@@ -138,6 +158,9 @@ export class RemoteHost implements HostPort {
         return ask()
       })) as LookAnswered
       this.#isAway = false
+      this.#heardAt = clock.now()
+      const { hearing } = answer
+      this.#hearing = hearing === undefined ? null : shiftHearing(hearing, this.#heardAt)
       const byMs = this.#behind(answer.boot, clock.now() - answer.now)
       return { answer, byMs }
     } catch (error) {
@@ -158,6 +181,26 @@ export class RemoteHost implements HostPort {
     const behindMs = Math.min(heardMs, before)
     this.#clock = { behindMs, boot, at: now }
     return behindMs
+  }
+
+  /**
+   * Tells the agent again and again that it was heard, so that it does not think itself alone: up to the moment that it
+   * told last itself, since nobody knows whether what is said now arrives, or when.
+   */
+  async #hold(): Promise<void> {
+    const { clock, epochs = () => ({}) } = this.#options
+    const { signal } = this.#over
+    while (!signal.aborted) {
+      const body: Hold = { boot: this.#heard.boot, heard: this.#heard.now, epochs: epochs() }
+      try {
+        const asked = { method: 'POST', path: '/v1/hold', body, withinMs: holdWithinMs } as const
+        this.#heard = (await this.#ask(asked)) as AliveAnswered
+        this.#heardAt = clock.now()
+      } catch {
+        // It is away, or knows no such word: which the looks say.
+      }
+      await clock.sleep(holdEveryMs, signal)
+    }
   }
 
   /** Hears of what ends, as long as this is open: looked for again where the connection is lost, or silent. */
@@ -245,5 +288,12 @@ export class RemoteHost implements HostPort {
     })
   }
 }
+
+/** Not earlier than it was: what is done about a host that nobody hears then comes too late rather than too early. */
+const shiftHearing = ({ listensForMs, heardAgoMs, isAlone }: Hearing, at: number): HearingSeen => ({
+  since: at - listensForMs,
+  isAlone,
+  contacts: Object.fromEntries(Object.entries(heardAgoMs).map(([name, agoMs]) => [name, at - agoMs])),
+})
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

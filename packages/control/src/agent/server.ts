@@ -5,12 +5,13 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { AgentGreeting, AgentNews, AgentTerms, HostFacts, LookAnswered } from '@holdfast/core'
+import type { AgentGreeting, AgentNews, AgentTerms, AliveAnswered, HostFacts, LookAnswered } from '@holdfast/core'
 import {
   agentApiVersion,
   HoldfastError,
   parseAgentId,
   parseAgentTerms,
+  parseHold,
   parseLookAsked,
   parseOrderSent,
 } from '@holdfast/core'
@@ -18,9 +19,11 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fastify, { LogController } from 'fastify'
 import type { Clock } from '../clock.ts'
 import type { HostPort } from '../host/host.ts'
+import { identityIn } from '../pki/authority.ts'
 import { answerError, answerNotFound } from '../server/errors.ts'
 import type { Credentials } from './mutual-tls.ts'
 import { refusalOf, secureTerms } from './mutual-tls.ts'
+import type { SelfFence } from './self-fence.ts'
 
 /** The files of a thousand nodes fit in many times over. */
 const bodyBytesMax = 8 * 1024 ** 2
@@ -39,20 +42,23 @@ export interface AgentServerOptions {
   readonly terms: Map<string, AgentTerms>
   /** What this machine is, now; without it the greeting does not tell. */
   readonly facts?: () => HostFacts
+  /** Whom this agent hears. */
+  readonly watch?: Pick<SelfFence, 'askedBy' | 'heldBy' | 'hearing'>
   readonly log: FastifyBaseLogger
 }
 
 /** What a controller compares, to know whether an agent has the terms that it sends. */
 export const digestOf = (terms: AgentTerms): string =>
   createHash('sha256')
-    .update(JSON.stringify([terms.engine, terms.admin, terms.owned]))
+    .update(JSON.stringify([terms.engine, terms.admin, terms.owned, terms.hosts, terms.leaseAfterMs]))
     .digest('base64url')
 
 /** JSON has no infinity; the smallest number is as long ago. */
 export const toJson = (value: unknown): string =>
   JSON.stringify(value, (_key, one: unknown) => (one === Number.NEGATIVE_INFINITY ? -Number.MAX_VALUE : one))
 
-export function buildAgent({ host, clock, boot, deployments, credentials, terms, facts, log }: AgentServerOptions) {
+export function buildAgent(options: AgentServerOptions) {
+  const { host, clock, boot, deployments, credentials, terms, watch, facts, log } = options
   const app = fastify({
     https: secureTerms(credentials),
     loggerInstance: log,
@@ -69,9 +75,10 @@ export function buildAgent({ host, clock, boot, deployments, credentials, terms,
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(answerNotFound)
   app.setReplySerializer((payload) => toJson(payload))
-  app.addHook('onRequest', async ({ socket }) => {
+  app.addHook('onRequest', async ({ socket, method, routeOptions }) => {
     const names = (socket as TLSSocket).getPeerX509Certificate()?.subjectAltName
-    const refusal = refusalOf(names, 'controller')
+    const isForHosts = method === 'GET' && routeOptions.url === '/v1/alive'
+    const refusal = refusalOf(names, isForHosts ? 'host' : 'controller')
     if (refusal !== undefined) throw refusal
   })
   app.addHook('preClose', async () => news.close())
@@ -86,6 +93,17 @@ export function buildAgent({ host, clock, boot, deployments, credentials, terms,
       deployments,
       ...(facts === undefined ? {} : { facts: facts() }),
     }),
+  )
+
+  // The other hosts of this home may ask this, and nothing else.
+  app.get('/v1/alive', ({ socket }): Promise<AliveAnswered> => {
+    const peer = identityIn((socket as TLSSocket).getPeerX509Certificate()?.subjectAltName)
+    return Promise.resolve(watch?.askedBy(peer?.name ?? '') ?? { boot, now: clock.now() })
+  })
+
+  app.post(
+    '/v1/hold',
+    async ({ body }): Promise<AliveAnswered> => watch?.heldBy(parseHold(body)) ?? { boot, now: clock.now() },
   )
 
   app.put<{ Params: { deployment: string } }>('/v1/terms/:deployment', async ({ params, body }) => {
@@ -108,6 +126,7 @@ export function buildAgent({ host, clock, boot, deployments, credentials, terms,
       nodes: Object.fromEntries(nodesSeen),
       sentinels: Object.fromEntries(sentinelsSeen),
       proxy: proxySeen,
+      ...(watch === undefined ? {} : { hearing: watch.hearing() }),
     }
   })
 

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ClosingSeen, FailoverAsked, JobSeen, NodeRecord, StartHistory } from '@holdfast/core'
+import type { ClosingSeen, FailoverAsked, Fence, JobSeen, NodeRecord, StartHistory } from '@holdfast/core'
 import { bootId } from '../proc.ts'
 
 /**
@@ -16,6 +16,8 @@ export interface NodeMemory {
   record: NodeRecord | null
   starts: StartHistory
   fencedAt: number | null
+  /** It takes no writes since this host was alone; `before` is what its write guard was. Absent or null: it may. */
+  fence?: (Fence & { readonly before: string }) | null
   failoverAsked: FailoverAsked | null
   /** When a Sentinel was last told to forget whom it knows. */
   resetAt?: number
@@ -38,6 +40,7 @@ export const blankNode = (): NodeMemory => ({
   record: null,
   starts: { failures: 0, lastAt: null, lastError: null },
   fencedAt: null,
+  fence: null,
   failoverAsked: null,
   usersDigest: null,
   given: null,
@@ -132,14 +135,15 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** The monotonic clock started anew, and no process survived: times of an earlier boot are all "long ago". */
+/** The monotonic clock started anew, and no process survived: times of an earlier boot are all "long ago". A fence stays. */
 function fromEarlierBoot(nodes: Record<string, NodeMemory>): Record<string, NodeMemory> {
   const agoOrNever = (time: number | null): number | null => (time === null ? null : longAgo)
   return Object.fromEntries(
-    Object.entries(nodes).map(([id, { record }]): [string, NodeMemory] => [
+    Object.entries(nodes).map(([id, { record, fence }]): [string, NodeMemory] => [
       id,
       {
         ...blankNode(),
+        fence: fence == null ? null : { ...fence, at: longAgo },
         record: record && {
           ...record,
           at: longAgo,

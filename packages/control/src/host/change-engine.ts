@@ -32,7 +32,20 @@ export type SentinelAction = Extract<
 >
 type EngineAction = Exclude<
   Action,
-  | { kind: 'start' | 'stop' | 'fence' | 'purge' | 'close-sessions' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+  | {
+      kind:
+        | 'start'
+        | 'stop'
+        | 'fence'
+        | 'fence-writes'
+        | 'lift-fence'
+        | 'purge'
+        | 'close-sessions'
+        | 'work'
+        | 'end-work'
+        | 'place'
+        | 'clear-restore'
+    }
   | SentinelAction
 >
 

@@ -3,6 +3,7 @@ import type {
   AgentProxySeen,
   AgentSentinelSeen,
   Envelope,
+  HearingSeen,
   NodePlace,
   SentinelPlace,
 } from '@holdfast/core'
@@ -30,10 +31,18 @@ export interface HostPort {
   /** The proxy of a deployment. Null: none is wanted here, and nothing of one is left. */
   lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null>
   act(envelope: Envelope): Promise<void>
+  /** How the agent of another machine was last heard, by our clock. Absent: it is this machine's. */
+  sight?(): HostSight | undefined
   /** Calls back at once when an engine process of this host ends. */
   onExit(listener: (exit: EngineExit) => void): void
   /** Calls back at once when a long work of this host ends, with the deployment that it was for. */
   onJobEnd(listener: (deployment: string) => void): void
+}
+
+export interface HostSight {
+  /** When it last answered; before it ever did, since when it is asked. */
+  readonly heardAt: number
+  readonly hearing: HearingSeen | null
 }
 
 export interface EngineExit {

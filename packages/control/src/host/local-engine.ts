@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Action, AgentNodeSeen, Job, NodePlace } from '@holdfast/core'
+import type { Action, AgentNodeSeen, Fence, Job, NodePlace } from '@holdfast/core'
 import {
   followsItself,
   HoldfastError,
@@ -22,6 +22,7 @@ import { work } from './backup/work.ts'
 import { changeEngine } from './change-engine.ts'
 import { DataDirectory } from './data-files.ts'
 import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import { fenceDirective, fenceFile, fenceValue, liftFile, withoutFence } from './fence-file.ts'
 import { readAuthority } from './identity-files.ts'
 import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
@@ -30,6 +31,9 @@ import type { EngineSaid } from './node-record.ts'
 import { recordOf } from './node-record.ts'
 import { Settings } from './settings.ts'
 import { Supervised } from './supervised.ts'
+
+/** Longer than an engine that is not busy takes, and shorter than the time between two attempts may grow. */
+const fenceWithinMs = 500
 
 /** One engine of this machine: its process, its directory, and the agent's own connection to it. */
 export class LocalEngine {
@@ -48,6 +52,7 @@ export class LocalEngine {
   #freeMemoryBytes: number | null = null
   readonly #process: Supervised
   #roleChanged = false
+  #fencing = false
 
   constructor(
     deployment: string,
@@ -105,8 +110,9 @@ export class LocalEngine {
       record: memory.record,
       starts: memory.starts,
       fencedAt: memory.fencedAt,
+      fence: memory.fence ?? null,
       failoverAsked: memory.failoverAsked,
-      config: this.#settings.config,
+      config: this.#configUnfenced(),
       usersMatch: usersDigest === null || memory.usersDigest === null ? null : usersDigest === memory.usersDigest,
       written: directives,
       given: memory.given ?? null,
@@ -128,6 +134,10 @@ export class LocalEngine {
       case 'fence':
         // Of frozen engines a shard has one killed in ten minutes; one that somebody else has started is not among them.
         return action.stray === true ? this.#process.kill(action) : this.#process.fence(action.pid, action.startTime)
+      case 'fence-writes':
+        throw new HoldfastError('USAGE', `${this.#place.id} is fenced by its host`)
+      case 'lift-fence':
+        return this.#lift(gate)
       case 'purge':
         removeNode(this.#nodeDir)
         this.#link.close()
@@ -166,6 +176,9 @@ export class LocalEngine {
         this.#node().saveAskedAt = this.#options.clock.now()
         return this.#changeConfig(action, gate)
       case 'configure':
+        await this.#changeConfig(this.#keepFence(action), gate)
+        if (this.fenced !== null) fenceFile(this.#nodeDir)
+        return
       case 'end-log':
         return this.#changeConfig(action, gate)
       case 'ask-sentinel':
@@ -203,9 +216,83 @@ export class LocalEngine {
     }
   }
 
+  /** From now on it takes no writes, also one that is started later, until a command of a newer epoch lifts it. */
+  async fence(epoch: number, reason: string): Promise<void> {
+    const memory = this.#node()
+    if (memory.fence == null) {
+      const before = this.#settings.config?.[fenceDirective] ?? this.#file.value.directives?.[fenceDirective] ?? '0'
+      memory.fence = { epoch, reason, at: null, before }
+      this.#memory.save(this.deployment, true)
+    }
+    await this.#holdFence()
+  }
+
+  get fenced(): Fence | null {
+    return this.#node().fence ?? null
+  }
+
+  /** Said again and again: an engine may have been busy, or somebody has started it anew. */
+  async #holdFence(): Promise<void> {
+    if (this.#fencing || this.#node().fence == null) return
+    this.#fencing = true
+    try {
+      fenceFile(this.#nodeDir)
+      await this.#link.command(['CONFIG', 'SET', fenceDirective, fenceValue], fenceWithinMs)
+      this.#noteHeld()
+    } catch {
+      // It does not answer: what cannot be told to take no writes is told again at the next look.
+    } finally {
+      this.#fencing = false
+    }
+  }
+
+  #noteHeld(): void {
+    const memory = this.#node()
+    if (memory.fence == null || memory.fence.at !== null) return
+    memory.fence = { ...memory.fence, at: this.#options.clock.now() }
+    this.#memory.save(this.deployment, true)
+  }
+
+  async #lift(gate: () => void): Promise<void> {
+    const memory = this.#node()
+    const { fence = null } = memory
+    if (fence === null) return
+    gate()
+    memory.fence = null
+    try {
+      await this.#link.command(['CONFIG', 'SET', fenceDirective, fence.before])
+    } catch (error) {
+      memory.fence = fence
+      throw error
+    }
+    liftFile(this.#nodeDir)
+    this.#settings.forgetConfig()
+    this.#memory.save(this.deployment, true)
+  }
+
+  /** A fence is no drift: what is told of the directive is what it is without. */
+  #configUnfenced(): Readonly<Record<string, string>> | null {
+    const { config } = this.#settings
+    const { fence } = this.#node()
+    return fence == null || config?.[fenceDirective] === undefined
+      ? config
+      : { ...config, [fenceDirective]: fence.before }
+  }
+
+  /** What is set meanwhile holds from when the fence is lifted. */
+  #keepFence(action: Extract<Action, { kind: 'configure' }>): Extract<Action, { kind: 'configure' }> {
+    const memory = this.#node()
+    if (memory.fence == null) return action
+    const { [fenceDirective]: before = memory.fence.before, ...set } = action.set
+    memory.fence = { ...memory.fence, before }
+    this.#memory.save(this.deployment, true)
+    return { ...action, set }
+  }
+
   /** Notes what the engine is now, so that it is known when it is no more. */
   async record(): Promise<void> {
     if (this.#node().process === null) return
+    await this.#holdFence()
     try {
       const [text, disk] = await this.#link.pipeline([
         ['INFO', 'replication'],
@@ -288,9 +375,13 @@ export class LocalEngine {
     const binary = await this.#options.binary(this.deployment)
     gate()
     this.#process.starting()
+    const { fence } = this.#node()
+    const instead = fence == null ? action.instead : { ...action.instead, [fenceDirective]: fenceValue }
+    const request = { ...action, ...(instead === undefined ? {} : { instead }) }
     try {
-      const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action, gate })
+      const child = await startEngine({ binary, place: this.#place, nodeDir: this.#nodeDir, action: request, gate })
       this.#process.started(child.pid)
+      if (fence != null) fenceFile(this.#nodeDir)
       child.onExit(() => this.#noticeExit(child.pid))
     } catch (error) {
       this.#process.noteFailure(error instanceof Error ? error.message : String(error))
@@ -383,6 +474,6 @@ interface Written {
 const notWritten: Written = { directives: null, signsInWith: null }
 
 function readWritten(path: string): Written {
-  const text = readFileSync(path, 'utf8')
+  const text = withoutFence(readFileSync(path, 'utf8'))
   return { directives: readConfigText(text), signsInWith: wordAfter(text, 'masterauth') }
 }

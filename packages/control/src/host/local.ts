@@ -8,7 +8,7 @@ import type {
   NodePlace,
   SentinelPlace,
 } from '@holdfast/core'
-import { admit, HoldfastError, proxyId } from '@holdfast/core'
+import { admit, HoldfastError, proxyId, refuseOldLift } from '@holdfast/core'
 import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Program } from '../binary/program.ts'
 import type { Clock } from '../clock.ts'
@@ -87,9 +87,11 @@ export class LocalHost implements HostPort {
   }
 
   async act(envelope: Envelope): Promise<void> {
-    const { deployment, action } = envelope
-    const gate = this.enter(envelope)
+    const { deployment, controllerEpoch, action } = envelope
     const key = `${deployment}/${action.node}`
+    if (action.kind === 'lift-fence') refuseOldLift(action.node, this.#engines.get(key)?.fenced, controllerEpoch)
+    const gate = this.enter(envelope)
+    if (action.kind === 'fence-writes') return this.#engines.get(key)?.fence(controllerEpoch, action.reason)
     const engine = this.#engines.get(key) ?? this.#sentinels.get(key) ?? this.#proxies.get(key)
     if (engine === undefined) {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
@@ -107,6 +109,17 @@ export class LocalHost implements HostPort {
     gate()
     this.#memory.obey(deployment, controllerEpoch)
     return gate
+  }
+
+  /** The highest epoch that was obeyed here. */
+  epoch(deployment: string): number {
+    return this.#memory.epoch(deployment)
+  }
+
+  /** This host is alone: what it has of a deployment takes no writes from now on. */
+  fence(deployment: string, reason: string): void {
+    const epoch = this.epoch(deployment)
+    for (const engine of this.#engines.values()) if (engine.deployment === deployment) void engine.fence(epoch, reason)
   }
 
   /** Lets go of the engines: they run on. */

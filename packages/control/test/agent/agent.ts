@@ -4,6 +4,8 @@ import { pino } from 'pino'
 import type { Credentials } from '../../src/agent/mutual-tls.ts'
 import type { RemoteHostOptions } from '../../src/agent/remote-host.ts'
 import { RemoteHost } from '../../src/agent/remote-host.ts'
+import type { Fenceable } from '../../src/agent/self-fence.ts'
+import { SelfFence } from '../../src/agent/self-fence.ts'
 import { buildAgent } from '../../src/agent/server.ts'
 import type { Clock } from '../../src/clock.ts'
 import { FactsReader } from '../../src/host/facts.ts'
@@ -25,13 +27,19 @@ export const someTerms: AgentTerms = {
   engine: { flavor: 'auto' },
   admin: { username: 'holdfast-admin', password: 'secret' },
   owned: ['hz'],
+  hosts: [],
+  leaseAfterMs: 1500,
 }
+
+/** Nothing of it is fenced. */
+const unfenced: Fenceable = { id: 'a', epoch: () => 0, fence: () => {} }
 
 export interface RunningAgent {
   readonly port: number
   readonly terms: ReadonlyMap<string, AgentTerms>
   /** As a controller reaches it, unless it says otherwise. */
   reach(some?: Partial<RemoteHostOptions>): RemoteHost
+  readonly watch: SelfFence
   close(): Promise<void>
 }
 
@@ -40,6 +48,14 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
   const terms = new Map<string, AgentTerms>()
   const credentials = await credentialsOf({ role: 'host', name: host.id })
   const log = pino({ level: 'silent' })
+  const watch = new SelfFence({
+    host: unfenced,
+    terms,
+    ask: async () => 'silence',
+    now: () => clock.now(),
+    boot,
+    log,
+  })
   const facts = new FactsReader({ clock, directory: '/tmp' })
   const app = buildAgent({
     host,
@@ -48,6 +64,7 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
     deployments: '/tmp/deployments',
     credentials,
     terms,
+    watch,
     facts: () => facts.read(),
     log,
   })
@@ -57,6 +74,7 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
   return {
     port,
     terms,
+    watch,
     reach: (some = {}) => {
       const remote = new RemoteHost({
         id: host.id,
@@ -72,6 +90,7 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
     },
     close: async () => {
       for (const remote of reached) remote.close()
+      watch.close()
       await app.close()
     },
   }

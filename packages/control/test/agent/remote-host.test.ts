@@ -1,5 +1,10 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import type { AgentNodeSeen, Envelope, NodePlace } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { freePorts } from '../../../../test/support/engines.ts'
+import { AliveAsker } from '../../src/agent/ask-alive.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createAuthority } from '../../src/pki/authority.ts'
 import { makeMemoryWorld } from '../contract/memory-world.ts'
@@ -48,6 +53,45 @@ test('an agent that is greeted says what its machine is', async () => {
   const { facts } = await agent.reach().greet()
   expect(facts?.cores).toBeGreaterThan(0)
   expect(facts?.memoryBytes).toBeGreaterThan(0)
+})
+
+describe('whether it is there', () => {
+  const peer = async (name = 'b') => {
+    const credentials = await credentialsOf({ role: 'host', name })
+    return new AliveAsker(() => credentials)
+  }
+
+  test('another host may ask, and nothing else; and that it asked is known', async () => {
+    const asker = await peer()
+    expect(await asker.ask({ name: world.host.id, address: '127.0.0.1', port: agent.port })).toBe('heard')
+    expect(Object.keys(agent.watch.hearing().heardAgoMs)).toEqual(['b'])
+    asker.close()
+  })
+
+  test('a controller may not ask in its place', async () => {
+    const controller = await credentialsOf({ role: 'controller', name: 'test' })
+    const asker = new AliveAsker(() => controller)
+    expect(await asker.ask({ name: world.host.id, address: '127.0.0.1', port: agent.port })).toBe('reached')
+    asker.close()
+  })
+
+  test('a machine whose agent is gone refuses, and is reached', async () => {
+    const asker = await peer()
+    const port = await freePorts(1)
+    expect(await asker.ask({ name: 'a', address: '127.0.0.1', port })).toBe('reached')
+    asker.close()
+  })
+
+  test('one that takes the connection and says nothing is reached: its agent may be stopped', async () => {
+    const mute = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    const asker = await peer()
+    expect(await asker.ask({ name: 'a', address: '127.0.0.1', port: (mute.address() as AddressInfo).port })).toBe(
+      'reached',
+    )
+    asker.close()
+    mute.close()
+  })
 })
 
 describe('what an agent refuses', () => {

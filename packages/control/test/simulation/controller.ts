@@ -2,6 +2,8 @@ import type { AgentNodeSeen, EngineSeen, Envelope, NodePlace, Plan } from '@hold
 import type { Clock } from '../../src/clock.ts'
 import type { EnginePort } from '../../src/engine/engine.ts'
 import type { EngineExit, HostPort } from '../../src/host/host.ts'
+import type { MemoryAgent } from './memory/memory-agent.ts'
+import { controllerSite } from './memory/memory-agent.ts'
 import type { MemoryCluster } from './memory/memory-cluster.ts'
 import { MemoryEngine } from './memory/memory-engine.ts'
 import { MemoryHost } from './memory/memory-host.ts'
@@ -20,6 +22,8 @@ export interface Turner {
   turn(): Promise<Plan | undefined>
   /** When it wants its next turn, by the clock. */
   readonly nextTurnAt: number
+  /** The epoch in which it acts; null while it holds no lease. */
+  readonly epoch?: number | null
   /** Something happened: the next turn is now. */
   wake(): void
 }
@@ -29,6 +33,7 @@ export type MakeTurner = (seat: Seat) => Turner
 /** An agent answers within this many ms. */
 const answerMsMax = 3
 const lookDeadlineMs = 300
+const holdEveryMs = 300
 
 /**
  * A controller process: its turns run as one task on the hand clock. Paused, it stands still wherever it is, in the
@@ -50,12 +55,17 @@ export class SimulatedController {
     cluster: MemoryCluster,
     makeTurner: MakeTurner,
     onTurn: (controller: SimulatedController, plan: Plan) => void,
+    agents: ReadonlyMap<string, MemoryAgent> = new Map(),
   ) {
     this.id = id
     this.#cluster = cluster
     this.#onTurn = onTurn
-    this.#engines = new MemoryEngine(cluster, { deadlineMs: lookDeadlineMs })
-    const host = new GatedHost(new MemoryHost(cluster, id), cluster, () => this.#awake())
+    this.#engines = new MemoryEngine(cluster, { deadlineMs: lookDeadlineMs, site: controllerSite })
+    const behind =
+      agents.size === 0
+        ? [new MemoryHost(cluster, id)]
+        : [...agents.values()].map((agent) => new MemoryHost(cluster, id, agent))
+    const hosts = behind.map((host) => new GatedHost(host, cluster, () => this.#awake()))
     const clock: Clock = {
       now: () => cluster.now(),
       boot: cluster.clock.boot,
@@ -66,13 +76,15 @@ export class SimulatedController {
       },
     }
     const engines = new GatedEngines(this.#engines, () => this.#awake())
-    this.#turner = makeTurner({ id, clock, engines, hosts: new Map([[host.id, host]]) })
+    this.#turner = makeTurner({ id, clock, engines, hosts: new Map(hosts.map((host) => [host.id, host])) })
     this.#engines.onChange(() => this.#rest.abort())
-    host.onExit(() => {
-      if (this.#state !== 'running') return
-      this.#turner.wake()
-      this.#rest.abort()
-    })
+    for (const agent of agents.values()) this.#hold(agent)
+    for (const host of hosts)
+      host.onExit(() => {
+        if (this.#state !== 'running') return
+        this.#turner.wake()
+        this.#rest.abort()
+      })
     void this.#run()
   }
 
@@ -98,6 +110,22 @@ export class SimulatedController {
     this.#state = 'killed'
     this.#waiting = []
     this.#engines.close()
+  }
+
+  /** What a controller says to an agent beside its turns: that it has heard it, and holds the lease. */
+  #hold(agent: MemoryAgent): void {
+    const cluster = this.#cluster
+    let heard = Number.NEGATIVE_INFINITY
+    const say = (): void => {
+      if (this.#state === 'killed') return
+      cluster.later(holdEveryMs, say)
+      if (this.#state !== 'running' || agent.isFrozen || !cluster.carries(controllerSite, agent.id)) return
+      const { epoch = null } = this.#turner
+      const epochs = epoch === null ? {} : { [cluster.deployment]: epoch }
+      const answer = agent.watch.heldBy({ boot: 'boot-1', heard, epochs })
+      if (cluster.carries(agent.id, controllerSite)) heard = answer.now
+    }
+    say()
   }
 
   async #run(): Promise<void> {
@@ -168,6 +196,10 @@ class GatedHost implements HostPort {
     const seen = await this.#host.look(deployment, nodes)
     await this.#awake()
     return seen
+  }
+
+  sight(): ReturnType<MemoryHost['sight']> {
+    return this.#host.sight()
   }
 
   lookAtSentinels(): ReturnType<HostPort['lookAtSentinels']> {

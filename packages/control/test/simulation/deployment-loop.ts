@@ -16,6 +16,7 @@ import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { MakeTurner, Seat } from './controller.ts'
 import { sha256 } from './memory/access.ts'
+import { spread } from './memory/memory-agent.ts'
 
 const silent = () => undefined
 
@@ -24,11 +25,12 @@ export function deploymentLoops(
   specText: SpecText,
   store = new MemoryStore(),
   storeOf: (seat: Seat) => Store = () => store,
+  hosts?: number,
 ): { makeTurner: MakeTurner; store: MemoryStore } {
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
   // In memory it is saved before this returns.
-  void store.save(newDocument(specText))
+  void store.save(newDocument(specText, hosts))
   const makeTurner: MakeTurner = (seat) =>
     new DeploymentLoop({
       name: spec.name,
@@ -64,7 +66,7 @@ function render({ nodes, secrets }: Document, spec: Spec): Rendered {
   return { files: new Map(files), owned }
 }
 
-function newDocument(spec: SpecText): Document {
+function newDocument(spec: SpecText, hosts?: number): Document {
   const parsed = parseSpec(spec)
   return {
     apiVersion: 1,
@@ -75,7 +77,7 @@ function newDocument(spec: SpecText): Document {
     spec,
     wanted: 'up',
     purge: false,
-    nodes: layOut(parsed),
+    nodes: hosts === undefined ? layOut(parsed) : spread(layOut(parsed), hosts),
     operations: [],
     scale: { shards: parsed.shards, setBy: 'spec' },
     secrets: newSecrets(() => 'the first'),

@@ -77,8 +77,8 @@ test('a force against a living primary, and a kill of a living engine', async ()
 test('an action of an old epoch that got through', async () => {
   const cluster = await aReadyCluster()
   const action = { kind: 'close-slot', node: 'node-1', slot: 1 } as const
-  const old = { at: 0, epoch: 1, action, from: 'old' }
-  cluster.accepted.push({ ...old, epoch: 2, from: 'new' }, old)
+  const old = { at: 0, epoch: 1, action, from: 'old', host: 'local' }
+  cluster.accepted.push({ ...old, epoch: 2, from: 'new', host: 'local' }, old)
   expect(judgeAction(cluster, old)).toEqual(['old acted in epoch 1 after 2'])
 })
 

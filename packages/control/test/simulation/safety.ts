@@ -3,26 +3,40 @@
  * not what a controller believes of it. Each answers sentences; none means that all is well.
  */
 import type { Plan, ViewEntry } from '@holdfast/core'
-import { countSlots, formatSlots, missingSlots, slotCountTotal, subtractSlots } from '@holdfast/core'
+import { countSlots, formatSlots, hasSlot, missingSlots, slotCountTotal, subtractSlots } from '@holdfast/core'
 import type { Accepted, MemoryCluster } from './memory/memory-cluster.ts'
 import type { MemoryNode, Promotion } from './memory/node.ts'
 import { confOf, isServing, ownsSlots, viewOf } from './memory/node.ts'
-import { isHeld } from './memory/replication.ts'
+import { isHeld, mayWrite } from './memory/replication.ts'
 
 export interface SafetyLimits {
   readonly maxLagBytes: number
   readonly lossAfterMs: number
   /** After this many failed starts a copy counts as one that does not come back. */
   readonly hopelessStarts: number
+  /** How long two nodes may take writes of one shard at once. */
+  readonly doubleWritersMs: number
+  /** For how long a host that is cut off from all may take writes that nobody else has. */
+  readonly leaseLossMs: number
+  readonly writeEveryMs: number
 }
 
-export const defaultLimits: SafetyLimits = { maxLagBytes: 1024 ** 2, lossAfterMs: 30_000, hopelessStarts: 3 }
+export const defaultLimits: SafetyLimits = {
+  maxLagBytes: 1024 ** 2,
+  lossAfterMs: 30_000,
+  hopelessStarts: 3,
+  doubleWritersMs: Number.POSITIVE_INFINITY,
+  leaseLossMs: 0,
+  writeEveryMs: 100,
+}
 
 /** Never an empty or stale primary while a fuller copy survives. What others elected or started is their own doing. */
 export function judgePromotion(promotion: Promotion, limits: SafetyLimits): string[] {
   const { how, node, shard, outdated, missing } = promotion
   if (how === 'own election' || how === 'started by a stranger' || outdated) return []
   return missing.flatMap((ahead) => {
+    // What a host still took that was cut off from all, until it fenced itself: with class `cache` that is the price.
+    if (ahead.isFenced && ahead.writes.length * limits.writeEveryMs <= limits.leaseLossMs) return []
     const inexcusable = how === 'switchover' ? ahead.writes.length > 0 : ahead.recordedBytes > limits.maxLagBytes
     const waited = ahead.state === 'down' && ahead.downMs >= limits.lossAfterMs
     const hopeless = ahead.state === 'down' && ahead.startsFailed >= limits.hopelessStarts
@@ -53,8 +67,8 @@ export function judgePlan(cluster: MemoryCluster, plan: Plan): string[] {
 }
 
 /** What an action must not do to the world as it is when it arrives there. */
-export function judgeAction(cluster: MemoryCluster, { action, epoch, from }: Accepted): string[] {
-  const before = cluster.accepted.at(-2)
+export function judgeAction(cluster: MemoryCluster, { action, epoch, from, host }: Accepted): string[] {
+  const before = cluster.accepted.filter((one) => one.host === host).at(-2)
   const stale =
     before !== undefined && before.epoch > epoch ? [`${from} acted in epoch ${epoch} after ${before.epoch}`] : []
   const node = cluster.node(action.node)
@@ -65,6 +79,8 @@ export function judgeAction(cluster: MemoryCluster, { action, epoch, from }: Acc
   if (primary?.process == null) return stale
   // One that a stranger started takes no write, and gives none away.
   if (isHeld(primary)) return stale
+  // One that is fenced takes no write either, until whoever knows of the promotion lets it.
+  if (primary.fence !== null) return stale
   // What a stranger started without its data is not the primary that the replica followed.
   if (primary.data.length === 0 && node.data.length > 0) return stale
   // The majority's verdict is the other ground on which the primary's consent may be skipped.
@@ -92,6 +108,18 @@ export function judgeEpochs(cluster: MemoryCluster): string[] {
       return shared === 0 ? [] : [`${a.place.id} and ${b.place.id} own ${shared} slots in one epoch`]
     }),
   )
+}
+
+/** The shards that more than one node would take a write for now. */
+export function doubleWriters(cluster: MemoryCluster): string[] {
+  return cluster.shards.flatMap((shard) => {
+    const slot = cluster.probeSlotOf(shard)
+    const writers = cluster.nodes.filter((node) => {
+      if (!ownsSlots(node) || !isServing(node, cluster.now()) || !hasSlot(confOf(node).slots, slot)) return false
+      return node.process?.clusterOk === true && mayWrite(cluster, node)
+    })
+    return writers.length > 1 ? [`${writers.map(({ place }) => place.id).join(' and ')} take writes of ${shard}`] : []
+  })
 }
 
 /** Acknowledged writes that the shard's primary does not have, and that no known promotion or lost disk explains. */

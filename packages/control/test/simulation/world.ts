@@ -10,11 +10,13 @@ import type { MakeTurner } from './controller.ts'
 import { SimulatedController } from './controller.ts'
 import type { Fault } from './memory/faults.ts'
 import { inject } from './memory/faults.ts'
+import { MemoryAgent, spread } from './memory/memory-agent.ts'
 import { MemoryCluster } from './memory/memory-cluster.ts'
 import { Random } from './memory/random.ts'
 import type { SafetyLimits } from './safety.ts'
 import {
   defaultLimits,
+  doubleWriters,
   judgeAction,
   judgeDurability,
   judgeEpochs,
@@ -36,6 +38,8 @@ export interface SimulationOptions {
   readonly limits?: Partial<SafetyLimits>
   /** Where nodes may come to later. Default: nowhere. */
   readonly moreNodes?: readonly NodePlace[]
+  /** Over how many hosts the nodes are spread, each with an agent of its own. Default: all are on one. */
+  readonly hosts?: number
   /** Who belongs to the deployment now. Default: those of the spec. */
   readonly layout?: () => readonly NodePlace[]
 }
@@ -56,6 +60,8 @@ export class Simulation {
   /** For schedules; apart from the cluster's own chance, so that one more fault does not change everything else. */
   readonly random: Random
   readonly controllers: SimulatedController[] = []
+  /** Of several hosts, by their names; none where all is on one. */
+  readonly agents = new Map<string, MemoryAgent>()
   /** What must never have been, each once, with its time. */
   readonly violations: string[] = []
   /** The last sentences of the controllers, for whoever reads a failed seed. */
@@ -63,13 +69,14 @@ export class Simulation {
   readonly #makeTurner: MakeTurner
   readonly #limits: SafetyLimits
   readonly #lastTold = new Map<string, string>()
+  readonly #double = new Map<string, number>()
   #turns = 0
   #promotionsJudged = 0
 
   constructor(options: SimulationOptions) {
     this.seed = options.seed
     this.spec = parseSpec({ name: 'shop', ...options.spec })
-    this.nodes = layOut(this.spec)
+    this.nodes = options.hosts === undefined ? layOut(this.spec) : spread(layOut(this.spec), options.hosts)
     this.random = new Random(options.seed ^ 0x5eed)
     this.#makeTurner = options.makeTurner
     this.#limits = {
@@ -88,6 +95,10 @@ export class Simulation {
       durableWrites: isDurable(this.spec),
       ...(options.ownedDirectives === undefined ? {} : { ownedDirectives: options.ownedDirectives }),
     })
+    for (const { host } of options.hosts === undefined ? [] : this.nodes) {
+      if (this.agents.has(host)) continue
+      this.agents.set(host, new MemoryAgent(this.cluster, host, this.spec.timeouts.leaseAfter, this.agents))
+    }
     this.cluster.onAccepted = (accepted) => this.#note(judgeAction(this.cluster, accepted))
     this.#every(judgeEveryMs, () => this.#judge())
     const { writeEveryMs = 100 } = options
@@ -102,7 +113,8 @@ export class Simulation {
 
   addController(): SimulatedController {
     const id = `controller-${this.controllers.length + 1}`
-    const controller = new SimulatedController(id, this.cluster, this.#makeTurner, (by, plan) => this.#onTurn(by, plan))
+    const onTurn = (by: SimulatedController, plan: Plan): void => this.#onTurn(by, plan)
+    const controller = new SimulatedController(id, this.cluster, this.#makeTurner, onTurn, this.agents)
     this.controllers.push(controller)
     return controller
   }
@@ -197,10 +209,23 @@ export class Simulation {
 
   #judge(): void {
     this.#note(judgeEpochs(this.cluster))
+    this.#judgeWriters()
     const { promotions } = this.cluster
     for (const promotion of promotions.slice(this.#promotionsJudged))
       this.#note(judgePromotion(promotion, this.#limits))
     this.#promotionsJudged = promotions.length
+  }
+
+  /** A promoted node takes writes from the moment on that the others have heard of it, and the old one until it has. */
+  #judgeWriters(): void {
+    const now = this.cluster.now()
+    const found = new Set(doubleWriters(this.cluster))
+    for (const known of this.#double.keys()) if (!found.has(known)) this.#double.delete(known)
+    for (const one of found) {
+      const since = this.#double.get(one) ?? now
+      this.#double.set(one, since)
+      if (now - since >= this.#limits.doubleWritersMs) this.#note([`${one} for ${now - since} ms`])
+    }
   }
 
   #note(violations: readonly string[]): void {

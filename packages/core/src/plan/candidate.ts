@@ -118,7 +118,7 @@ function objectionTo(node: NodePicture, primary: NodePicture, spec: Spec): strin
   return null
 }
 
-const byOffset = (nodes: readonly NodePicture[]): NodePicture[] =>
+export const byOffset = (nodes: readonly NodePicture[]): NodePicture[] =>
   [...nodes].sort((a, b) => (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) || (a.id < b.id ? -1 : 1))
 
 export interface Asked {

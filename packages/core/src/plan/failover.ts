@@ -14,7 +14,7 @@ import type { PlanNote } from '../action.ts'
 import type { FailoverMode } from '../observed.ts'
 import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
-import { primaryIdOf } from '../picture.ts'
+import { lostHostOf, primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { Asked } from './candidate.ts'
@@ -30,6 +30,8 @@ import {
 } from './candidate.ts'
 import { canRestartInPlace, hasCopy, isLeftover } from './copy.ts'
 import { heirOfEmptied } from './emptied.ts'
+import type { Loss } from './lost-host.ts'
+import { cutOff, electionOf, heirOfLost, lossOf } from './lost-host.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
 import { changeView, isStrict, isUsurped } from './view-change.ts'
@@ -45,6 +47,10 @@ export function planFailover({ picture, spec, document }: PlanInput): Step {
     if (strict) return promoteProven(shard, picture, spec)
     if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture, spec)]
     if (shard.primary?.gone === true) return [promote(shard, shard.primary, picture, spec)]
+    const cut = stopCutOff(shard, picture, spec)
+    if (cut !== null) return [cut]
+    const loss = shard.primary === null ? null : lossOf(shard.primary, picture, spec)
+    if (shard.primary !== null && loss !== null) return [succeedLost(shard, shard.primary, loss, picture, spec)]
     const heir = heirOfEmptied(shard, picture)
     return shard.primary === null || heir === undefined ? [] : [reclaim(shard, shard.primary, heir, picture)]
   })
@@ -62,10 +68,13 @@ interface Promotion {
 
 /** Of a shard of class `durable`: whoever has every acknowledged write, or nobody. */
 function promoteProven(shard: ShardPicture, picture: Picture, spec: Spec): Promotion[] {
-  const lost = lostPrimary(shard, picture)
+  const cut = stopCutOff(shard, picture, spec)
+  if (cut !== null) return [cut]
+  const lost = lostPrimary(shard, picture, spec)
   if (lost === null) return []
   const { former, engineId, lastSeen, ground } = lost
   const asked = lastAsked(shard, engineId, lastSeen, picture.at)
+  if (lost.isUnproven === true) return [succeedProven(shard, lost, asked, picture, spec)]
   if (asked !== undefined) return [{ kind: 'running', step: continueElection(shard, ground, asked, picture) }]
   const view = changeView(shard, former, picture)
   if (view.kind === 'asked too early')
@@ -78,6 +87,10 @@ function promoteProven(shard: ShardPicture, picture: Picture, spec: Spec): Promo
   return [{ kind: 'other', step: wait(unproven(`${ground} (primary of ${shard.id})`, view.objections, spec.name)) }]
 }
 
+/** It takes no writes: its lease is over, or it was told so. That others hold it for failed is not enough. */
+const isStopped = (primary: NodePicture, picture: Picture): boolean =>
+  lostHostOf(primary, picture) !== null || primary.agent?.fence?.at != null
+
 interface LostPrimary {
   readonly former: NodePicture
   /** By which its copies know it. */
@@ -85,9 +98,38 @@ interface LostPrimary {
   readonly lastSeen: number
   /** Why it is none any more, in words. */
   readonly ground: string
+  /** Its host is lost: it may live, and its lease is over. */
+  readonly isUnproven?: true
 }
 
-function lostPrimary(shard: ShardPicture, picture: Picture): LostPrimary | null {
+/**
+ * The same of one whose host is lost: it takes no writes since its lease is over, and its copies are cut off from it before
+ * they are read, so that it could have none acknowledged either.
+ */
+function succeedProven(
+  shard: ShardPicture,
+  { former, ground }: LostPrimary,
+  asked: Asked | undefined,
+  picture: Picture,
+  spec: Spec,
+): Promotion {
+  const told = asked === undefined ? null : electionOf(shard, asked, picture, spec)
+  if (told !== null) return { kind: 'running', step: wait(told, pollMs) }
+  const linked = shard.nodes.filter((node) => node !== former && node.facts?.link?.state === 'up')
+  if (linked.length > 0) {
+    const ids = linked.map(({ id }) => id).join(' and ')
+    const actions = linked.map(({ id }) => ({ kind: 'renew-link', node: id }) as const)
+    return { kind: 'running', step: act(`${ground}: cutting ${ids} off from it before they are read`, actions) }
+  }
+  const view = changeView(shard, former, picture)
+  if (view.kind === 'asked too early')
+    return { kind: 'running', step: wait(`${ground}: reading every copy of ${shard.id}`, 0) }
+  if (view.kind === 'unproven') return { kind: 'other', step: wait(unproven(ground, view.objections, spec.name)) }
+  const has = `${view.node.id} has most of its ${view.copies} copies, all read since`
+  return { kind: 'other', step: askVoters(view.node, `${ground}; ${has}`, picture) }
+}
+
+function lostPrimary(shard: ShardPicture, picture: Picture, spec: Spec): LostPrimary | null {
   const { primary, ghost } = shard
   if (ghost !== null) {
     const [former] = shard.nodes.filter((node) => primaryIdOf(node) !== ghost)
@@ -103,6 +145,10 @@ function lostPrimary(shard: ShardPicture, picture: Picture): LostPrimary | null 
       lastSeen: primary.agent?.record?.at ?? Number.NEGATIVE_INFINITY,
       ground: `${id} is dead`,
     }
+  }
+  const loss = lossOf(primary, picture, spec)
+  if (loss !== null && isStopped(primary, picture)) {
+    return { former: primary, engineId, lastSeen: loss.since, ground: loss.ground, isUnproven: true }
   }
   if (!isUsurped(shard, picture)) return null
   const ground = `${id} was started again by somebody else, and without what its copies have`
@@ -168,6 +214,53 @@ function continueElection(shard: ShardPicture, ground: string, asked: Asked, pic
   return act(`${reason} and ${ground}: ${node.id} takes over without them`, [
     { kind: 'failover', node: node.id, mode: 'takeover' },
   ])
+}
+
+/**
+ * A primary that only its peers have lost still takes writes of whoever reaches it, and loses them once the engines elect
+ * another. It is reached, so it is told to stop first; then its lease is over, and the next turn goes on from there.
+ */
+function stopCutOff(shard: ShardPicture, picture: Picture, spec: Spec): Promotion | null {
+  const { primary } = shard
+  const ground = primary === null ? null : cutOff(primary, picture)
+  if (primary === null || ground === null || primary.agent === null || primary.agent.fence != null) return null
+  const { fit, objections } = heirOfLost(shard, primary, { lostAt: picture.at - spec.timeouts.leaseAfter - 3000 }, spec)
+  const [heir] = fit
+  if (heir === undefined)
+    return { kind: 'other', step: wait(`${ground}; nobody may take over (${objections.join(', ')})`) }
+  const actions = [{ kind: 'fence-writes', node: primary.id, reason: 'its peers have lost it' } as const]
+  return { kind: 'other', step: act(`${ground}: it shall take no more writes, and ${heir.id} take over`, actions) }
+}
+
+/** It is not proven dead: the voters are asked, and nobody takes over without them. */
+function succeedLost(shard: ShardPicture, primary: NodePicture, loss: Loss, picture: Picture, spec: Spec): Promotion {
+  const { ground } = loss
+  const asked = lastAsked(shard, primary.engineId, loss.since, picture.at)
+  const told = asked === undefined ? null : electionOf(shard, asked, picture, spec)
+  if (told !== null) return { kind: 'running', step: wait(told, pollMs) }
+  const { fit, objections } = heirOfLost(shard, primary, loss, spec)
+  const [heir] = fit
+  if (heir === undefined)
+    return { kind: 'other', step: wait(`${ground}; nobody may take over (${objections.join(', ')})`) }
+  return { kind: 'other', step: askVoters(heir, `${ground}; ${heir.id} was linked to it until then`, picture) }
+}
+
+/** Those that are left do not hear from it. */
+const isOutOfReach = (node: NodePicture, picture: Picture): boolean =>
+  node.gone || lostHostOf(node, picture) !== null || cutOff(node, picture) !== null
+
+/** By a vote or not at all. One whose host is lost as well has no vote that could be counted on. */
+function askVoters(node: NodePicture, reason: string, picture: Picture): Step {
+  const lost = picture.owners.filter(({ engineId }) =>
+    picture.nodes.some((one) => one.engineId === engineId && isOutOfReach(one, picture)),
+  )
+  const all = picture.owners.length
+  const alive = all - lost.length
+  if (alive * 2 <= all)
+    return wait(
+      `${reason}. ${alive} of ${all} voters are left, which elect nobody: bring a lost host back, or prove its engines dead`,
+    )
+  return act(`${reason}: promoting it`, [{ kind: 'failover', node: node.id, mode: 'force' }])
 }
 
 /** The owner's identity is gone for good, and so is what nobody followed: the fullest follower takes over. */

@@ -17,6 +17,7 @@ import { planHomecoming } from './homecoming.ts'
 import { planLastCopy } from './last-copy.ts'
 import { planLeftovers } from './leftovers.ts'
 import { planLetGo } from './let-go.ts'
+import { planLift } from './lift.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
 import { planOperations } from './operations.ts'
 import { throughSentinels } from './passage.ts'
@@ -41,6 +42,7 @@ type Rule = (input: PlanInput) => Step
 const clusterRules: readonly Rule[] = [
   planFence,
   planFailover,
+  planLift,
   planStart,
   planLetGo,
   planBirth,
@@ -69,6 +71,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planStray,
     planFence,
     planPromotion,
+    planLift,
     planLastCopy,
     planPoint,
     planStart,
@@ -93,6 +96,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
   ],
   standalone: [
     planFence,
+    planLift,
     planStart,
     planProxy,
     planPersistence,

@@ -9,6 +9,8 @@ import { formatBytes, formatDuration } from '../units.ts'
 import { bytesBehind, failoverCandidate, judgeReplicas } from './candidate.ts'
 import { shallHoldNone } from './drain.ts'
 import { withoutCandidate } from './failover.ts'
+import type { Loss } from './lost-host.ts'
+import { heirOfLost, lossOf } from './lost-host.ts'
 import { chooser, isFailingOver } from './selection.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
@@ -21,7 +23,10 @@ const askCountsMs = 1000
 export function planPromotion({ picture, spec, document }: PlanInput): Step {
   const [shard] = picture.shards
   const dead = shard?.primary
-  if (shard === undefined || dead?.gone !== true) return idle
+  if (shard === undefined || dead == null) return idle
+  const loss = lossOf(dead, picture, spec)
+  if (loss !== null) return succeedLost(shard, dead, loss, { picture, spec, document })
+  if (!dead.gone) return idle
   if (isUnderWay(picture)) return wait(`the Sentinels fail ${document.name} over: waiting for them`, pollMs)
   const best = failoverCandidate(shard, dead, spec)
   if (best === undefined) {
@@ -33,6 +38,24 @@ export function planPromotion({ picture, spec, document }: PlanInput): Step {
   const behind = bytesBehind(best, dead) ?? 0
   const reason = `${dead.id} (primary of ${shard.id}) is dead, ${best.id} is ${behind === 0 ? 'in sync' : `${formatBytes(behind)} behind`}`
   return ask([best, ...fit.filter((node) => node !== best)], reason, { picture, shard, dead, name: document.name })
+}
+
+/** Nobody reaches its host, and its lease is over: one of the Sentinels that are left is asked, if they can agree on it. */
+function succeedLost(
+  shard: ShardPicture,
+  primary: NodePicture,
+  loss: Loss,
+  { picture, spec, document }: Pick<PlanInput, 'picture' | 'spec' | 'document'>,
+): Step {
+  if (isUnderWay(picture)) return wait(`the Sentinels fail ${document.name} over: waiting for them`, pollMs)
+  const { ground } = loss
+  const answering = picture.sentinels.filter(({ facts }) => facts !== null).length
+  if (answering * 2 <= picture.sentinels.length)
+    return wait(`${ground}; ${answering} of ${picture.sentinels.length} Sentinels answer, which are no majority`)
+  const { fit, objections } = heirOfLost(shard, primary, loss, spec)
+  if (fit.length === 0) return wait(`${ground}; nobody may take over (${objections.join(', ')})`)
+  const reason = `${ground}; ${fit[0]?.id} was linked to it until then`
+  return ask(fit, reason, { picture, shard, dead: primary, name: document.name })
 }
 
 /** Asked, or begun by the Sentinels themselves. */

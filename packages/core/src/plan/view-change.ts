@@ -6,7 +6,8 @@
  * nothing is proven, and nobody is promoted: the primary is started again with its own files, or somebody decides.
  *
  * Three things make the reading true:
- * - Nothing is acknowledged any more when they are asked. The primary is proven dead, or what answers in its place has
+ * - Nothing is acknowledged any more when they are asked. The primary is proven dead; or nobody reaches its host, its lease
+ *   is over and its copies were cut off from it; or what answers in its place has
  *   given nothing to any of them. An answer to a question from before the death may lack the last write, and is not taken;
  *   nor is one from before the copy has read its connection to the end.
  * - They are of one history, so that their offsets can be compared.
@@ -18,7 +19,7 @@
 import type { Document } from '../document.ts'
 import { isDurable, saysHeld } from '../durability.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
-import { primaryIdOf } from '../picture.ts'
+import { lostHostOf, primaryIdOf } from '../picture.ts'
 import type { Spec } from '../spec.ts'
 import { startedAfter } from './candidate.ts'
 
@@ -45,7 +46,8 @@ export const isStrict = (spec: Spec, document: Document): boolean => isDurable(s
 export function changeView(shard: ShardPicture, former: NodePicture, picture: Picture): ViewChange {
   const replicas = shard.nodes.filter((node) => node !== former)
   const formerId = shard.ghost ?? former.engineId
-  const isRecent = picture.at - endOf(former) < patienceMs
+  const endedAt = endOf(former, picture)
+  const isRecent = picture.at - endedAt < patienceMs
   const late = replicas.filter((node) => isRecent && node.life === 'silent')
   const heard = replicas.filter((node) => !late.includes(node))
   const objections = heard.flatMap((node) => objectionTo(node, former.id, formerId) ?? [])
@@ -53,7 +55,7 @@ export function changeView(shard: ShardPicture, former: NodePicture, picture: Pi
   if (objections.length === 0 && histories.size > 1) objections.push('its copies are of different histories')
   if (objections.length === 0 && isForeign(heard, picture)) objections.push('its copies have the data of another shard')
   if (replicas.length === 0 || objections.length > 0) return { kind: 'unproven', objections }
-  if (late.length > 0 || heard.some((node) => isEarly(node, former))) return { kind: 'asked too early' }
+  if (late.length > 0 || heard.some((node) => isEarly(node, endedAt))) return { kind: 'asked too early' }
   return { kind: 'proven', node: fullest(heard), copies: heard.length }
 }
 
@@ -106,14 +108,18 @@ const drainedMs = 100
  * Asked before the end, or so soon after it that what was sent last is not read yet. A connection may stay open for
  * longer: a child that writes a file has it too, and so has a killed process that hangs in its disk.
  */
-function isEarly({ facts, seen: { engine } }: NodePicture, former: NodePicture): boolean {
+function isEarly({ facts, seen: { engine } }: NodePicture, endedAt: number): boolean {
   if (engine.kind !== 'answered') return true
-  const afterMs = (engine.askedAt ?? engine.at) - endOf(former)
+  const afterMs = (engine.askedAt ?? engine.at) - endedAt
   return afterMs < 0 || (facts?.link?.state === 'up' && afterMs < drainedMs)
 }
 
 /** From when on nothing more can have been acknowledged by it. */
-function endOf({ gone, agent }: NodePicture): number {
+function endOf(node: NodePicture, picture: Picture): number {
+  const { gone, agent } = node
+  const lost = lostHostOf(node, picture)
+  if (lost !== null) return lost.leaseOverAt
+  if (!gone && agent?.fence?.at != null) return agent.fence.at
   // It answers: the one before it died long before.
   if (!gone) return Number.NEGATIVE_INFINITY
   if (agent?.process.state === 'dead') return agent.process.since

@@ -31,6 +31,14 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
       return stop(world, node, action.save)
     case 'fence':
       return fence(world, node, action)
+    case 'fence-writes':
+      wantAnswering(world, node)
+      node.fence ??= { epoch: 0, reason: action.reason, at: world.now() }
+      return
+    case 'lift-fence':
+      wantAnswering(world, node)
+      node.fence = null
+      return
     case 'purge':
       deleteFiles(world, node)
       node.record = null
@@ -50,7 +58,19 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
 
 type EngineAction = Exclude<
   Action,
-  { kind: 'start' | 'stop' | 'fence' | 'purge' | 'work' | 'end-work' | 'place' | 'clear-restore' }
+  {
+    kind:
+      | 'start'
+      | 'stop'
+      | 'fence'
+      | 'fence-writes'
+      | 'lift-fence'
+      | 'purge'
+      | 'work'
+      | 'end-work'
+      | 'place'
+      | 'clear-restore'
+  }
 >
 
 function tellEngine(world: World, node: MemoryNode, action: EngineAction): void {

@@ -37,6 +37,8 @@ export type Fault =
   | { readonly kind: 'drift'; readonly node: string; readonly set: Readonly<Record<string, string>> }
   | { readonly kind: 'users'; readonly node: string }
   | { readonly kind: 'agent-silent'; readonly forMs: number }
+  /** Nothing that one machine sends arrives at another, until it is mended. */
+  | { readonly kind: 'cut' | 'mend'; readonly from: string; readonly to: string }
   | {
       readonly kind: 'messages'
       readonly requestLoss: number
@@ -106,6 +108,10 @@ export function inject(cluster: MemoryCluster, fault: Fault): void {
     case 'agent-silent':
       cluster.hostWeather.silentUntil = now + fault.forMs
       return
+    case 'cut':
+      return cluster.cut(fault.from, fault.to)
+    case 'mend':
+      return cluster.mend(fault.from, fault.to)
     case 'messages': {
       const { requestLoss, replyLoss, exitLoss, busLoss } = fault
       Object.assign(cluster.hostWeather, { requestLoss, replyLoss, exitLoss })

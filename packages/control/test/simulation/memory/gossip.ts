@@ -1,6 +1,6 @@
 import { hearClaim } from './claims.ts'
 import type { Conf, MemoryNode, Peer, World } from './node.ts'
-import { busReaches, confOf, isServing, newPeer, noteKnowledge, noteMembers, ownsSlots } from './node.ts'
+import { busReaches, confOf, isConnected, isServing, newPeer, noteKnowledge, noteMembers, ownsSlots } from './node.ts'
 
 /*
  * The cluster bus. Each node keeps a view of its own and repairs it by pings to some of the others; a header tells
@@ -33,7 +33,7 @@ function ping(world: World, node: MemoryNode, peer: Peer): void {
     peer.pingSentAt = now
   }
   const other = world.at(peer.port)
-  setLinked(node, peer, other?.process != null && !other.weather.isolated && !node.weather.isolated)
+  setLinked(node, peer, other?.process != null && isConnected(node, other))
   if (other !== undefined && busReaches(node, other, now)) {
     if (confOf(other).id !== peer.id) {
       loseAddress(node, peer)

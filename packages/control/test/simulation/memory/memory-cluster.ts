@@ -41,6 +41,7 @@ export interface Accepted {
   readonly epoch: number
   readonly action: Envelope['action']
   readonly from: string
+  readonly host: string
 }
 
 export interface AcknowledgedWrite {
@@ -77,8 +78,10 @@ export class MemoryCluster implements World {
   readonly nodes: readonly MemoryNode[]
   readonly hostWeather: HostWeather = { requestLoss: 0, replyLoss: 0, exitLoss: 0, silentUntil: 0 }
   busLoss = 0
-  /** The highest epoch that the agent accepted: on its disk in the real world. */
-  epochHighest = 0
+  /** The highest epoch that each agent accepted: on its disk in the real world. */
+  readonly epochs = new Map<string, number>()
+  /** Ways between machines that carry nothing, as `from>to`. */
+  readonly #cuts = new Set<string>()
   readonly accepted: Accepted[] = []
   readonly promotions: Promotion[] = []
   /** Writes that went with the last copy that had them, by a fault. */
@@ -153,6 +156,36 @@ export class MemoryCluster implements World {
 
   offChange(listener: (node: MemoryNode) => void): void {
     this.#changeListeners.delete(listener)
+  }
+
+  /** What one machine sends arrives at another. */
+  carries(from: string, to: string): boolean {
+    return !this.#cuts.has(`${from}>${to}`)
+  }
+
+  /** Connections need both ways. */
+  connects(one: string, other: string): boolean {
+    return this.carries(one, other) && this.carries(other, one)
+  }
+
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from}>${to}`)
+    this.#part(from, to)
+  }
+
+  mend(from: string, to: string): void {
+    this.#cuts.delete(`${from}>${to}`)
+    this.#part(from, to)
+  }
+
+  #part(one: string, other: string): void {
+    const connected = this.connects(one, other)
+    for (const { place, weather } of this.nodes) {
+      const beyond = place.host === one ? other : place.host === other ? one : undefined
+      if (beyond === undefined) continue
+      if (connected) weather.parted.delete(beyond)
+      else weather.parted.add(beyond)
+    }
   }
 
   exited(node: MemoryNode, pid: number): void {
@@ -318,6 +351,7 @@ export class MemoryCluster implements World {
         writes: missing,
         recordedBytes: recorded.length * this.writeBytes,
         state: other.process === null ? 'down' : isServing(other, now) ? 'serving' : 'silent',
+        isFenced: other.fence !== null,
         downMs: other.lastExit === null ? 0 : now - other.lastExit.since,
         startsFailed: other.starts.failures + other.weather.startFailures,
       },

@@ -11,12 +11,15 @@ const heartbeatMs = 200
 export interface MemoryEngineOptions {
   /** How long a look waits for a node that answered last time. 0: not at all, and time need not move. */
   readonly deadlineMs?: number
+  /** The machine that it asks from. Default: one that is cut off from nobody. */
+  readonly site?: string
 }
 
 /** One observer of the engines. Each controller has its own, since silence is what one observer hears. */
 export class MemoryEngine implements EnginePort {
   readonly #cluster: MemoryCluster
   readonly #deadlineMs: number
+  readonly #site: string
   /** The oldest question that a node has not answered. */
   readonly #askedAt = new Map<string, number>()
   readonly #listeners: (() => void)[] = []
@@ -29,6 +32,7 @@ export class MemoryEngine implements EnginePort {
   constructor(cluster: MemoryCluster, options: MemoryEngineOptions = {}) {
     this.#cluster = cluster
     this.#deadlineMs = options.deadlineMs ?? 0
+    this.#site = options.site ?? ''
     cluster.onChange(this.#onChange)
   }
 
@@ -55,19 +59,21 @@ export class MemoryEngine implements EnginePort {
   /** A node that is silent already is not waited for. */
   #patienceFor(node: MemoryNode): number {
     if (this.#deadlineMs === 0 || this.#askedAt.has(node.place.id) || node.process === null) return 0
+    if (node.weather.parted.has(this.#site)) return this.#deadlineMs
     if (!isAwake(node.process, this.#cluster.now())) return node.process.phase === 'serving' ? this.#deadlineMs : 0
     return Math.min(node.weather.slowMs, this.#deadlineMs)
   }
 
   #ask(node: MemoryNode, asked: number): EngineSeen {
     const now = this.#cluster.now()
-    const { process, place } = node
+    const { process, place, weather } = node
     const silent = (): EngineSeen => {
       const noticed = process === null || process.quietSince === 0 ? asked : process.quietSince + heartbeatMs
       const since = this.#askedAt.get(place.id) ?? Math.min(asked, noticed)
       this.#askedAt.set(place.id, since)
       return { kind: 'silent', since: Math.max(since, this.#awakeSince) }
     }
+    if (weather.parted.has(this.#site)) return silent()
     // The port of a killed process that waits for its disk still takes connections.
     if (process === null && node.lastExit?.lingering) return silent()
     if (process === null || process.phase === 'starting') {

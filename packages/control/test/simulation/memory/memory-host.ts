@@ -1,8 +1,18 @@
-import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen, Envelope, NodePlace, ProcessSeen } from '@holdfast/core'
-import { admit, HoldfastError, readConfigText } from '@holdfast/core'
-import type { EngineExit, HostPort } from '../../../src/host/host.ts'
+import type {
+  AgentNodeSeen,
+  AgentProxySeen,
+  AgentSentinelSeen,
+  Envelope,
+  HearingSeen,
+  NodePlace,
+  ProcessSeen,
+} from '@holdfast/core'
+import { admit, HoldfastError, readConfigText, refuseOldLift } from '@holdfast/core'
+import type { EngineExit, HostPort, HostSight } from '../../../src/host/host.ts'
 import { accessSeen } from './access.ts'
 import { perform } from './actions.ts'
+import type { MemoryAgent } from './memory-agent.ts'
+import { controllerSite } from './memory-agent.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
 import type { MemoryNode } from './node.ts'
 import { accountCpu } from './process.ts'
@@ -12,11 +22,16 @@ export class MemoryHost implements HostPort {
   readonly id: string
   readonly #cluster: MemoryCluster
   readonly #caller: string
+  readonly #agent: MemoryAgent | undefined
+  #heardAt: number
+  #hearing: HearingSeen | null = null
 
-  constructor(cluster: MemoryCluster, caller = 'controller') {
+  constructor(cluster: MemoryCluster, caller = 'controller', agent?: MemoryAgent) {
     this.#cluster = cluster
     this.#caller = caller
-    this.id = cluster.hostId
+    this.#agent = agent
+    this.id = agent?.id ?? cluster.hostId
+    this.#heardAt = cluster.now()
   }
 
   now(): number {
@@ -25,9 +40,24 @@ export class MemoryHost implements HostPort {
 
   look(_deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>> {
     if (!this.#answers()) return Promise.reject(this.#unreachable())
+    this.#hear()
     return Promise.resolve(
       new Map(nodes.map((place) => [place.id, nodeSeen(this.#cluster.node(place.id), this.#cluster.now())])),
     )
+  }
+
+  sight(): HostSight | undefined {
+    return this.#agent === undefined ? undefined : { heardAt: this.#heardAt, hearing: this.#hearing }
+  }
+
+  /** The agent has answered. */
+  #hear(): void {
+    const now = this.#cluster.now()
+    this.#heardAt = now
+    if (this.#agent === undefined) return
+    const { listensForMs, heardAgoMs, isAlone } = this.#agent.watch.hearing()
+    const contacts = Object.fromEntries(Object.entries(heardAgoMs).map(([name, agoMs]) => [name, now - agoMs]))
+    this.#hearing = { since: now - listensForMs, contacts, isAlone }
   }
 
   /** There are none in its world. */
@@ -63,15 +93,18 @@ export class MemoryHost implements HostPort {
   #accept(envelope: Envelope): void {
     const cluster = this.#cluster
     const now = cluster.now()
-    admit(envelope, cluster.epochHighest, now)
-    cluster.epochHighest = envelope.controllerEpoch
-    const accepted = { at: now, epoch: envelope.controllerEpoch, action: envelope.action, from: this.#caller }
+    const { action, controllerEpoch } = envelope
+    if (action.kind === 'lift-fence') refuseOldLift(action.node, cluster.node(action.node).fence, controllerEpoch)
+    admit(envelope, cluster.epochs.get(this.id) ?? 0, now)
+    cluster.epochs.set(this.id, controllerEpoch)
+    const accepted = { at: now, epoch: controllerEpoch, action, from: this.#caller, host: this.id }
     cluster.accepted.push(accepted)
     cluster.onAccepted(accepted)
   }
 
   #answers(): boolean {
-    return this.#cluster.now() >= this.#cluster.hostWeather.silentUntil
+    if (this.#cluster.now() < this.#cluster.hostWeather.silentUntil) return false
+    return this.#agent === undefined || this.#agent.answers(controllerSite)
   }
 
   #unreachable(): HoldfastError {
@@ -95,6 +128,7 @@ function nodeSeen(node: MemoryNode, now: number): AgentNodeSeen {
     record: node.record,
     starts: node.starts,
     fencedAt: node.fencedAt,
+    fence: node.fence,
     failoverAsked: node.failoverAsked,
     config,
     usersMatch: usersNow === null || usersLoaded === null ? null : usersNow === usersLoaded,

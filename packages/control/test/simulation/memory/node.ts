@@ -2,6 +2,7 @@ import type {
   ClusterView,
   FailoverAsked,
   FailoverMode,
+  Fence,
   NodePlace,
   NodeRecord,
   OpenSlot,
@@ -128,6 +129,8 @@ interface Weather {
   linkCut: boolean
   lagging: boolean
   isolated: boolean
+  /** The hosts that its own has no connection with. */
+  readonly parted: Set<string>
   startFailures: number
   startError: string
   /** Somebody else listens on the node's port. */
@@ -157,6 +160,8 @@ export interface MemoryNode {
   record: NodeRecord | null
   starts: { failures: number; lastAt: number | null; lastError: string | null }
   fencedAt: number | null
+  /** Its host was alone: it takes no writes. */
+  fence: Fence | null
   failoverAsked: FailoverAsked | null
   /** What the process was started with, and given since. */
   given: Record<string, string> | null
@@ -198,6 +203,8 @@ export interface CopyAhead {
   /** Bytes of those that the agent's record of that copy includes: what a controller can know of at best. */
   readonly recordedBytes: number
   readonly state: 'serving' | 'silent' | 'down'
+  /** Its host was alone: it takes no writes. */
+  readonly isFenced: boolean
   readonly downMs: number
   readonly startsFailed: number
 }
@@ -242,6 +249,7 @@ export function newNode(place: NodePlace): MemoryNode {
     record: null,
     starts: { failures: 0, lastAt: null, lastError: null },
     fencedAt: null,
+    fence: null,
     failoverAsked: null,
     given: null,
     readBack: nothingRead(),
@@ -250,6 +258,7 @@ export function newNode(place: NodePlace): MemoryNode {
       linkCut: false,
       lagging: false,
       isolated: false,
+      parted: new Set(),
       startFailures: 0,
       startError: '',
       portTaken: false,
@@ -333,9 +342,13 @@ export function isAwake(process: Process, now: number): boolean {
 
 export const isServing = (node: MemoryNode, now: number): boolean => node.process !== null && isAwake(node.process, now)
 
+/** Whether their machines have a connection. */
+export const isConnected = (one: MemoryNode, other: MemoryNode): boolean =>
+  !one.weather.isolated && !other.weather.isolated && !one.weather.parted.has(other.place.host)
+
 /** Whether a packet on the cluster bus gets from one to the other and is read there. */
 export function busReaches(from: MemoryNode, to: MemoryNode, now: number): boolean {
-  return isServing(to, now) && !from.weather.isolated && !to.weather.isolated
+  return isServing(to, now) && isConnected(from, to)
 }
 
 export const ownsSlots = (node: MemoryNode): boolean =>

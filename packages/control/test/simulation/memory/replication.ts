@@ -3,7 +3,7 @@ import { letsReplicate } from './access.ts'
 import type { Copy } from './data.ts'
 import { cloneCopy, emptyCopy } from './data.ts'
 import type { Link, MemoryNode, Stream, World } from './node.ts'
-import { confOf, isServing, noteClaim } from './node.ts'
+import { confOf, isConnected, isServing, noteClaim } from './node.ts'
 
 /*
  * Replication as the data sees it: a partial resync where the replication ids and offsets allow one, else a full one
@@ -105,8 +105,7 @@ function holds(node: MemoryNode, link: Link, primary: MemoryNode | undefined): b
     primary?.process?.pid === link.peerPid &&
     primary.conf?.id === node.conf?.follows &&
     !node.weather.linkCut &&
-    !node.weather.isolated &&
-    !primary.weather.isolated
+    isConnected(node, primary)
   )
 }
 
@@ -137,7 +136,7 @@ function dial(world: World, node: MemoryNode, link: Link, primary: MemoryNode | 
 /** It runs as its file alone says, with durability `durable`. */
 export const isHeld = ({ config }: MemoryNode): boolean => saysHeld(config)
 
-/** Whether enough copies acknowledge what this primary writes, by its own `min-replicas-to-write`. */
+/** Whether enough copies acknowledge what this primary writes, by its own `min-replicas-to-write`, which a fence puts out of reach. */
 export function mayWrite(world: World, primary: MemoryNode): boolean {
   const wanted = Number(primary.config['min-replicas-to-write'] ?? 0)
   const lagMs = 1000 * Number(primary.config['min-replicas-max-lag'] ?? 10)
@@ -145,7 +144,7 @@ export function mayWrite(world: World, primary: MemoryNode): boolean {
     const quietSince = process?.quietSince ?? 0
     return process?.link?.state === 'up' && (quietSince === 0 || world.now() - quietSince <= lagMs)
   })
-  return acking.length >= wanted
+  return primary.fence === null && acking.length >= wanted
 }
 
 function canContinue(mine: Stream, theirs: Stream): boolean {
