@@ -109,7 +109,8 @@ export function readPicture(
   const known = layout.map((place) =>
     readNode(place, seenById.get(place.id) ?? unseen(place), { spec, now: observed.at, idOf }),
   )
-  const all = spec.topology === 'cluster' ? identifiedByOthers(known) : known
+  const isSpread = spec.topology === 'cluster' && observed.hosts !== undefined
+  const all = isSpread ? identifiedByOthers(known) : known
   if (spec.topology !== 'cluster') return readUnclustered(all, observed, spec)
   const { owners, unowned } = slotOwners(viewsOf(all))
   const { nodes, leaving, chained, spares } = parted(all, (node) =>
