@@ -10,6 +10,7 @@ import type {
   OperationPreview,
   OperationWish,
   Pause,
+  Peer,
   SpecText,
   Status,
   UserAccess,
@@ -66,6 +67,8 @@ export interface ControllerOptions {
   /** Live: a host that joins is in it from then on, and heard once it is said (`hear`). */
   readonly hosts: ReadonlyMap<string, HostPort>
   readonly hostDesk: HostPlatform
+  /** The hosts that have joined, as their agents are reached. */
+  readonly enrolled: () => readonly Peer[]
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
@@ -405,7 +408,7 @@ export class Controller implements Platform {
 
   /** What the agent of another machine has to know of a deployment. */
   termsOf(name: string): AgentTerms {
-    const { engine } = parseSpec(this.#documentOf(name).spec)
+    const { engine, timeouts } = parseSpec(this.#documentOf(name).spec)
     // The very version that was found here: two machines that each take what they have would run two.
     const found = this.#options.programs.engineOf(name)
     const exact = found === undefined || engine.path !== null ? {} : { flavor: found.flavor, version: found.version }
@@ -414,7 +417,25 @@ export class Controller implements Platform {
       engine: { ...engine, ...exact },
       admin: { username: engineUsers.admin, password },
       owned: this.ownedDirectives(name),
+      hosts: this.#hostsOf(name),
+      leaseAfterMs: timeouts.leaseAfter,
     }
+  }
+
+  /** Those that have a part of a deployment, as their agents are reached. */
+  #hostsOf(name: string): Peer[] {
+    const { nodes, sentinels = [] } = this.#documentOf(name)
+    const having = new Set([...nodes, ...sentinels].map(({ host }) => host))
+    const joined = this.#options.enrolled().filter((host) => having.has(host.name))
+    return joined.map(({ name: host, address, port }) => ({ name: host, address, port }))
+  }
+
+  /** The deployments that this controller acts for, and in which epochs. */
+  epochs(): Readonly<Record<string, number>> {
+    const held = [...this.#loops].flatMap(([name, { loop }]) =>
+      loop.epoch === null ? [] : [[name, loop.epoch] as const],
+    )
+    return Object.fromEntries(held)
   }
 
   /** The program that runs the engines of a deployment. */

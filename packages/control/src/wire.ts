@@ -114,6 +114,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
       clock: systemClock,
       credentials: () => gate.credentials.now,
       terms: (deployment) => controller.termsOf(deployment),
+      epochs: () => controller.epochs(),
     })
   })
   const faults = new LocalFaults({
@@ -147,6 +148,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     clock: systemClock,
     log,
     hosts: fleet.hosts,
+    enrolled: () => register.hosts(),
     hostDesk: new HostDesk({
       register,
       fleet,

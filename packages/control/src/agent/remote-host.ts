@@ -53,8 +53,8 @@ export interface RemoteHostOptions {
   readonly clock: Clock
   readonly credentials: () => Credentials
   readonly terms: (deployment: string) => AgentTerms
-  /** The deployments that this controller holds the lease of, and in which epochs. Absent: none. */
-  readonly epochs?: () => Readonly<Record<string, number>>
+  /** The deployments that this controller holds the lease of, and in which epochs. */
+  readonly epochs: () => Readonly<Record<string, number>>
 }
 
 interface Asked {
@@ -188,7 +188,7 @@ export class RemoteHost implements HostPort {
    * told last itself, since nobody knows whether what is said now arrives, or when.
    */
   async #hold(): Promise<void> {
-    const { clock, epochs = () => ({}) } = this.#options
+    const { clock, epochs } = this.#options
     const { signal } = this.#over
     while (!signal.aborted) {
       const body: Hold = { boot: this.#heard.boot, heard: this.#heard.now, epochs: epochs() }

@@ -43,7 +43,7 @@ export interface AgentServerOptions {
   /** What this machine is, now; without it the greeting does not tell. */
   readonly facts?: () => HostFacts
   /** Whom this agent hears. */
-  readonly watch?: Pick<SelfFence, 'askedBy' | 'heldBy' | 'hearing'>
+  readonly watch: Pick<SelfFence, 'askedBy' | 'heldBy' | 'hearing'>
   readonly log: FastifyBaseLogger
 }
 
@@ -98,13 +98,10 @@ export function buildAgent(options: AgentServerOptions) {
   // The other hosts of this home may ask this, and nothing else.
   app.get('/v1/alive', ({ socket }): Promise<AliveAnswered> => {
     const peer = identityIn((socket as TLSSocket).getPeerX509Certificate()?.subjectAltName)
-    return Promise.resolve(watch?.askedBy(peer?.name ?? '') ?? { boot, now: clock.now() })
+    return Promise.resolve(watch.askedBy(peer?.name ?? ''))
   })
 
-  app.post(
-    '/v1/hold',
-    async ({ body }): Promise<AliveAnswered> => watch?.heldBy(parseHold(body)) ?? { boot, now: clock.now() },
-  )
+  app.post('/v1/hold', async ({ body }): Promise<AliveAnswered> => watch.heldBy(parseHold(body)))
 
   app.put<{ Params: { deployment: string } }>('/v1/terms/:deployment', async ({ params, body }) => {
     terms.set(parseAgentId(params.deployment), parseAgentTerms(body))
@@ -126,7 +123,7 @@ export function buildAgent(options: AgentServerOptions) {
       nodes: Object.fromEntries(nodesSeen),
       sentinels: Object.fromEntries(sentinelsSeen),
       proxy: proxySeen,
-      ...(watch === undefined ? {} : { hearing: watch.hearing() }),
+      hearing: watch.hearing(),
     }
   })
 

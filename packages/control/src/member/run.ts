@@ -5,7 +5,10 @@
 import type { AgentTerms } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import type { Logger } from 'pino'
+import { AliveAsker } from '../agent/ask-alive.ts'
+import type { Credentials } from '../agent/mutual-tls.ts'
 import { secureTerms } from '../agent/mutual-tls.ts'
+import { SelfFence } from '../agent/self-fence.ts'
 import { buildAgent } from '../agent/server.ts'
 import type { EngineBinary, WantedEngine } from '../binary/engine-binary.ts'
 import { engineWorld, findEngine } from '../binary/find.ts'
@@ -15,6 +18,7 @@ import { FactsReader } from '../host/facts.ts'
 import { LocalHost } from '../host/local.ts'
 import { renewAt } from '../pki/certificate.ts'
 import type { Home } from '../store/home.ts'
+import { suspendClock } from '../suspend-clock.ts'
 import type { Where } from './join.ts'
 import { renewMembership } from './join.ts'
 import type { Membership } from './membership.ts'
@@ -54,6 +58,16 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     ownedDirectives: (deployment) => terms.get(deployment)?.owned ?? [],
   })
   const facts = new FactsReader({ clock: systemClock, directory: home.path })
+  const shown: Shown = { now: membership }
+  const asker = new AliveAsker(() => shown.now)
+  const watch = new SelfFence({
+    host,
+    terms,
+    ask: (peer) => asker.ask(peer),
+    now: suspendClock,
+    boot: systemClock.boot,
+    log,
+  })
   const app = buildAgent({
     host,
     clock: systemClock,
@@ -61,16 +75,19 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     deployments: where.deployments,
     credentials: membership,
     terms,
+    watch,
     facts: () => facts.read(),
     log,
   })
   await listen(app, where)
   const over = new AbortController()
-  const renewing = keepRenewed(options, app, over.signal)
+  const renewing = keepRenewed(options, { app, shown }, over.signal)
   return {
     close: async () => {
       over.abort()
       await renewing
+      watch.close()
+      asker.close()
       await app.close()
       host.close()
     },
@@ -81,6 +98,11 @@ function termsOf(terms: ReadonlyMap<string, AgentTerms>, deployment: string): Ag
   const known = terms.get(deployment)
   if (known !== undefined) return known
   throw new HoldfastError('NOT_FOUND', `no controller has told this agent of ${deployment} yet`, { missing: 'terms' })
+}
+
+/** What this agent shows to others: another one after each renewal. */
+interface Shown {
+  now: Membership & Credentials
 }
 
 /** Programs that were found, by what was wished for. One that was not found is looked for again. */
@@ -130,11 +152,11 @@ async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Whe
  * ends. An agent without a controller goes on: it is asked again.
  */
 async function keepRenewed(
-  { home, membership, where, log }: AgentOptions,
-  app: ReturnType<typeof buildAgent>,
+  { home, where, log }: AgentOptions,
+  { app, shown }: { readonly app: ReturnType<typeof buildAgent>; readonly shown: Shown },
   over: AbortSignal,
 ) {
-  let held = membership
+  let held = shown.now
   let isTold = false
   while (!over.aborted) {
     let restMs = lookEveryMs
@@ -144,6 +166,7 @@ async function keepRenewed(
         writeMembership(home, held)
         const server = app.server as unknown as { setSecureContext(terms: object): void }
         server.setSecureContext(secureTerms(held))
+        shown.now = held
         isTold = true
       } catch (error) {
         log.warn({ err: error }, 'no controller has renewed the certificate')

@@ -83,6 +83,7 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
         clock,
         credentials: () => controller,
         terms: () => someTerms,
+        epochs: () => ({}),
         ...some,
       })
       reached.push(remote)

@@ -5,7 +5,7 @@ import { controllerSite } from './memory/memory-agent.ts'
 import { Simulation } from './world.ts'
 
 const given = process.env['SEED']
-const seeds = given === undefined ? Array.from({ length: 5 }, (_, index) => index + 1) : [Number(given)]
+const seeds = given === undefined ? Array.from({ length: 2 }, (_, index) => index + 1) : [Number(given)]
 const hosts = 3
 const cache = { name: 'shop' }
 const durable = {
