@@ -158,9 +158,8 @@ export class RemoteHost implements HostPort {
         return ask()
       })) as LookAnswered
       this.#isAway = false
-      this.#heardAt = clock.now()
       const { hearing } = answer
-      this.#hearing = hearing === undefined ? null : shiftHearing(hearing, this.#heardAt)
+      this.#hearing = hearing === undefined ? null : shiftHearing(hearing, clock.now())
       const byMs = this.#behind(answer.boot, clock.now() - answer.now)
       return { answer, byMs }
     } catch (error) {
@@ -195,7 +194,6 @@ export class RemoteHost implements HostPort {
       try {
         const asked = { method: 'POST', path: '/v1/hold', body, withinMs: holdWithinMs } as const
         this.#heard = (await this.#ask(asked)) as AliveAnswered
-        this.#heardAt = clock.now()
       } catch {
         // It is away, or knows no such word: which the looks say.
       }
@@ -247,6 +245,7 @@ export class RemoteHost implements HostPort {
     try {
       const answer = await this.#send(asked, signal)
       const text = await textOf(answer)
+      this.#heardAt = this.#options.clock.now()
       const read: unknown = text === '' ? {} : JSON.parse(text)
       if (answer.statusCode === 200) return read
       throw answeredError(read) ?? new Error(`status ${answer.statusCode}`)

@@ -46,6 +46,9 @@ export class SelfFence {
   readonly #contact = new Map<string, number>()
   /** Up to when the controller of a deployment has heard this agent. */
   readonly #held = new Map<string, number>()
+  /** Since when it was told of a deployment, and of a host of one: before that it has lost neither. */
+  readonly #toldOf = new Map<string, number>()
+  readonly #toldOfPeer = new Map<string, number>()
   readonly #asking = new Set<string>()
   /** The deployments for which this host is alone now. */
   readonly #alone = new Set<string>()
@@ -101,11 +104,24 @@ export class SelfFence {
     const now = this.#options.now()
     if (now - this.#judgedAt > stalledMs) this.#awakeSince = now
     this.#judgedAt = now
+    this.#note(now)
     if (now - this.#askedAt >= askEveryMs) {
       this.#askedAt = now
       for (const peer of this.#peers()) void this.#ask(peer, now)
     }
     for (const [deployment, terms] of this.#options.terms) this.#judge(deployment, terms, now)
+  }
+
+  /** Whom nobody spoke of before may have been reached until now. */
+  #note(now: number): void {
+    for (const deployment of this.#options.terms.keys()) {
+      if (!this.#toldOf.has(deployment)) this.#toldOf.set(deployment, now)
+    }
+    for (const { name } of this.#peers()) {
+      if (this.#toldOfPeer.has(name)) continue
+      this.#toldOfPeer.set(name, now)
+      this.#contact.set(name, now)
+    }
   }
 
   /** Of all deployments together, each once. */
@@ -131,10 +147,9 @@ export class SelfFence {
 
   #judge(deployment: string, terms: AgentTerms, now: number): void {
     const { host, log } = this.#options
-    // One that has just started has not lost anybody yet.
     const reason = judgeFence({
-      controllerAt: this.#held.get(deployment) ?? this.#since,
-      peersAt: this.#othersIn(terms).map(({ name }) => this.#answered.get(name) ?? this.#since),
+      controllerAt: this.#held.get(deployment) ?? this.#toldOf.get(deployment) ?? now,
+      peersAt: this.#othersIn(terms).map(({ name }) => this.#answered.get(name) ?? this.#toldOfPeer.get(name) ?? now),
       awakeSince: this.#awakeSince,
       now,
       leaseAfterMs: terms.leaseAfterMs ?? leaseAfterMsDefault,
