@@ -29,6 +29,7 @@ import { planRetire } from './retire.ts'
 import { planSentinels, planTidy, planWatch } from './sentinels.ts'
 import { planSlots } from './slots.ts'
 import { planSpares } from './spares.ts'
+import { planSpreadVotes } from './spread-votes.ts'
 import { planStart } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
@@ -63,6 +64,7 @@ const clusterRules: readonly Rule[] = [
   planLeftovers,
   planSurplus,
   planOperations,
+  planSpreadVotes,
 ]
 
 const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {

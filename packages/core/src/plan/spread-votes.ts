@@ -1,0 +1,80 @@
+/**
+ * After a failover one host, or one zone, may have so many primaries that its loss would leave no majority to elect
+ * anybody. They are moved apart by switchovers: one at a time, only while all is well, and only where it gets better, so
+ * that nothing moves back and forth.
+ */
+import { isUnfinished } from '../operation.ts'
+import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
+import { roomsOf, spreadOf } from '../placement/hosting.ts'
+import { judgePlacement } from '../placement/judge.ts'
+import type { Room, Seat } from '../placement/spread.ts'
+import { zoneOf } from '../placement/spread.ts'
+import { judgeReadiness } from '../readiness.ts'
+import type { PlanInput, Step } from './step.ts'
+import { act, idle, wait } from './step.ts'
+import { attemptMs, objectionToHeir, sinceAsked } from './switchover.ts'
+
+export function planSpreadVotes({ picture, document, spec }: PlanInput): Step {
+  if (spec.hosts.length < 3 || judgeReadiness(picture).ready !== 'yes') return idle
+  if (document.operations.some(isUnfinished)) return idle
+  const rooms = roomsOf(spec)
+  const seats = seatsIn(picture)
+  const trouble = judgePlacement(seats, rooms, spreadOf(spec)).find(({ kind }) => kind === 'votes')
+  if (trouble === undefined) return idle
+  const best = bestMove(
+    picture.shards.filter(({ id }) => trouble.shards.includes(id)),
+    seats,
+    rooms,
+  )
+  if (best === undefined) return idle
+  const { shard, heir } = best
+  const told = `${trouble.because}; ${shard.id} moves from ${shard.primary?.id} to ${heir.id} on ${heir.place.host}`
+  const sinceMs = Math.min(...shard.nodes.map((node) => sinceAsked(node, picture)))
+  if (sinceMs < attemptMs) return wait(told, 250)
+  return act(told, [{ kind: 'failover', node: heir.id, mode: 'switchover' }])
+}
+
+interface Move {
+  readonly shard: ShardPicture
+  readonly heir: NodePicture
+}
+
+/** The one after which the primaries are spread best; undefined where none makes it better. */
+function bestMove(shards: readonly ShardPicture[], seats: readonly Seat[], rooms: readonly Room[]): Move | undefined {
+  const moves = shards.flatMap((shard) => heirsOf(shard).map((heir): Move => ({ shard, heir })))
+  const costOf = ({ shard, heir }: Move): number => crowding(withPrimary(seats, shard.id, heir.id), rooms)
+  const cheapest = moves.reduce<Move | undefined>(
+    (best, move) => (best === undefined || costOf(move) < costOf(best) ? move : best),
+    undefined,
+  )
+  return cheapest === undefined || costOf(cheapest) >= crowding(seats, rooms) ? undefined : cheapest
+}
+
+const heirsOf = (shard: ShardPicture): NodePicture[] =>
+  shard.nodes.filter(
+    (node) =>
+      node !== shard.primary &&
+      node.place.drained !== true &&
+      node.place.leaving === undefined &&
+      objectionToHeir(node, shard) === null,
+  )
+
+const seatsIn = ({ shards }: Picture): Seat[] =>
+  shards.flatMap(({ id, nodes, primary }) =>
+    nodes.map((node) => ({ id: node.id, shard: id, host: node.place.host, isPrimary: node === primary })),
+  )
+
+const withPrimary = (seats: readonly Seat[], shard: string, id: string): Seat[] =>
+  seats.map((one) => (one.shard === shard ? { ...one, isPrimary: one.id === id } : one))
+
+/** The larger, the more primaries share a host or a zone. */
+function crowding(seats: readonly Seat[], rooms: readonly Room[]): number {
+  const zones = new Map(rooms.map((room) => [room.host, zoneOf(room)]))
+  const counts = new Map<string, number>()
+  for (const { host, isPrimary } of seats) {
+    if (!isPrimary) continue
+    for (const area of [`host ${host}`, `zone ${zones.get(host) ?? host}`])
+      counts.set(area, (counts.get(area) ?? 0) + 1)
+  }
+  return [...counts.values()].reduce((sum, count) => sum + count ** 2, 0)
+}
