@@ -16,6 +16,8 @@ const placesOfSecrets = [
   /\/(engine\.conf|sentinel\.conf|haproxy\.cfg|loaded\.cfg)[^/]*$/,
   // Of certificates: an engine's is in a folder of its own, beside its certificate.
   /(^|\/)[\w-]+\.(key|pem)$|\/tls\//,
+  // By which a machine that has joined is known.
+  /^agent\/membership\.json$/,
   // The demonstration's cluster that nobody keeps up, and its database.
   /^demo\//,
 ]

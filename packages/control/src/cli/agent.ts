@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,6 +10,7 @@ import type { Membership } from '../member/membership.ts'
 import { agentPort, readMembership, writeMembership } from '../member/membership.ts'
 import { runAgent } from '../member/run.ts'
 import { forgetTheStart } from '../small-heap.ts'
+import { parseEtcdSeats, readEtcdSeats, writeEtcdSeats } from '../store/etcd/seats.ts'
 import type { Context } from './context.ts'
 import { Interrupts } from './interrupts.ts'
 import { portOf } from './port.ts'
@@ -17,6 +19,8 @@ export interface AgentFlags {
   readonly token?: string
   readonly address?: string
   readonly port?: string
+  readonly etcd?: string
+  readonly etcdNew?: boolean
 }
 
 /** `holdfast agent`: joins a home by a token, the first time, and keeps the engines of this machine in its eye. */
@@ -37,6 +41,7 @@ export async function agent(context: Context, flags: AgentFlags): Promise<void> 
     home,
     membership,
     where,
+    etcd: etcdOf(home, membership.host, flags),
     log: logAt(home.log, { host: membership.host }),
     progress: context.say,
   })
@@ -48,6 +53,18 @@ export async function agent(context: Context, flags: AgentFlags): Promise<void> 
   await interrupts.first()
   await running.close()
   interrupts.close()
+}
+
+/** Which hosts carry etcd, as it was said now or before. */
+function etcdOf(home: Context['home'], host: string, { etcd, etcdNew = false }: AgentFlags) {
+  const directory = join(home.agent, 'etcd')
+  const seats = etcd === undefined ? readEtcdSeats(directory) : parseEtcdSeats(etcd, host)
+  if (seats === undefined && etcdNew)
+    throw new HoldfastError('USAGE', '--etcd-new: say with --etcd which hosts carry it')
+  if (seats === undefined) return undefined
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  writeEtcdSeats(directory, seats)
+  return { seats, isBirth: etcdNew }
 }
 
 /** From stdin it is seen by nobody who lists the processes of this machine. */

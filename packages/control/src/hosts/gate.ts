@@ -1,15 +1,22 @@
 /** How this controller is reached by other machines, and what it shows to them. */
+import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { join } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import type { Logger } from 'pino'
+import { z } from 'zod'
 import { systemClock } from '../clock.ts'
+import { onDisk } from '../store/disk-error.ts'
 import type { Home } from '../store/home.ts'
 import type { Settings } from '../store/store.ts'
+import { writeAtomically } from '../write-file.ts'
 import type { RenewedCredentials } from './home-authority.ts'
 import type { HostRegister } from './register.ts'
 
-/** Where the door was last time: what is started without a word of it opens it again. */
-const placeKey = 'door'
+/** Where the door of this home was last time: what is started without a word of it opens it again. */
+const placePath = (home: Home): string => join(home.path, 'door.json')
+/** The doors of all controllers: whoever joined by one may come back by another. */
+const doorPrefix = 'doors/'
 const joinPortDefault = 7501
 
 export interface Gate {
@@ -34,23 +41,28 @@ interface Opening {
 
 /** Opens the door where this controller has an address; undefined for a home of one machine. */
 export async function openGate({ options, settings, register, log, id }: Opening): Promise<Gate | undefined> {
-  const place = await placeOf(options, settings)
+  const place = placeOf(options)
   if (place === undefined) return nobodysGate(settings, options.home, id)
   const { HomeAuthority } = await import('./home-authority.ts')
   const { buildDoor } = await import('../agent/join-door.ts')
   const authority = await HomeAuthority.open(settings, options.home.path, systemClock)
   const credentials = await authority.credentialsFor({ role: 'controller', name: id }, [place.address])
-  const host = isIP(place.address) === 6 ? `[${place.address}]` : place.address
-  const urls = [`https://${host}:${place.port}`]
-  const app = buildDoor({ authority, register, credentials, doors: () => urls, clock: systemClock, log })
+  // Its own first: that is the one that is known to be open.
+  const doors = (): string[] => [
+    ...new Set([urlOf(place), ...settings.keys(doorPrefix).map((key) => key.slice(doorPrefix.length))]),
+  ]
+  const app = buildDoor({ authority, register, credentials, doors, clock: systemClock, log })
   try {
     await app.listen({ host: place.address, port: place.port })
   } catch (error) {
     throw refusal(place, error)
   }
+  await publish(place, options.home, settings)
   return {
     credentials,
-    door: { urls, authority: authority.fingerprint },
+    get door() {
+      return { urls: doors(), authority: authority.fingerprint }
+    },
     close: async () => {
       credentials.close()
       await app.close()
@@ -72,17 +84,39 @@ interface Place {
   readonly port: number
 }
 
-async function placeOf({ address, joinPort }: Opening['options'], settings: Settings): Promise<Place | undefined> {
-  const kept = settings.get(placeKey)
-  const before = kept === undefined ? undefined : (JSON.parse(kept) as Place)
+function placeOf({ home, address, joinPort }: Opening['options']): Place | undefined {
+  const before = placeBefore(home)
   const at = address ?? before?.address
   if (at === undefined) return undefined
   if (isIP(at) === 0) {
     throw new HoldfastError('USAGE', `--address ${at}: an IP address of this machine, as others reach it`)
   }
-  const place = { address: at, port: joinPort ?? before?.port ?? joinPortDefault }
-  if (JSON.stringify(place) !== kept) await settings.swap(placeKey, kept, JSON.stringify(place))
-  return place
+  return { address: at, port: joinPort ?? before?.port ?? joinPortDefault }
+}
+
+function placeBefore(home: Home): Place | undefined {
+  const path = placePath(home)
+  if (!existsSync(path)) return undefined
+  try {
+    return z.object({ address: z.string(), port: z.int() }).parse(JSON.parse(readFileSync(path, 'utf8')))
+  } catch (error) {
+    const because = `${path} is damaged: it says where others reach this controller. Remove it, and say it again with --address.`
+    throw new HoldfastError('REFUSED_UNSAFE', because, { path }, error)
+  }
+}
+
+/** Known to all from now on, in the place of where it was before. */
+async function publish(place: Place, home: Home, settings: Settings): Promise<void> {
+  const before = placeBefore(home)
+  const [old, now] = [before === undefined ? undefined : urlOf(before), urlOf(place)]
+  if (old !== undefined && old !== now) await settings.swap(doorPrefix + old, settings.get(doorPrefix + old), undefined)
+  await settings.swap(doorPrefix + now, undefined, now)
+  const path = placePath(home)
+  if (old !== now) onDisk(path, () => writeAtomically(path, `${JSON.stringify(place)}\n`))
+}
+
+function urlOf({ address, port }: Place): string {
+  return `https://${isIP(address) === 6 ? `[${address}]` : address}:${port}`
 }
 
 function refusal({ address, port }: Place, error: unknown): unknown {

@@ -2,6 +2,7 @@
  * The agent of one machine as a process: it keeps the engines of this machine in its eye, and does what the controllers of
  * its home ask. It decides nothing by itself. Engines outlive it, and the next one finds them.
  */
+import { join } from 'node:path'
 import type { AgentTerms } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import type { Logger } from 'pino'
@@ -11,12 +12,14 @@ import { secureTerms } from '../agent/mutual-tls.ts'
 import { SelfFence } from '../agent/self-fence.ts'
 import { buildAgent } from '../agent/server.ts'
 import type { EngineBinary, WantedEngine } from '../binary/engine-binary.ts'
+import { findEtcd } from '../binary/etcd.ts'
 import { engineWorld, findEngine } from '../binary/find.ts'
 import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
 import { FactsReader } from '../host/facts.ts'
 import { LocalHost } from '../host/local.ts'
-import { renewAt } from '../pki/certificate.ts'
+import type { EtcdSeat } from '../store/etcd/member.ts'
+import { EtcdMember } from '../store/etcd/member.ts'
 import type { Home } from '../store/home.ts'
 import { suspendClock } from '../suspend-clock.ts'
 import type { Where } from './join.ts'
@@ -24,8 +27,7 @@ import { renewMembership } from './join.ts'
 import type { Membership } from './membership.ts'
 import { writeMembership } from './membership.ts'
 
-/** How often it is looked whether the certificate shall be replaced. */
-const lookEveryMs = 3_600_000
+const tellEveryMs = 86_400_000
 /** A controller that was not there is asked again this soon. */
 const againMs = 10_000
 
@@ -33,6 +35,8 @@ export interface AgentOptions {
   readonly home: Home
   readonly membership: Membership
   readonly where: Where
+  /** The members of etcd, of which this host carries one. Default: it carries none. */
+  readonly etcd?: { readonly seats: readonly EtcdSeat[]; readonly isBirth: boolean } | undefined
   readonly log: Logger
   readonly progress: (line: string) => void
 }
@@ -81,10 +85,18 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   })
   await listen(app, where)
   const over = new AbortController()
-  const renewing = keepRenewed(options, { app, shown }, over.signal)
+  const etcd = memberOf(options, () => shown.now)
+  void etcd?.run()
+  const renewing = keepRenewed(options, over.signal, (fresh) => {
+    shown.now = fresh
+    const server = app.server as unknown as { setSecureContext(terms: object): void }
+    server.setSecureContext(secureTerms(fresh))
+    etcd?.renew()
+  })
   return {
     close: async () => {
       over.abort()
+      etcd?.close()
       await renewing
       watch.close()
       asker.close()
@@ -92,6 +104,22 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       host.close()
     },
   }
+}
+
+function memberOf(
+  { home, membership, etcd, log, progress }: AgentOptions,
+  held: () => Credentials,
+): EtcdMember | undefined {
+  if (etcd === undefined) return undefined
+  return new EtcdMember({
+    ...etcd,
+    directory: join(home.agent, 'etcd'),
+    name: membership.host,
+    credentials: held,
+    program: () => findEtcd(engineWorld(home.path, progress)),
+    clock: systemClock,
+    log,
+  })
 }
 
 function termsOf(terms: ReadonlyMap<string, AgentTerms>, deployment: string): AgentTerms {
@@ -148,30 +176,25 @@ async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Whe
 }
 
 /**
- * Tells the home where this machine is, as soon as a controller answers, and shows a new certificate before the old one
- * ends. An agent without a controller goes on: it is asked again.
+ * Tells the home where this machine is, and hears where its controllers are: as soon as one answers, and then every day, so
+ * that a controller that came later is known long before the one by which this machine joined is gone. Each time the
+ * certificate is made anew, long before it ends. An agent without a controller goes on: it is asked again.
  */
 async function keepRenewed(
-  { home, where, log }: AgentOptions,
-  { app, shown }: { readonly app: ReturnType<typeof buildAgent>; readonly shown: Shown },
+  { home, membership, where, log }: AgentOptions,
   over: AbortSignal,
-) {
-  let held = shown.now
-  let isTold = false
+  onRenewed: (fresh: Membership) => void,
+): Promise<void> {
+  let held = membership
   while (!over.aborted) {
-    let restMs = lookEveryMs
-    if (!isTold || systemClock.wall() >= renewAt(held.certificate)) {
-      try {
-        held = await renewMembership(held, where, systemClock.wall())
-        writeMembership(home, held)
-        const server = app.server as unknown as { setSecureContext(terms: object): void }
-        server.setSecureContext(secureTerms(held))
-        shown.now = held
-        isTold = true
-      } catch (error) {
-        log.warn({ err: error }, 'no controller has renewed the certificate')
-        restMs = againMs
-      }
+    let restMs = tellEveryMs
+    try {
+      held = await renewMembership(held, where, systemClock.wall())
+      writeMembership(home, held)
+      onRenewed(held)
+    } catch (error) {
+      log.warn({ err: error }, 'no controller has renewed the certificate')
+      restMs = againMs
     }
     await systemClock.sleep(restMs, over)
   }

@@ -38,8 +38,11 @@ export interface Home {
 
 const layoutKnown = 1
 
-/** What may lie in a home that was not opened before: an engine may be fetched before anything else is done. */
-const oursBeforeFirst = new Set(['engines', 'version', 'agent', 'deployments', 'controller.log'])
+/**
+ * What may lie in a home that was not opened before: an engine may be fetched before anything else is done, and the key
+ * of another controller is brought there by hand.
+ */
+const oursBeforeFirst = new Set(['engines', 'version', 'agent', 'deployments', 'controller.log', 'secret.key'])
 
 /** `HOLDFAST_HOME`, or `~/.holdfast`. */
 export function homePath(env: Readonly<Record<string, string | undefined>>, userHome: string): string {

@@ -84,6 +84,11 @@ describe('opening a home', () => {
     expect(open(path).engines).toBe(join(path, 'engines'))
   })
 
+  test('takes one that so far only holds the key of another controller', () => {
+    writeFileSync(join(path, 'secret.key'), 'x', { mode: 0o600 })
+    expect(open(path).key).toBe(join(path, 'secret.key'))
+  })
+
   test("refuses another user's", () => {
     const at = join(path, 'home')
     open(at)

@@ -16,6 +16,8 @@ export function addHosts(program: Command, run: Run): void {
     .option('--token <token>', 'join by this token first; - reads it from stdin')
     .option('--address <address>', 'the IP address by which the others reach this machine')
     .option('--port <port>', 'where the agent listens (default: 7600)')
+    .option('--etcd <hosts>', 'keep a member of etcd for the controllers: a=10.0.0.1,b=10.0.0.2,c=10.0.0.3')
+    .option('--etcd-new', 'there is no such etcd yet: said once, while all of its members are made')
     .description('keep the engines of this machine for the controllers of its home; engines outlive it')
     .action((options) => run(async (context) => (await import('../agent.ts')).agent(context, options)))
   addInstall(agent, 'agent', run)
