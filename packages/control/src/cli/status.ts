@@ -83,7 +83,7 @@ function certificatesIn({ firstToEnd, endsAt, renewAt, supplied }: TlsStatus): s
 const keptLines = ({ engine, controller, settledRevision, specRevision, copiesInSync }: Status): string[] => [
   `${engine === null ? 'engine unknown' : `${engine.flavor} ${engine.version}`}, revision ${settledRevision} of ${specRevision} settled, ${copiesInSync} copies in sync`,
   controller.lease === 'none'
-    ? 'no controller runs'
+    ? 'no controller acts'
     : `controller ${controller.id}, epoch ${controller.epoch}, lease ${controller.lease}`,
 ]
 
