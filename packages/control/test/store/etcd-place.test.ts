@@ -66,4 +66,15 @@ describe('where the etcd of a home is', () => {
     expect(codeOf(() => termsOf(place))).toBe('USAGE')
     expect(codeOf(() => readEtcdPlace('{"endpoints":[]}', 'store.json'))).toBe('REFUSED_UNSAFE')
   })
+  test('a certificate that was made anew is shown from then on, and one that is missed stays what it was', () => {
+    const { path, clean } = temporaryDirectory()
+    const files = { storeCa: `${path}/ca.pem`, storeCert: `${path}/c.pem`, storeKey: `${path}/k.pem` }
+    for (const file of Object.values(files)) writeFileSync(file, 'first')
+    const terms = termsOf(parseEtcdPlace('etcds://10.0.0.1', files))
+    expect(terms.tls).toEqual({ authority: 'first', certificate: 'first', key: 'first' })
+    writeFileSync(files.storeCert, 'second')
+    expect(terms.tls?.certificate).toBe('second')
+    clean()
+    expect(terms.tls?.certificate).toBe('second')
+  })
 })

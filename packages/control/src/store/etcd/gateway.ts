@@ -13,7 +13,7 @@ export interface EtcdTerms {
   /** Such as `https://10.0.0.1:2379`: members of one etcd. */
   readonly endpoints: readonly string[]
   /** By which both sides of a secure connection prove who they are, PEM. Absent: the system's authorities, and no proof of ours. */
-  readonly tls?: Partial<Readonly<Record<'authority' | 'certificate' | 'key', string>>>
+  readonly tls?: Partial<Readonly<Record<'authority' | 'certificate' | 'key', string>>> | undefined
   /** Absent: etcd asks nobody who he is, or knows it by the certificate. */
   readonly user?: { readonly name: string; readonly password: string }
 }

@@ -78,17 +78,33 @@ export function readEtcdPlace(text: string, path: string): EtcdPlace {
   }
 }
 
-/** With what is in its files now. */
-export function termsOf({ endpoints, user, passwordFile, ca, cert, key }: EtcdPlace): EtcdTerms {
-  const read = (path: string): string => onDisk(path, () => readNamed(path))
-  const files = { authority: ca, certificate: cert, key }
-  const named = Object.entries(files).flatMap(([name, path]) => (path === null ? [] : [[name, read(path)] as const]))
+/**
+ * With what is in its files, which are read anew for each request: the certificate that an agent keeps there is made anew
+ * every day and lasts a month. Throws USAGE where one is not there at first; one that goes later is what it was.
+ */
+export function termsOf({ endpoints, user, passwordFile, ...files }: EtcdPlace): EtcdTerms {
+  let tls = tlsIn(files)
   return {
     endpoints,
-    ...(named.length === 0 ? {} : { tls: Object.fromEntries(named) }),
+    get tls() {
+      try {
+        tls = tlsIn(files)
+      } catch {
+        // It is being replaced, or will be missed at the next start.
+      }
+      return tls
+    },
     ...(user === null || passwordFile === null ? {} : { user: { name: user, password: read(passwordFile).trim() } }),
   }
 }
+
+function tlsIn({ ca, cert, key }: Pick<EtcdPlace, 'ca' | 'cert' | 'key'>): EtcdTerms['tls'] {
+  const named = Object.entries({ authority: ca, certificate: cert, key }).filter(([, path]) => path !== null)
+  if (named.length === 0) return undefined
+  return Object.fromEntries(named.map(([name, path]) => [name, read(path ?? '')]))
+}
+
+const read = (path: string): string => onDisk(path, () => readNamed(path))
 
 function endpointOf(host: string, isSecure: boolean): string {
   try {
