@@ -22,13 +22,16 @@ export class Fleet {
     this.#register = register
     this.#reach = reach
     register.onChange(() => this.refresh())
-    this.refresh()
   }
 
-  /** Calls back for each that comes from now on, and for those that are here. */
+  /**
+   * Calls back for each that is here, and that comes from now on. Nobody is reached before: whoever listens is what an agent
+   * asks of at once.
+   */
   onHost(listener: (host: HostPort) => void): void {
     this.#listener = listener
     for (const host of this.hosts.values()) listener(host)
+    this.refresh()
   }
 
   heardAt(name: string): number {
