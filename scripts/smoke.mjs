@@ -45,7 +45,7 @@ try {
   const asked = { headers: { cookie, origin: url } }
 
   async function post(address, body, headers = {}) {
-    const how = { 'content-type': 'application/json', origin: url, ...headers }
+    const how = { 'content-type': 'application/json', origin: url, 'x-requested-by': 'smoke', ...headers }
     return fetch(address, { method: 'POST', headers: how, body: JSON.stringify(body) })
   }
   const get = async (path) => (await fetch(`${url}/api/v1${path}`, asked)).json()

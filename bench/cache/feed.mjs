@@ -62,13 +62,13 @@ async function measure(signal, variant, quick) {
     const { nodes, credentials } = deployment.cluster
     const where = { ports: nodes.map(({ port }) => port), credentials, ...(feed && { feed: deployment.feed() }) }
     const subject = { label: '', name: 'holdfast', options: {} }
-    return await opened(subject, { ...where, local: false }, async (opened) => {
-      await opened.ask('startTraffic', { perSecond, keys: 5000, loadMs: 2, what, tag: shard.tag })
+    return await opened(subject, { ...where, local: false }, async (started) => {
+      await started.ask('startTraffic', { perSecond, keys: 5000, loadMs: 2, what, tag: shard.tag })
       // The engines look at things ten times a second: the fault must not always come at the same moment of that.
       await delay((quick ? 1000 : 2000) + 200 * Math.random())
       process.kill(await deployment.pidOf(shard.primary), signal)
       await delay(6000)
-      return opened.ask('stopTraffic')
+      return started.ask('stopTraffic')
     })
   } finally {
     await deployment.remove()
