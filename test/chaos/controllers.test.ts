@@ -6,9 +6,11 @@ import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Status } from '@holdfast/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findEtcd } from '../../packages/control/src/binary/etcd.ts'
+import { engineWorld } from '../../packages/control/src/binary/find.ts'
 import { parseJoinToken } from '../../packages/control/src/hosts/token.ts'
 import { processesIn } from '../../packages/control/src/proc.ts'
-import { freePorts } from '../support/engines.ts'
+import { freePorts, programsHome } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Running } from '../support/program.ts'
 import { Program } from '../support/program.ts'
@@ -38,6 +40,8 @@ async function acting(): Promise<Controller | undefined> {
 }
 
 beforeAll(async () => {
+  // Once for all three, and before anybody is waited for.
+  await findEtcd(engineWorld(programsHome, (line) => console.log(line)))
   const base = await freePorts(10)
   ports = { base, door: base + 6, agent: base + 7, etcd: base + 8 }
   seats = names.map((name) => `${name}=${addressOf(name)}:${ports.etcd}`).join(',')
@@ -60,7 +64,7 @@ beforeAll(async () => {
     what: 'the second controller serves',
     withinMs: 30_000,
   })
-}, 120_000)
+}, 180_000)
 
 afterAll(async () => {
   for (const { running } of agents.values()) running.signal('SIGKILL')

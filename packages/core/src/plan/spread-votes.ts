@@ -10,9 +10,13 @@ import { judgePlacement } from '../placement/judge.ts'
 import type { Room, Seat } from '../placement/spread.ts'
 import { zoneOf } from '../placement/spread.ts'
 import { judgeReadiness } from '../readiness.ts'
+import { formatDuration } from '../units.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
-import { attemptMs, objectionToHeir, sinceAsked } from './switchover.ts'
+import { objectionToHeir } from './switchover.ts'
+
+/** A risk that is chosen waits until the last one is long over, and whatever led to it: a fault seldom comes alone. */
+const calmMs = 30_000
 
 export function planSpreadVotes({ picture, document, spec }: PlanInput): Step {
   if (spec.hosts.length < 3 || judgeReadiness(picture).ready !== 'yes') return idle
@@ -29,10 +33,15 @@ export function planSpreadVotes({ picture, document, spec }: PlanInput): Step {
   if (best === undefined) return idle
   const { shard, heir } = best
   const told = `${trouble.because}; ${shard.id} moves from ${shard.primary?.id} to ${heir.id} on ${heir.place.host}`
-  const sinceMs = Math.min(...shard.nodes.map((node) => sinceAsked(node, picture)))
-  if (sinceMs < attemptMs) return wait(told, 250)
+  const restMs = calmMs - sinceAnyAsked(picture)
+  if (restMs > 0) return wait(`${told} in ${formatDuration(restMs)}`)
   return act(told, [{ kind: 'failover', node: heir.id, mode: 'switchover' }])
 }
+
+/** How long ago anybody was last told to take over from anybody. */
+const sinceAnyAsked = ({ at, nodes }: Picture): number =>
+  at -
+  Math.max(Number.NEGATIVE_INFINITY, ...nodes.map(({ agent }) => agent?.failoverAsked?.at ?? Number.NEGATIVE_INFINITY))
 
 interface Move {
   readonly shard: ShardPicture

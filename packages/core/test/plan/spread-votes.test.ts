@@ -47,10 +47,11 @@ describe('primaries that a failover has brought together', () => {
     ).toEqual([])
   })
 
-  test('are not asked again before the last ask can have come about', () => {
+  test('wait until nobody has taken over for half a minute', () => {
     const [first] = aDeployment(crowded).plan().actions
-    const again = aDeployment(crowded).with(askedAgo(first?.node ?? '', 1000, 'switchover'))
-    expect(again.plan().actions).toEqual([])
+    const soon = aDeployment(crowded).with(askedAgo('node-5', 29_000)).plan()
+    expect([soon.actions, soon.because]).toEqual([[], expect.stringContaining('in 1 s')])
+    expect(aDeployment(crowded).with(askedAgo('node-5', 31_000)).plan().actions).toEqual([first])
   })
 
   test('stay where no switchover makes it better: two hosts for three primaries', () => {
