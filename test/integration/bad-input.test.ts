@@ -61,13 +61,15 @@ describe('beside a deployment that runs', () => {
       'sentinel.count: an odd number from 3 on',
     ],
     ['backup', { backup: { every: '1s' } }, 'SPEC_INVALID', 'backup.every: at least 1m'],
-    ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'SPEC_UNSUPPORTED', 'hosts: not supported yet'],
+    ['other hosts', { hosts: [{ name: 'a', address: '10.0.0.1' }] }, 'NOT_FOUND', 'hosts: a has not joined, none has'],
     ['everywhere', { expose: { bind: '0.0.0.0' } }, 'SPEC_INVALID', 'expose.bind: what clients and copies are told'],
     ['what cannot be changed', { name: 'shop', shards: 4 }, 'SPEC_IMMUTABLE', 'shards of shop cannot be changed'],
   ])('%s', async (what, fields, code, said) => {
     const file = it.file(`${what}.yaml`, { name: 'wrong', ...(fields['name'] === 'shop' ? shop : {}), ...fields })
     const sentence = await it.refused(code, ['up', file])
-    expect(sentence).toContain(code === 'SPEC_IMMUTABLE' ? said : `${file}: ${said}`)
+    // What the file itself says wrong names the file; what it wants of this home does not.
+    const isOfFile = code === 'SPEC_INVALID' || code === 'SPEC_UNSUPPORTED'
+    expect(sentence).toContain(isOfFile ? `${file}: ${said}` : said)
   })
 
   test('all that is not supported yet is refused at once, and none of it ignored', async () => {

@@ -10,7 +10,8 @@ export const markSecret = (chance: string): string => `hfs_${chance}`
 const marked = /\bhfs_[\w-]{8,}/g
 /** Written in one piece, or with its lines escaped as in JSON. */
 const privateKey = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?(-----END \1-----|$)/g
-const inAddress = /(\b[a-z][a-z0-9+.()-]*:\/\/[^\s:@/"]*:)[^\s@/"]+@/gi
+/** A scheme has an end: looked for without one, a long text of letters would be gone through from each of them. */
+const inAddress = /(\b[a-z][a-z0-9+.()-]{0,40}:\/\/[^\s:@/"]*:)[^\s@/"]+@/gi
 
 /** The text without its secrets. What it was about can still be read. */
 export function hideSecrets(text: string): string {

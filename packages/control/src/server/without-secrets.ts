@@ -21,10 +21,10 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
   )
 }
 
-/** `redis://user:password@host` keeps its host. Up to the last @ before the host: a password may have one. */
+/** Every part has a longest length: what a caller sends is gone through once. `redis://user:password@host` keeps its host. Up to the last @ before the host: a password may have one. */
 const maskAddress = (text: string): string =>
   text
-    .replace(/([a-z][\w.+()-]*:\/\/)[^\s/]*@/gi, `$1${mask}@`)
-    .replace(/([?&][^=&\s]*(pass|secret|token|key)[^=&\s]*=)[^&\s]*/gi, `$1${mask}`)
+    .replace(/([a-z][\w.+()-]{0,40}:\/\/)[^\s/]*@/gi, `$1${mask}@`)
+    .replace(/([?&][^=&\s?]{0,80}(pass|secret|token|key)[^=&\s]{0,80}=)[^&\s]*/gi, `$1${mask}`)
 
 const cut = (text: string): string => (text.length > lengthMax ? `${text.slice(0, lengthMax)}… (${text.length})` : text)
