@@ -55,6 +55,7 @@ export class TestDeployment {
   readonly spec: SpecText
   #running: RunningController | undefined
   readonly #links = new Map<string, EngineLink>()
+  #authority: string | null = null
   readonly #nodes: NodePlace[] = []
 
   private constructor(place: TestHome, spec: SpecText) {
@@ -216,6 +217,12 @@ export class TestDeployment {
     }
   }
 
+  /** Also while no controller runs: the engines are whose they were. */
+  #authorityNow(): string | null {
+    if (this.#running !== undefined) this.#authority = this.controller.credentials(this.name)?.authority ?? null
+    return this.#authority
+  }
+
   #linkTo(id: string): EngineLink {
     const known = this.#links.get(id)
     if (known !== undefined) return known
@@ -227,7 +234,7 @@ export class TestDeployment {
       port: place.port,
       username: engineUsers.admin,
       password: secretsOf(this.place.home, this.name)[engineUsers.admin] ?? '',
-      authority: () => this.controller.credentials(this.name)?.authority ?? null,
+      authority: () => this.#authorityNow(),
       name: 'somebody',
     })
     this.#links.set(id, link)
