@@ -150,7 +150,11 @@ export class RemoteHost implements HostPort {
     const mine = terms(wish.deployment)
     const body = { nodes: [], sentinels: [], proxy: null, ...wish, terms: digestOf(mine) }
     const withinMs = this.#isAway ? lookAgainWithinMs : lookWithinMs
-    const ask = (): Promise<unknown> => this.#ask({ method: 'POST', path: '/v1/look', body, withinMs })
+    let askedAt = 0
+    const ask = (): Promise<unknown> => {
+      askedAt = clock.now()
+      return this.#ask({ method: 'POST', path: '/v1/look', body, withinMs })
+    }
     try {
       const answer = (await ask().catch(async (error: unknown) => {
         if (!(error instanceof HoldfastError) || error.facts['missing'] !== 'terms') throw error
@@ -160,7 +164,7 @@ export class RemoteHost implements HostPort {
       this.#isAway = false
       const { hearing } = answer
       this.#hearing = hearing === undefined ? null : shiftHearing(hearing, clock.now())
-      const byMs = this.#behind(answer.boot, clock.now() - answer.now)
+      const byMs = this.#behind(answer, askedAt)
       return { answer, byMs }
     } catch (error) {
       this.#isAway = true
@@ -171,13 +175,14 @@ export class RemoteHost implements HostPort {
   /**
    * How far its clock is behind ours. Each answer says it too large by the time that it took, so the smallest that was
    * heard is the truest, and what is asked of the agent still ends too early rather than too late. It is forgotten as fast
-   * as two clocks could drift apart.
+   * as two clocks could drift apart, and at once where it cannot be: the clock of a machine that was suspended stood still.
    */
-  #behind(boot: string, heardMs: number): number {
+  #behind({ boot, now: itsNow }: LookAnswered, askedAt: number): number {
     const now = this.#options.clock.now()
+    const [atLeast, atMost] = [askedAt - itsNow, now - itsNow]
     const held = this.#clock
-    const before = held?.boot === boot ? held.behindMs + (now - held.at) * driftMax : Number.POSITIVE_INFINITY
-    const behindMs = Math.min(heardMs, before)
+    const before = held?.boot === boot ? held.behindMs + (now - held.at) * driftMax : atMost
+    const behindMs = before < atLeast ? atMost : Math.min(before, atMost)
     this.#clock = { behindMs, boot, at: now }
     return behindMs
   }
