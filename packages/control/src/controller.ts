@@ -408,23 +408,25 @@ export class Controller implements Platform {
 
   /** What the agent of another machine has to know of a deployment. */
   termsOf(name: string): AgentTerms {
-    const { engine, timeouts } = parseSpec(this.#documentOf(name).spec)
+    // Of its loop, which has read both for this turn already: every look at every host asks for them.
+    const wanted = this.#loops.get(name)?.loop.wanted
+    if (wanted === undefined) throw new HoldfastError('NOT_FOUND', `nobody has looked at ${name} yet`, { name })
+    const { document, spec } = wanted
+    const { engine, timeouts } = spec
     // The very version that was found here: two machines that each take what they have would run two.
     const found = this.#options.programs.engineOf(name)
     const exact = found === undefined || engine.path !== null ? {} : { flavor: found.flavor, version: found.version }
-    const password = this.#documentOf(name).secrets[engineUsers.admin] ?? ''
     return {
       engine: { ...engine, ...exact },
-      admin: { username: engineUsers.admin, password },
+      admin: { username: engineUsers.admin, password: document.secrets[engineUsers.admin] ?? '' },
       owned: this.ownedDirectives(name),
-      hosts: this.#hostsOf(name),
+      hosts: this.#hostsOf(document),
       leaseAfterMs: timeouts.leaseAfter,
     }
   }
 
   /** Those that have a part of a deployment, as their agents are reached. */
-  #hostsOf(name: string): Peer[] {
-    const { nodes, sentinels = [] } = this.#documentOf(name)
+  #hostsOf({ nodes, sentinels = [] }: Document): Peer[] {
     const having = new Set([...nodes, ...sentinels].map(({ host }) => host))
     const joined = this.#options.enrolled().filter((host) => having.has(host.name))
     return joined.map(({ name: host, address, port }) => ({ name: host, address, port }))

@@ -41,12 +41,13 @@ export async function observe(
       const mine = places.filter((place) => place.host === host.id)
       const placed = watchers.filter((place) => place.host === host.id)
       if (mine.length + placed.length === 0) return
-      const seen = await host.look(deployment, mine).catch(() => null)
+      const [seen, found] = await Promise.all([
+        host.look(deployment, mine).catch(() => null),
+        placed.length === 0 ? null : host.lookAtSentinels(deployment, placed).catch(() => null),
+      ])
       for (const [id, facts] of seen ?? []) agents.set(id, facts)
       hostsSeen.push(...sightOf(host, seen !== null, actsSince))
-      if (placed.length === 0) return
-      const found = await host.lookAtSentinels(deployment, placed).catch(() => new Map<string, AgentSentinelSeen>())
-      for (const [id, facts] of found) guards.set(id, facts)
+      for (const [id, facts] of found ?? []) guards.set(id, facts)
     }),
   )
   const agentOfProxy = proxy === null ? null : await lookAtProxy(deployment, proxy, hosts)

@@ -140,6 +140,11 @@ export class DeploymentLoop {
     return this.#known === undefined ? null : authorityOf(this.#known.document, this.#known.spec)
   }
 
+  /** What is wanted, as it was when it last looked; undefined before that. */
+  get wanted(): { readonly document: Document; readonly spec: Spec } | undefined {
+    return this.#known
+  }
+
   /** The names of the directives that Holdfast owns here. */
   get owned(): readonly string[] {
     return Object.keys(this.#known?.owned ?? {})

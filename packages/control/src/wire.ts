@@ -148,7 +148,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     clock: systemClock,
     log,
     hosts: fleet.hosts,
-    enrolled: () => register.hosts(),
+    enrolled: () => fleet.enrolled,
     hostDesk: new HostDesk({
       register,
       fleet,

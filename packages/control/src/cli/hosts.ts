@@ -1,4 +1,3 @@
-import { formatDuration } from '@holdfast/core'
 import { withApi } from './connect.ts'
 import type { Context } from './context.ts'
 import { table } from './table.ts'
@@ -14,7 +13,7 @@ export async function token(context: Context, flags: TokenFlags): Promise<void> 
   await withApi(context, { acts: false }, async (api) => {
     context.out(await api.inviteHost(flags))
     context.say(
-      `good for ${flags.host}, once and for ${formatDuration(3_600_000)}: there, run "holdfast agent --address ITS_ADDRESS --token -" and paste it`,
+      `good for ${flags.host}, once and within the hour: there, run "holdfast agent --address ITS_ADDRESS --token -" and paste it`,
     )
   })
 }

@@ -15,6 +15,7 @@ export class Fleet {
   readonly #far = new Map<string, { readonly key: string; readonly host: FarHost }>()
   readonly #register: HostRegister
   readonly #reach: (host: EnrolledHost) => FarHost
+  #enrolled: readonly EnrolledHost[] = []
   #listener: (host: HostPort) => void = () => {}
 
   constructor(local: HostPort, register: HostRegister, reach: (host: EnrolledHost) => FarHost) {
@@ -34,13 +35,19 @@ export class Fleet {
     this.refresh()
   }
 
+  /** Who has joined, as it was read last. */
+  get enrolled(): readonly EnrolledHost[] {
+    return this.#enrolled
+  }
+
   heardAt(name: string): number {
     return this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY
   }
 
   /** Reads again who has joined: an agent that has moved is reached anew. */
   refresh(): void {
-    const wanted = new Map(this.#register.hosts().map((host) => [host.name, host]))
+    this.#enrolled = this.#register.hosts()
+    const wanted = new Map(this.#enrolled.map((host) => [host.name, host]))
     for (const [name, { key, host }] of this.#far) {
       const now = wanted.get(name)
       if (now !== undefined && keyOf(now) === key) continue

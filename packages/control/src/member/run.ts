@@ -27,6 +27,7 @@ import { renewMembership } from './join.ts'
 import type { Membership } from './membership.ts'
 import { writeMembership } from './membership.ts'
 
+/** How often a controller hears from it: also how far behind the time for a new certificate may be. */
 const tellEveryMs = 86_400_000
 /** A controller that was not there is asked again this soon. */
 const againMs = 10_000
@@ -177,8 +178,8 @@ async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Whe
 
 /**
  * Tells the home where this machine is, and hears where its controllers are: as soon as one answers, and then every day, so
- * that a controller that came later is known long before the one by which this machine joined is gone. Each time the
- * certificate is made anew, long before it ends. An agent without a controller goes on: it is asked again.
+ * that a controller that came later is known long before the one by which this machine joined is gone. Its certificate is
+ * made anew on the way once a third of its time is left. An agent without a controller goes on: it is asked again.
  */
 async function keepRenewed(
   { home, membership, where, log }: AgentOptions,

@@ -13,7 +13,7 @@ import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, wait } from './step.ts'
-import { objectionToHeir } from './switchover.ts'
+import { heirsOf } from './switchover.ts'
 
 /** A risk that is chosen waits until the last one is long over, and whatever led to it: a fault seldom comes alone. */
 const calmMs = 30_000
@@ -58,15 +58,6 @@ function bestMove(shards: readonly ShardPicture[], seats: readonly Seat[], rooms
   )
   return cheapest === undefined || costOf(cheapest) >= crowding(seats, rooms) ? undefined : cheapest
 }
-
-const heirsOf = (shard: ShardPicture): NodePicture[] =>
-  shard.nodes.filter(
-    (node) =>
-      node !== shard.primary &&
-      node.place.drained !== true &&
-      node.place.leaving === undefined &&
-      objectionToHeir(node, shard) === null,
-  )
 
 const seatsIn = ({ shards }: Picture): Seat[] =>
   shards.flatMap(({ id, nodes, primary }) =>

@@ -77,7 +77,10 @@ function begin(operation: Switchover, shard: ShardPicture, { picture, wallNow }:
 }
 
 /** The copy that takes over when nobody was named: in sync, not drained, here to stay, with the most of the stream. */
-export function heirFor(shard: ShardPicture): NodePicture | undefined {
+export const heirFor = (shard: ShardPicture): NodePicture | undefined => heirsOf(shard)[0]
+
+/** All that could, the best first. */
+export function heirsOf(shard: ShardPicture): NodePicture[] {
   return shard.nodes
     .filter((node) => node !== shard.primary && node.place.drained !== true && node.place.leaving === undefined)
     .filter((node) => objectionToHeir(node, shard) === null)
@@ -86,7 +89,7 @@ export function heirFor(shard: ShardPicture): NodePicture | undefined {
         Number(a.place.lentTo !== undefined) - Number(b.place.lentTo !== undefined) ||
         (b.facts?.offset ?? 0) - (a.facts?.offset ?? 0) ||
         (a.id < b.id ? -1 : 1),
-    )[0]
+    )
 }
 
 /** What speaks against handing a shard over to this node; null if nothing does. */
