@@ -214,14 +214,15 @@ export class DeploymentLoop {
     const wallNow = Math.round(clock.wall())
     const supplied = this.#options.supplied?.(known.spec)
     const seen = { ...known, picture, wallNow, boot: clock.boot, ...(supplied && { supplied }) }
-    const planned = this.#guard(lease, sleptMs, known) ?? planTurn(seen)
+    const planned = this.#guard(lease, sleptMs, seen) ?? planTurn(seen)
     const { plan, document: kept } = await this.#keepOperations(planned, known)
     const newest = await this.#newerThanFences(plan, lease)
     const acting = this.#act(plan, newest, deadlines)
     this.#options.onPlan(plan)
     const failed = await acting
     this.#tell(plan, failed)
-    const document = isSettled(plan, picture, known) ? await this.#settle(kept) : kept
+    const isOurs = lease.holder === this.#options.controllerId
+    const document = isOurs && isSettled(plan, picture, known) ? await this.#settle(kept) : kept
     this.#publish(plan, picture, { ...known, document }, lease)
     if (isPurge(plan, document) && failed.size === 0) await this.#forget()
     this.#pace(plan)
@@ -311,12 +312,13 @@ export class DeploymentLoop {
   }
 
   /** Reasons to look and not to act. */
-  #guard(lease: Lease, sleptMs: number, { unrendered }: Known): Plan | undefined {
+  #guard(lease: Lease, sleptMs: number, { unrendered, picture }: Known & { picture: Picture }): Plan | undefined {
     if (unrendered !== null) return onlyLook(`nothing can be done: ${unrendered}`)
     if (lease.holder === '')
       return onlyLook('the store does not answer, and the lease is over: nobody acts until it does')
     if (lease.holder !== this.#options.controllerId) {
-      return onlyLook(`another controller (${lease.holder}) acts in epoch ${lease.epoch}: standing by`)
+      const { because } = judgeReadiness(picture)
+      return onlyLook(`another controller (${lease.holder}) acts in epoch ${lease.epoch}; ${because}`)
     }
     if (sleptMs > pausedMs)
       return onlyLook(`this controller was not awake for ${formatDuration(sleptMs)}: only looking`)

@@ -7,8 +7,8 @@
 import { HoldfastError } from './error.ts'
 import type { EvictionPolicy } from './memory-fit.ts'
 import { policyFor } from './memory-fit.ts'
+import { parseSpec } from './parse-spec.ts'
 import type { SpecText } from './spec.ts'
-import { parseSpec } from './spec.ts'
 import { formatBytes } from './units.ts'
 
 export interface Needs {

@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Needs } from '../src/advise.ts'
 import { advise, usualNeeds } from '../src/advise.ts'
-import { copiesOfShard, parseSpec } from '../src/spec.ts'
+import { parseSpec } from '../src/parse-spec.ts'
+import { copiesOfShard } from '../src/spec.ts'
 
 const gb = 1024 ** 3
 const needs = (some: Partial<Needs> = {}): Needs => ({
