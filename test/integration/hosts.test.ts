@@ -2,10 +2,11 @@
  * Three agents with homes of their own, each at an address of its own of the loopback: they share a kernel, and nothing
  * else. What network namespaces add to that is in test/chaos.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import type { Status } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { HostSeen } from '../../packages/control/src/hosts/desk.ts'
+import type { HostLooked, JoinedHost } from '../../packages/control/src/hosts/desk.ts'
 import { freePorts } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Running } from '../support/program.ts'
@@ -44,13 +45,27 @@ async function join(name: string, address: string): Promise<void> {
 }
 
 const status = (): Promise<Status> => controller.ask<Status>('/deployments/shop')
-const hosts = async (): Promise<readonly HostSeen[]> => (await controller.ask<{ hosts: HostSeen[] }>('/hosts')).hosts
+const hosts = async (): Promise<readonly JoinedHost[]> =>
+  (await controller.ask<{ hosts: JoinedHost[] }>('/hosts')).hosts
 
 describe('joining', () => {
   test('each is here, at its address and in its zone', async () => {
     await eventually(async () => (await hosts()).every(({ state }) => state === 'here'), { what: 'all are heard' })
     const found = (await hosts()).map(({ name, address, zone }) => `${name} ${address} ${zone}`).sort()
     expect(found).toEqual(['a 127.0.0.11 z-a', 'b 127.0.0.12 z-b', 'c 127.0.0.13 z-c'])
+  })
+
+  test('one of them is shown with what its machine is', async () => {
+    const { stdout } = await controller.ok(['hosts', 'a'])
+    expect(stdout).toMatch(/^a {3}here {3}zone z-a\nagent {4}127\.0\.0\.11:\d+, joined 20/)
+    expect(stdout).toMatch(/\nmemory {3}[\d.]+ GB, .*free\n/)
+    const { facts, findings } = await controller.ask<HostLooked>('/hosts/a')
+    expect(facts).toMatchObject({
+      cores: cpus().length,
+      boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    })
+    expect(findings.filter(({ about }) => about === 'clock')).toEqual([])
+    await controller.refused('NOT_FOUND', ['hosts', 'nobody'])
   })
 
   test('a token is good once, and a line that is none is none', async () => {

@@ -16,7 +16,7 @@ import type {
   UserAccess,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
-import type { HostSeen } from '../hosts/desk.ts'
+import type { HostLooked, JoinedHost } from '../hosts/desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -64,8 +64,13 @@ export class Api {
     return this.ask('DELETE', `/adoptions/${encodeURIComponent(name)}`)
   }
 
-  hosts(): Promise<readonly HostSeen[]> {
-    return this.ask<{ hosts: HostSeen[] }>('GET', '/hosts').then(({ hosts }) => hosts)
+  hosts(): Promise<readonly JoinedHost[]> {
+    return this.ask<{ hosts: JoinedHost[] }>('GET', '/hosts').then(({ hosts }) => hosts)
+  }
+
+  /** One of them, as its machine is now. */
+  host(name: string): Promise<HostLooked> {
+    return this.ask('GET', `/hosts/${encodeURIComponent(name)}`)
   }
 
   /** By which a machine may join as this host, once and within the hour. */

@@ -11,8 +11,8 @@ interface FirewallOptions {
   readonly etcd?: readonly string[]
 }
 
-/** Where an agent, a join door and etcd listen, unless somebody has said otherwise. */
-const ports = { agent: 7600, join: 7501, etcdClient: 2379, etcdPeer: 2380 } as const
+/** Where a join door and etcd listen, unless somebody has said otherwise. */
+const ports = { join: 7501, etcdClient: 2379, etcdPeer: 2380 } as const
 
 /** `holdfast firewall NAME`: the rules that this deployment needs. Printed, and loaded by whoever keeps the firewall. */
 export async function firewall(context: Context, name: string | undefined, options: FirewallOptions): Promise<void> {
@@ -20,11 +20,12 @@ export async function firewall(context: Context, name: string | undefined, optio
   const form = formOf(options.as)
   await withApi(context, { acts: false }, async (api) => {
     const chosen = await chooseName(api, name)
-    const [status, { spec }] = await Promise.all([statusOnceSeen(api, chosen), api.spec(chosen)])
+    const [status, { spec }, joined] = await Promise.all([statusOnceSeen(api, chosen), api.spec(chosen), api.hosts()])
+    const mine = new Set(parseSpec(spec).hosts.map(({ name: host }) => host))
     const rules = firewallOf({
       status,
       clients,
-      agents: parseSpec(spec).hosts.map((host) => ({ name: host.name, address: host.address, port: ports.agent })),
+      agents: joined.filter((host) => mine.has(host.name)),
       controllers: controllers.map((address) => ({ address, joinPort: ports.join })),
       etcd: etcd.map((address) => ({ address, clientPort: ports.etcdClient, peerPort: ports.etcdPeer })),
       joining,

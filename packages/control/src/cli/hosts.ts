@@ -1,5 +1,6 @@
 import { withApi } from './connect.ts'
 import type { Context } from './context.ts'
+import { hostText } from './host-text.ts'
 import { table } from './table.ts'
 
 export interface TokenFlags {
@@ -18,9 +19,17 @@ export async function token(context: Context, flags: TokenFlags): Promise<void> 
   })
 }
 
-/** `holdfast hosts`: who has joined, and what each carries. */
-export async function hosts(context: Context, { json }: { readonly json?: boolean }): Promise<void> {
+/** `holdfast hosts [NAME]`: who has joined, and what each carries; or one of them, as its machine is now. */
+export async function hosts(
+  context: Context,
+  name: string | undefined,
+  { json }: { readonly json?: boolean },
+): Promise<void> {
   await withApi(context, { acts: false }, async (api) => {
+    if (name !== undefined) {
+      const host = await api.host(name)
+      return context.out(json === true ? JSON.stringify(host, null, 2) : hostText(host))
+    }
     const list = await api.hosts()
     if (json === true) return context.out(JSON.stringify(list, null, 2))
     if (list.length === 0) return context.say('no host has joined: "holdfast token --host NAME" lets one in')

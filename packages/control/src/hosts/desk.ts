@@ -1,6 +1,6 @@
 /** The hosts of a home as people see and ask for them. */
-import type { Document } from '@holdfast/core'
-import { HoldfastError } from '@holdfast/core'
+import type { Document, HostFacts, HostFinding } from '@holdfast/core'
+import { HoldfastError, judgeHost } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { Fleet } from './fleet.ts'
 import type { EnrolledHost, HostLabels, HostRegister } from './register.ts'
@@ -9,16 +9,26 @@ import { printJoinToken } from './token.ts'
 /** Without a word for so long it is said to be away. */
 const awayAfterMs = 3000
 
-export interface HostSeen extends EnrolledHost {
+export interface JoinedHost extends EnrolledHost {
   /** Whether its agent is heard. */
   readonly state: 'here' | 'away'
   /** What it has of deployments: `shop: node-1, node-4`. */
   readonly carries: readonly string[]
 }
 
+/** One of them, with what its machine is at this moment. */
+export interface HostLooked extends JoinedHost {
+  /** null: its agent does not answer, and nobody knows. */
+  readonly facts: HostFacts | null
+  /** What of it will hurt engines, and how to mend it. */
+  readonly findings: readonly HostFinding[]
+}
+
 export interface HostPlatform {
   /** By their names. */
-  list(): readonly HostSeen[]
+  list(): readonly JoinedHost[]
+  /** Asks its agent. Throws NOT_FOUND. */
+  look(name: string): Promise<HostLooked>
   /** A token by which this host may join, once and within the hour. Throws USAGE where no door is open. */
   invite(labels: HostLabels): Promise<string>
   /** It belongs to this home no more. Throws NOT_FOUND, and REFUSED_UNSAFE while it carries something. */
@@ -41,12 +51,30 @@ export class HostDesk implements HostPlatform {
     this.#options = options
   }
 
-  list(): readonly HostSeen[] {
+  list(): readonly JoinedHost[] {
     const { register, fleet, clock } = this.#options
     return register.hosts().map((host) => {
       const isHere = clock.now() - fleet.heardAt(host.name) < awayAfterMs
       return { ...host, state: isHere ? 'here' : 'away', carries: this.#carriedBy(host.name) }
     })
+  }
+
+  async look(name: string): Promise<HostLooked> {
+    const joined = this.list().find((host) => host.name === name)
+    if (joined === undefined) throw new HoldfastError('NOT_FOUND', `there is no host ${name.slice(0, 40)}`)
+    const { fleet, clock } = this.#options
+    const askedAt = clock.wall()
+    try {
+      const { facts = null } = await fleet.greet(name)
+      if (facts === null) return { ...joined, facts, findings: [] }
+      // Half of the time that the answer took was its way back.
+      return { ...joined, facts, findings: judgeHost(facts, (askedAt + clock.wall()) / 2) }
+    } catch (error) {
+      if (error instanceof HoldfastError && error.code === 'UNREACHABLE_AGENT') {
+        return { ...joined, state: 'away', facts: null, findings: [] }
+      }
+      throw error
+    }
   }
 
   async invite(labels: HostLabels): Promise<string> {

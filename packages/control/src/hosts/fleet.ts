@@ -1,4 +1,6 @@
 /** The machines that engines run on, each by the door to its agent: this one, and those that have joined. */
+import type { AgentGreeting } from '@holdfast/core'
+import { HoldfastError } from '@holdfast/core'
 import type { HostPort } from '../host/host.ts'
 import type { EnrolledHost, HostRegister } from './register.ts'
 
@@ -6,6 +8,8 @@ import type { EnrolledHost, HostRegister } from './register.ts'
 export interface FarHost extends HostPort {
   /** When it was last heard, by this process's clock; -Infinity: never yet. */
   readonly heardAt: number
+  /** Who it says it is, and what its machine is now. Throws UNREACHABLE_AGENT. */
+  greet(): Promise<AgentGreeting>
   close(): void
 }
 
@@ -42,6 +46,13 @@ export class Fleet {
 
   heardAt(name: string): number {
     return this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** What its agent says of itself and its machine, now. Throws NOT_FOUND, and UNREACHABLE_AGENT. */
+  async greet(name: string): Promise<AgentGreeting> {
+    const far = this.#far.get(name)
+    if (far === undefined) throw new HoldfastError('NOT_FOUND', `there is no host ${name.slice(0, 40)}`)
+    return far.host.greet()
   }
 
   /** Reads again who has joined: an agent that has moved is reached anew. */

@@ -59,6 +59,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'DELETE /api/v1/allowed-targets/:target': 'command line',
 
   'GET /api/v1/hosts': 'viewer',
+  'GET /api/v1/hosts/:host': 'viewer',
   'POST /api/v1/hosts/tokens': 'admin',
   'DELETE /api/v1/hosts/:host': 'admin',
 

@@ -20,7 +20,7 @@ import {
   type Status,
   transferFor,
 } from '@holdfast/core'
-import type { HostPlatform, HostSeen } from '../../src/hosts/desk.ts'
+import type { HostPlatform, JoinedHost } from '../../src/hosts/desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -104,8 +104,12 @@ class MemoryBackups implements BackupPlatform {
 class MemoryHosts implements HostPlatform {
   readonly invited: string[] = []
 
-  list(): readonly HostSeen[] {
+  list(): readonly JoinedHost[] {
     return []
+  }
+
+  look(name: string): Promise<never> {
+    return Promise.reject(new HoldfastError('NOT_FOUND', `there is no host ${name}`))
   }
 
   invite({ name }: { readonly name: string }): Promise<string> {

@@ -23,9 +23,10 @@ export function addHosts(program: Command, run: Run): void {
   addInstall(agent, 'agent', run)
   program
     .command('hosts')
+    .argument('[name]', 'one of them: what its machine is, and what about it will hurt engines')
     .option('--json', 'for programs')
     .description('the machines that have joined, and what they carry')
-    .action((options) => run(async (context) => (await import('../hosts.ts')).hosts(context, options)))
+    .action((name, options) => run(async (context) => (await import('../hosts.ts')).hosts(context, name, options)))
   program
     .command('remove-host')
     .argument('<name>', 'a host that carries nothing any more')

@@ -6,6 +6,8 @@ import { parseFields, text, usage } from '../body.ts'
 export const hostRoutes: FastifyPluginAsync<{ hosts: HostPlatform }> = async (app, { hosts }) => {
   app.get('/hosts', async () => ({ hosts: hosts.list() }))
 
+  app.get<{ Params: { host: string } }>('/hosts/:host', async ({ params }) => hosts.look(params.host))
+
   app.post('/hosts/tokens', async ({ body }) => {
     const fields = parseFields(body, ['host', 'zone', 'region'])
     const name = text(fields, 'host', 40)
