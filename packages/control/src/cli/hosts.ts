@@ -33,10 +33,10 @@ export async function hosts(
     const list = await api.hosts()
     if (json === true) return context.out(JSON.stringify(list, null, 2))
     if (list.length === 0) return context.say('no host has joined: "holdfast token --host NAME" lets one in')
-    const rows = list.map(({ name, state, zone, address, port, carries }) => [
-      name,
-      state,
-      zone,
+    const rows = list.map(({ address, port, carries, ...host }) => [
+      host.name,
+      host.state,
+      host.zone,
       `${address}:${port}`,
       carries.join('; '),
     ])
