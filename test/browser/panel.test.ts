@@ -1,5 +1,8 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createAuthority, issuePair } from '../../packages/control/src/pki/authority.ts'
+import { RenewedCredentials } from '../../packages/control/src/pki/renewed-credentials.ts'
+import { listenOutside } from '../../packages/control/src/server/outside.ts'
 import { aNode, aStatus, aStatusAfterDeath } from '../../packages/control/test/server/demo-status.ts'
 import { anEvent } from '../../packages/control/test/server/memory-platform.ts'
 import { aWorld, password, type World } from '../../packages/control/test/server/support.ts'
@@ -57,6 +60,26 @@ describe('signing in', () => {
     await page.getByRole('heading', { name: 'Shop cache' }).waitFor()
     expect(new URL(page.url()).pathname).toBe('/d/shop')
     expect(realComplaints(complaints)).toEqual([])
+  })
+
+  test('works over TLS as well, for a browser on another machine', async () => {
+    const address = '127.0.0.9'
+    const authority = await createAuthority('/home/of/a/test', Date.now())
+    const grant = { identity: { role: 'controller', name: 'c-1' }, addresses: [address], now: Date.now() } as const
+    const shown = new RenewedCredentials(await issuePair(authority, grant))
+    const port = Number(new URL(base).port)
+    const outside = await listenOutside(world.app, { address, port, names: [], files: null }, shown)
+    try {
+      await openPage({ ignoreHTTPSErrors: true })
+      await signInAt(page, `${outside.url}/d/shop`, password)
+      await page.getByRole('heading', { name: 'Shop cache' }).waitFor()
+      expect((await context.cookies()).map(({ name, secure }) => [name, secure])).toEqual([
+        ['__Host-holdfast_session', true],
+      ])
+      expect(realComplaints(complaints)).toEqual([])
+    } finally {
+      await outside.close()
+    }
   })
 
   test('a wrong password is said, and read aloud', async () => {

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Spec, SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec, roleOn } from '@holdfast/core'
-import type { FastifyInstance } from 'fastify'
 import { RemoteHost } from './agent/remote-host.ts'
 import { engineWorld, findEngineFor } from './binary/find.ts'
 import { findProxy } from './binary/proxy.ts'
@@ -28,6 +27,10 @@ import { Programs } from './programs.ts'
 import { buildApp } from './server/app.ts'
 import { generatePassword, hashPassword } from './server/auth/password.ts'
 import type { DemoDoor } from './server/demo-door.ts'
+import { listenHere } from './server/listen.ts'
+import type { Outside } from './server/outside.ts'
+import { openOutside } from './server/outside.ts'
+import type { OutsidePlace } from './server/outside-place.ts'
 import { Access } from './store/access.ts'
 import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
 import type { EtcdPlace } from './store/etcd/place.ts'
@@ -41,12 +44,12 @@ export { measureDeployment } from './engine/measure.ts'
 
 export const adminName = 'admin'
 const adminHashKey = 'adminHash'
-/** Where the panel is looked for first; another one is taken where this is in use. */
-const defaultPort = 7500
 
 export interface RunningController {
   readonly controller: Controller
   readonly url: string
+  /** For other machines; undefined: this machine alone is answered. */
+  readonly outside: string | undefined
   readonly token: string
   /** The administrator's password, if this start made it: it is not kept anywhere. */
   readonly newPassword: string | undefined
@@ -68,6 +71,8 @@ export interface StartOptions {
   /** By which other machines reach this one: a door is open there for those that shall join. Default: as it was last time. */
   readonly address?: string | undefined
   readonly joinPort?: number | undefined
+  /** Where the panel and the API are for other machines, too; `off`: nowhere from now on. Default: as it was last time. */
+  readonly outside?: OutsidePlace | 'off' | undefined
   /** The demonstration that its server shows; asked at each request. Default: none. */
   readonly demo?: () => DemoDoor | undefined
 }
@@ -168,7 +173,6 @@ export async function startController(options: StartOptions): Promise<RunningCon
   fleet.onHost((one) => controller.hear(one))
   // Another controller may have let a host in.
   store.onChange((deployment) => void (deployment === undefined && fleet.refresh()))
-  const newPassword = await administrator(store, acts)
   const token = markSecret(randomBytes(32).toString('base64url'))
   const app = buildApp({
     platform: controller,
@@ -178,7 +182,31 @@ export async function startController(options: StartOptions): Promise<RunningCon
     log,
     ...(demo === undefined ? {} : { demo }),
   })
-  const url = await listen(app, acts ? port : 0)
+  let outside: Outside | undefined
+  const close = async (): Promise<void> => {
+    await controller.stop()
+    await books.close()
+    await outside?.close()
+    await app.close()
+    await gate?.close()
+    fleet.close()
+    host.close()
+    if (acts) removeController(home, id)
+    history.close()
+    audit.close()
+    store.close()
+    log.flush()
+  }
+  let url: string
+  try {
+    url = await listenHere(app, acts ? port : 0)
+    if (acts) outside = await openOutside({ app, options, settings: store.settings, id, log })
+  } catch (error) {
+    await close()
+    throw error
+  }
+  // Only now: a password that was made for a start that fails is one that nobody hears of.
+  const newPassword = await administrator(store, acts)
   if (acts) {
     // A controller that was killed cannot give its leases back; its successor need not wait for them to run out.
     const former = readDeadController(home)
@@ -191,21 +219,10 @@ export async function startController(options: StartOptions): Promise<RunningCon
   return {
     controller,
     url,
+    outside: outside?.url,
     token,
     newPassword,
-    close: async () => {
-      await controller.stop()
-      await books.close()
-      await app.close()
-      await gate?.close()
-      fleet.close()
-      host.close()
-      if (acts) removeController(home, id)
-      history.close()
-      audit.close()
-      store.close()
-      log.flush()
-    },
+    close,
   }
 }
 
@@ -273,24 +290,6 @@ async function withStore<T>(home: Home, work: (store: HomeStore) => Promise<T>):
     return await work(store)
   } finally {
     store.close()
-  }
-}
-
-/** The wanted port; where none was asked for, the default one or any that is free. */
-async function listen(app: FastifyInstance, port: number | undefined): Promise<string> {
-  const host = '127.0.0.1'
-  try {
-    return await app.listen({ host, port: port ?? defaultPort })
-  } catch (error) {
-    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-    if (!isTaken) throw error
-    if (port === undefined) return app.listen({ host, port: 0 })
-    throw new HoldfastError(
-      'HOST_PORT_IN_USE',
-      `port ${port} of ${host} is in use, the panel cannot listen there: choose another --port`,
-      { port },
-      error,
-    )
   }
 }
 

@@ -8,11 +8,13 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fastify, { LogController } from 'fastify'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import type { HomeAuthority, RenewedCredentials } from '../hosts/home-authority.ts'
+import type { HomeAuthority } from '../hosts/home-authority.ts'
 import type { HostRegister } from '../hosts/register.ts'
 import { identityIn } from '../pki/certificate.ts'
+import type { RenewedCredentials } from '../pki/renewed-credentials.ts'
 import { Throttle } from '../server/auth/throttle.ts'
 import { answerError, answerNotFound } from '../server/errors.ts'
+import type { Credentials } from './mutual-tls.ts'
 import { refusalOf, secureTerms } from './mutual-tls.ts'
 
 const whereabouts = {
@@ -40,7 +42,7 @@ export interface JoinAnswered {
 export interface DoorOptions {
   readonly authority: HomeAuthority
   readonly register: HostRegister
-  readonly credentials: RenewedCredentials
+  readonly credentials: RenewedCredentials<Credentials>
   readonly doors: () => readonly string[]
   readonly clock: Clock
   readonly log: FastifyBaseLogger

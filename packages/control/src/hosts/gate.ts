@@ -5,12 +5,14 @@ import { join } from 'node:path'
 import { HoldfastError } from '@holdfast/core'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import type { Credentials } from '../agent/mutual-tls.ts'
 import { systemClock } from '../clock.ts'
+import type { RenewedCredentials } from '../pki/renewed-credentials.ts'
+import { refusedListening } from '../server/listen.ts'
 import { onDisk } from '../store/disk-error.ts'
 import type { Home } from '../store/home.ts'
 import type { Settings } from '../store/store.ts'
 import { writeAtomically } from '../write-file.ts'
-import type { RenewedCredentials } from './home-authority.ts'
 import type { HostRegister } from './register.ts'
 
 /** Where the door of this home was last time: what is started without a word of it opens it again. */
@@ -20,7 +22,7 @@ const doorPrefix = 'doors/'
 const joinPortDefault = 7501
 
 export interface Gate {
-  readonly credentials: RenewedCredentials
+  readonly credentials: RenewedCredentials<Credentials>
   /** Where machines may join; undefined where no address is known. */
   readonly door: { readonly urls: readonly string[]; readonly authority: string } | undefined
   close(): Promise<void>
@@ -55,7 +57,8 @@ export async function openGate({ options, settings, register, log, id }: Opening
   try {
     await app.listen({ host: place.address, port: place.port })
   } catch (error) {
-    throw refusal(place, error)
+    const what = 'the door by which machines join'
+    throw refusedListening({ ...place, what, portFlag: '--join-port', addressFlag: '--address' }, error)
   }
   await publish(place, options.home, settings)
   return {
@@ -117,20 +120,4 @@ async function publish(place: Place, home: Home, settings: Settings): Promise<vo
 
 function urlOf({ address, port }: Place): string {
   return `https://${isIP(address) === 6 ? `[${address}]` : address}:${port}`
-}
-
-function refusal({ address, port }: Place, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  const facts = { address, port }
-  if (code === 'EADDRINUSE') {
-    const because = `port ${port} of ${address} is in use, machines could not join there: choose another --join-port`
-    return new HoldfastError('HOST_PORT_IN_USE', because, facts, error)
-  }
-  if (code !== 'EADDRNOTAVAIL') return error
-  return new HoldfastError(
-    'USAGE',
-    `${address} is no address of this machine: say its own with --address`,
-    facts,
-    error,
-  )
 }

@@ -1,10 +1,10 @@
 /** The authority of a home: made when the first host is to join, kept in the store, its key sealed. */
-
 import type { Credentials } from '../agent/mutual-tls.ts'
 import type { Clock } from '../clock.ts'
 import { createAuthority, issue, issuePair } from '../pki/authority.ts'
 import type { Identity, KeyPair } from '../pki/certificate.ts'
 import { fingerprintOf, renewAt } from '../pki/certificate.ts'
+import { RenewedCredentials } from '../pki/renewed-credentials.ts'
 import type { Settings } from '../store/store.ts'
 
 /** Its certificate and its private key, in one. */
@@ -43,7 +43,7 @@ export class HomeAuthority {
   }
 
   /** Credentials for a process of this machine, made anew before they end. */
-  async credentialsFor(identity: Identity, addresses: readonly string[]): Promise<RenewedCredentials> {
+  async credentialsFor(identity: Identity, addresses: readonly string[]): Promise<RenewedCredentials<Credentials>> {
     const make = async (): Promise<Credentials> => ({
       ...(await issuePair(this.#pair, { identity, addresses, now: Math.round(this.#clock.wall()) })),
       authority: this.#pair.certificate,
@@ -55,37 +55,5 @@ export class HomeAuthority {
     timer.unref()
     held.onClose(() => clearInterval(timer))
     return held
-  }
-}
-
-/** What is shown now; servers that hold on to it are told of the next. */
-export class RenewedCredentials {
-  #now: Credentials
-  #listener: (fresh: Credentials) => void = () => {}
-  #close: () => void = () => {}
-
-  constructor(first: Credentials) {
-    this.#now = first
-  }
-
-  get now(): Credentials {
-    return this.#now
-  }
-
-  replace(fresh: Credentials): void {
-    this.#now = fresh
-    this.#listener(fresh)
-  }
-
-  onReplaced(listener: (fresh: Credentials) => void): void {
-    this.#listener = listener
-  }
-
-  onClose(close: () => void): void {
-    this.#close = close
-  }
-
-  close(): void {
-    this.#close()
   }
 }

@@ -18,6 +18,7 @@ import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
 import { FactsReader } from '../host/facts.ts'
 import { LocalHost } from '../host/local.ts'
+import { refusedListening } from '../server/listen.ts'
 import type { EtcdSeat } from '../store/etcd/member.ts'
 import { EtcdMember } from '../store/etcd/member.ts'
 import type { Home } from '../store/home.ts'
@@ -160,19 +161,8 @@ async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Whe
   try {
     await app.listen({ host: address, port })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EADDRINUSE') {
-      throw new HoldfastError(
-        'HOST_PORT_IN_USE',
-        `port ${port} of ${address} is in use, the agent cannot listen there: is one running already? Else choose another --port`,
-        { address, port },
-        error,
-      )
-    }
-    if (code !== 'EADDRNOTAVAIL') throw error
-    throw new HoldfastError('USAGE', `${address} is no address of this machine: say its own with --address`, {
-      address,
-    })
+    const flags = { portFlag: '--port', addressFlag: '--address' }
+    throw refusedListening({ address, port, what: 'the agent', ...flags }, error)
   }
 }
 

@@ -8,6 +8,7 @@ import { sameSecret } from './auth/secret.ts'
 import type { Sessions } from './auth/sessions.ts'
 import { findToken } from './auth/tokens.ts'
 import { stampOf } from './auth/users.ts'
+import { isOverTls } from './over-tls.ts'
 
 /** Who asks. `alive` is asked again by long streams: a session may end, and a token be revoked, while they run. */
 export type Caller =
@@ -45,9 +46,10 @@ export const bearerOf = (request: FastifyRequest): string | undefined =>
 
 /** A request with an authorization header is judged by it alone: a wrong token does not fall back to a cookie. */
 export function identify(request: FastifyRequest, keys: Keys): Caller {
-  if (request.headers.authorization !== undefined) return identifyProgram(bearerOf(request), keys)
+  const overTls = isOverTls(request)
+  if (request.headers.authorization !== undefined) return identifyProgram(bearerOf(request), keys, overTls)
   const { sessions } = keys
-  const id = sessionIdOf(request.headers.cookie)
+  const id = sessionIdOf(request.headers.cookie, overTls)
   const user = id === undefined ? undefined : userOf(id, keys)
   if (id === undefined || user === undefined) return { kind: 'nobody' }
   // An open page reconnects its streams by itself: only what a person does keeps a session from idling out.
@@ -62,9 +64,10 @@ function userOf(id: string, { sessions, access }: Keys): User | undefined {
   return user !== undefined && stampOf(user) === session?.stamp ? user : undefined
 }
 
-function identifyProgram(text: string | undefined, { access, bearerToken, wall }: Keys): Caller {
+/** The command line's token lies in a file of this machine, and is taken from nowhere else. */
+function identifyProgram(text: string | undefined, { access, bearerToken, wall }: Keys, overTls: boolean): Caller {
   if (text === undefined) return { kind: 'nobody' }
-  if (sameSecret(text, bearerToken)) {
+  if (!overTls && sameSecret(text, bearerToken)) {
     return { kind: 'command line', actor: 'cli', grants: everything, alive: () => true }
   }
   const token = findToken(access, text, wall())

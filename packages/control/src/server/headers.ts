@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isOverTls } from './over-tls.ts'
 
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -21,6 +22,7 @@ export async function setSecurityHeaders(request: FastifyRequest, reply: Fastify
     'cross-origin-resource-policy': 'same-origin',
   })
   if (isApi(request)) reply.header('cache-control', 'no-store')
+  if (isOverTls(request)) reply.header('strict-transport-security', 'max-age=31536000')
 }
 
 export const isApi = (request: FastifyRequest): boolean => request.url.startsWith('/api/')

@@ -1,14 +1,21 @@
+import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { HoldfastError } from '@holdfast/core'
 import type { FastifyRequest } from 'fastify'
 import { isApi } from './headers.ts'
+import { isOverTls } from './over-tls.ts'
 
 const ownNames = ['127.0.0.1', 'localhost', '[::1]']
 
 /**
  * A page elsewhere may point its own name at 127.0.0.1 and then speak to us as "same origin" (DNS rebinding). The
- * browser still sends that name as Host, so only our own names with our own port are answered.
+ * browser still sends that name as Host, so only our own names with our own port are answered; over TLS the names that
+ * the certificate on this very connection is for.
  */
 export function refuseForeignHost(request: FastifyRequest, port: number | undefined): void {
+  const { socket } = request.raw
+  if (socket instanceof TLSSocket) return refuseUncertified(request.headers.host ?? '', socket.getX509Certificate())
   const ownPort = port ?? request.socket.localPort
   const suffix = ownPort === undefined || ownPort === 80 ? ['', ':80'] : [`:${ownPort}`]
   const host = request.headers.host?.toLowerCase() ?? ''
@@ -18,6 +25,12 @@ export function refuseForeignHost(request: FastifyRequest, port: number | undefi
     `this server answers to 127.0.0.1, localhost and [::1] with its own port, not to the Host it was called by`,
     { allowed: ownNames },
   )
+}
+
+function refuseUncertified(host: string, shown: X509Certificate | undefined): void {
+  const name = /^\[?([^\]]*?)\]?(?::\d+)?$/.exec(host)?.[1] ?? ''
+  if ((isIP(name) === 0 ? shown?.checkHost(name) : shown?.checkIP(name)) !== undefined) return
+  throw new HoldfastError('AUTH_MISDIRECTED', 'this server answers to the names in its certificate, not to this Host')
 }
 
 /**
@@ -31,7 +44,8 @@ export function refuseForeignOrigin(request: FastifyRequest, hasBearer: boolean)
   const { origin, host } = request.headers
   const site = request.headers['sec-fetch-site']
   if (origin !== undefined) {
-    if (origin.toLowerCase() === `http://${host?.toLowerCase()}`) return
+    const scheme = isOverTls(request) ? 'https' : 'http'
+    if (origin.toLowerCase() === `${scheme}://${host?.toLowerCase()}`) return
   } else if (site !== undefined) {
     if (site === 'same-origin' || (safe && site === 'none')) return
   } else if (safe || hasBearer) return

@@ -24,6 +24,8 @@ export interface Home {
   readonly audit: string
   readonly key: string
   readonly controllerFile: string
+  /** The certificate of the home's authority, for whoever shall believe what the panel shows to other machines. */
+  readonly authority: string
   /** Engines that were fetched. */
   readonly engines: string
   /** What the agent keeps: records of nodes, epochs seen. Outside the data directories, so it outlives a purge. */
@@ -91,6 +93,7 @@ export function homeAt(root: string): Home {
     audit: join(root, 'audit.db'),
     key: join(root, 'secret.key'),
     controllerFile: join(root, 'controller.json'),
+    authority: join(root, 'authority.pem'),
     engines: join(root, 'engines'),
     agent: join(root, 'agent'),
     log: join(root, 'controller.log'),

@@ -7,6 +7,7 @@ import type { Sessions } from '../auth/sessions.ts'
 import type { Throttle } from '../auth/throttle.ts'
 import { stampOf, verifyUser } from '../auth/users.ts'
 import { parseFields, text } from '../body.ts'
+import { isOverTls } from '../over-tls.ts'
 
 interface Options {
   readonly sessions: Sessions
@@ -43,11 +44,12 @@ export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) =
     throttle.forgive(request.ip, user)
 
     // A new id at each sign-in: one that was planted in the browser before is worth nothing.
-    const before = sessionIdOf(request.headers.cookie)
+    const overTls = isOverTls(request)
+    const before = sessionIdOf(request.headers.cookie, overTls)
     if (before !== undefined) sessions.end(before)
     const id = sessions.start(found.name, stampOf(found))
     request.log.info({ ip: request.ip }, 'signed in')
-    reply.header('set-cookie', sessionCookie(id))
+    reply.header('set-cookie', sessionCookie(id, overTls))
     return told(found, sessions.find(id)?.endsInMs ?? 0)
   })
 
@@ -58,10 +60,14 @@ export const sessionRoutes: FastifyPluginAsync<Options> = async (app, options) =
     return told(user, session.endsInMs)
   })
 
-  app.delete('/session', async ({ caller, log }, reply) => {
+  app.delete('/session', async (request, reply) => {
+    const { caller, log } = request
     if (caller.kind === 'user') sessions.end(caller.id)
     log.info('signed out')
-    return reply.header('set-cookie', expiredCookie).code(204).send()
+    return reply
+      .header('set-cookie', expiredCookie(isOverTls(request)))
+      .code(204)
+      .send()
   })
 
   const told = ({ name, grants }: { name: string; grants: readonly Grant[] }, endsInMs: number) => ({
