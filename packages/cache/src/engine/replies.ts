@@ -24,7 +24,8 @@ const transient = new Set([
   'MISCONF',
   'UNBLOCKED',
 ])
-const layoutMayBeWrong = new Set(['CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'UNBLOCKED'])
+/** NOREPLICAS: a primary that is cut off from its copies may have been succeeded, and has not heard of it. */
+const layoutMayBeWrong = new Set(['CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'NOREPLICAS', 'UNBLOCKED'])
 const denials = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
 
 /** What engines before 7 put before the reply that ended a script. */
