@@ -47,7 +47,7 @@ export async function bring(errand: Errand, api: Api, signal?: AbortSignal): Pro
   context.say(`bringing up ${name}: ${describeSize(wish.spec)}`)
   const { revision } = await api.spec(name)
   const waiting = {
-    isThere: waitsForRestart ? isServing : isReadyAt(revision),
+    isThere: waitsForRestart ? isServing() : isReadyAt(revision),
     withinMs: readyWithinMs,
     check: refuseFailedStarts,
   }

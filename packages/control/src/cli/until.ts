@@ -45,17 +45,34 @@ export async function until(
   }
 }
 
+/** A lease that nobody renews is over before that. */
+const leaseOverMs = 7000
+
 /**
- * Ready, as specified by this revision at least, since what was just saved may not have been looked at yet; and in the
- * hands of the controller that was asked: the lease of one that died may still have to run out.
+ * In the hands of a controller that lives: of the one that was asked, or of another one that has held it for longer than
+ * the lease of a dead one lasts.
  */
-export const isReadyAt =
-  (revision: number) =>
-  ({ ready, specRevision, settledRevision, controller }: Status): boolean =>
-    ready === 'yes' && specRevision >= revision && settledRevision === specRevision && controller.lease === 'held'
+function isKept(): (status: Status) => boolean {
+  let holder = { id: '', since: 0 }
+  return ({ controller: { id, lease } }) => {
+    if (lease === 'held') return true
+    if (lease === 'none' || id !== holder.id) holder = { id: lease === 'none' ? '' : id, since: performance.now() }
+    return lease === 'lost' && performance.now() - holder.since >= leaseOverMs
+  }
+}
+
+/** Ready, as specified by this revision at least, since what was just saved may not have been looked at yet. */
+export function isReadyAt(revision: number): (status: Status) => boolean {
+  const isServedNow = isServing()
+  return (status) =>
+    isServedNow(status) && status.specRevision >= revision && status.settledRevision === status.specRevision
+}
 
 /** Ready, whatever still waits for a restart. */
-export const isServing = ({ ready, controller }: Status): boolean => ready === 'yes' && controller.lease === 'held'
+export function isServing(): (status: Status) => boolean {
+  const isKeptNow = isKept()
+  return (status) => isKeptNow(status) && status.ready === 'yes'
+}
 
 export const isDown = (status: Status): boolean =>
   status.wanted === 'down' &&
