@@ -19,13 +19,19 @@ import { fabricFaultNames, faultKind } from '../../test/support/fabric/faults.ts
 import type { Subject, SubjectName } from '../../test/support/fabric/subject.ts'
 import { subjectNames } from '../../test/support/fabric/subject.ts'
 import { isKept, openSubject } from '../../test/support/fabric/subjects.ts'
-import { detailsOf, summaryOf } from './table.ts'
+import type { Failed } from './table.ts'
+import { detailsOf, readsOf, summaryOf } from './table.ts'
 
 interface Results {
   /** On what the last of them were measured, and when. */
   readonly where: string
   readonly rows: readonly Row[]
+  /** Those that did not get to their end: their cells say why. */
+  readonly failed: readonly Failed[]
 }
+
+/** Of one fault on one subject. */
+type Outcome = Pick<Failed, 'subject' | 'fault'> & ({ readonly rows: readonly Row[] } | { readonly because: string })
 
 const pathOf = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 const resultsFile = pathOf('../results/reliability.json')
@@ -69,13 +75,15 @@ async function measure(name: SubjectName): Promise<void> {
         rows.push(...(await runCourse({ ...stage, fault, forMs: forSeconds * 1000 })))
       }
       for (const row of rows) console.error(inWords(row))
-      await keep(rows)
+      await keep({ subject: name, fault, rows })
     } catch (error) {
-      // One that does not get to its end has no figures, and the page shows it by an empty cell.
-      console.error(`${name}, ${fault}: ${error instanceof Error ? error.message : String(error)}`)
+      const because = error instanceof Error ? error.message : String(error)
+      console.error(`${name}, ${fault}: ${because}`)
+      await keep({ subject: name, fault, because })
       await stage?.close()
       stage = undefined
     }
+    console.error(`${Math.round(performance.now() / 1000)} s so far`)
   }
   await stage?.close()
 }
@@ -102,35 +110,54 @@ async function setStage(name: SubjectName): Promise<Stage> {
   }
 }
 
-function inWords({ subject, fault, client, acknowledged, lost, longestGapMs, gapsMs }: Row): string {
-  const lostWords = `${lost} of ${acknowledged} lost`
-  return `${subject}, ${fault}, ${client}: ${lostWords}, longest gap ${longestGapMs} ms, together ${gapsMs} ms`
+function inWords(row: Row): string {
+  const { subject, fault, client, acknowledged, lost, longestGapMs, gapsMs, reads, takenOverMs } = row
+  const words = [
+    `${lost} of ${acknowledged} lost`,
+    `longest gap ${longestGapMs} ms`,
+    `together ${gapsMs} ms`,
+    ...(reads === null
+      ? []
+      : [`${reads.errors} of ${reads.reads} reads failed, the slowest took ${reads.slowestMs} ms`]),
+    ...(takenOverMs === null ? [] : [`another controller acted after ${takenOverMs} ms`]),
+  ]
+  return `${subject}, ${fault}, ${client}: ${words.join(', ')}`
 }
 
 function readResults(): Results {
-  if (!existsSync(resultsFile)) return { where: '', rows: [] }
+  if (!existsSync(resultsFile)) return { where: '', rows: [], failed: [] }
   return JSON.parse(readFileSync(resultsFile, 'utf8')) as Results
 }
 
-async function keep(rows: readonly Row[]): Promise<void> {
-  const before = readResults().rows
-  const isReplaced = (old: Row): boolean =>
-    rows.some(({ subject, fault }) => subject === old.subject && fault === old.fault)
+/** In the place of what was there of the same fault on the same subject. */
+async function keep(outcome: Outcome): Promise<void> {
+  const before = readResults()
+  const isOther = ({ subject, fault }: Pick<Failed, 'subject' | 'fault'>): boolean =>
+    subject !== outcome.subject || fault !== outcome.fault
   const { flavor, version } = await findTestEngine()
   const day = new Date().toISOString().slice(0, 10)
   const where = `${flavor} ${version}, Node ${process.version.slice(1)}, ${cpus().length} shared cores, ${day}, load average ${loadavg()[0]?.toFixed(0)}`
-  const results: Results = { where, rows: [...before.filter((row) => !isReplaced(row)), ...rows] }
+  const { subject, fault } = outcome
+  const results: Results = {
+    where,
+    rows: [...before.rows.filter(isOther), ...('rows' in outcome ? outcome.rows : [])],
+    failed: [
+      ...before.failed.filter(isOther),
+      ...('because' in outcome ? [{ subject, fault, because: outcome.because }] : []),
+    ],
+  }
   mkdirSync(dirname(resultsFile), { recursive: true })
   writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`)
 }
 
 /** Between its marks; what stands around them is written by hand. */
-function writePage({ where, rows }: Results): void {
+function writePage({ where, rows, failed }: Results): void {
   if (rows.length === 0) return
   const lasting = [Math.min, Math.max].map((choose) => choose(...rows.map(({ forSeconds: one }) => one)))
   const words = [...new Set(lasting)].join(' to ')
   const parts = {
-    summary: `${where}; each fault lasts ${words} s.\n\n${summaryOf(rows)}`,
+    summary: `${where}; each fault lasts ${words} s.\n\n${summaryOf(rows, failed)}`,
+    reads: readsOf(rows),
     details: detailsOf(rows),
   }
   let page = readFileSync(pageFile, 'utf8')

@@ -3,11 +3,13 @@ import { drillClients } from '@holdfast/core'
 import type { Row } from '../../test/support/fabric/course.ts'
 import type { FabricFault } from '../../test/support/fabric/faults.ts'
 import { fabricFaultNames, faultKind } from '../../test/support/fabric/faults.ts'
+import type { ReadsSeen } from '../../test/support/fabric/reader.ts'
 import type { SubjectName } from '../../test/support/fabric/subject.ts'
 import { subjectNames } from '../../test/support/fabric/subject.ts'
+import { isKept } from '../../test/support/fabric/subjects.ts'
 
 /** A line of the page: all runs of one fault on one subject, as one kind of client saw them. */
-type Line = Omit<Row, 'lostFromMs' | 'lostToMs'> & Pick<Row, 'lostFromMs' | 'lostToMs'> & { readonly runs: number }
+type Line = Row & { readonly runs: number }
 
 const subjects = Object.keys(subjectNames) as SubjectName[]
 
@@ -39,6 +41,8 @@ function together(line: Line, row: Row): Line {
     lostToMs: extreme(Math.max, line.lostToMs, row.lostToMs),
     longestGapMs: Math.max(line.longestGapMs, row.longestGapMs),
     gapsMs: Math.max(line.gapsMs, row.gapsMs),
+    reads: line.reads === null || row.reads === null ? null : bothReads(line.reads, row.reads),
+    takenOverMs: extreme(Math.max, line.takenOverMs, row.takenOverMs),
   }
 }
 
@@ -47,22 +51,58 @@ const seconds = (ms: number): string => (ms / 1000).toFixed(ms < 9950 ? 1 : 0)
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 
-/** One row a fault: what was lost, and for how long the shard could not be written, by client in the order of the head. */
-export function summaryOf(rows: readonly Row[]): string {
-  const lines = linesOf(rows)
-  const shown = subjects.filter((subject) => lines.some((line) => line.subject === subject))
-  const cells = fabricFaultNames
-    .filter((fault) => lines.some((line) => line.fault === fault))
-    .map((fault) => [faultKind(fault).what, ...shown.map((subject) => cellOf(lines, subject, fault))])
-  return table(['', ...shown.map((subject) => subjectNames[subject])], cells)
+/** A fault that was tried, and whose figures nobody has. */
+export interface Failed {
+  readonly subject: SubjectName
+  readonly fault: FabricFault
+  readonly because: string
 }
 
-function cellOf(lines: readonly Line[], subject: SubjectName, fault: FabricFault): string {
-  const found = lines.filter((line) => line.subject === subject && line.fault === fault)
-  if (found.length === 0) return ''
-  const lost = found.map((line) => (line.unread > 0 ? `${line.lost} (${line.unread} unread)` : `${line.lost}`))
-  return `lost ${lost.join(' / ')}; ${found.map((line) => seconds(line.longestGapMs)).join(' / ')} s`
+/** One row a fault: what was lost, and for how long the shard could not be written, by client in the order of the head. */
+export function summaryOf(rows: readonly Row[], failed: readonly Failed[]): string {
+  const lines = linesOf(rows)
+  const cells = fabricFaultNames.map((fault) => [
+    faultKind(fault).what,
+    ...subjects.map((subject) => cellOf(lines, failed, subject, fault)),
+  ])
+  return table(['', ...subjects.map((subject) => subjectNames[subject])], cells)
 }
+
+/** None is empty without a reason. */
+function cellOf(lines: readonly Line[], failed: readonly Failed[], subject: SubjectName, fault: FabricFault): string {
+  if (faultKind(fault).needsKeeping === true && !isKept(subject)) return 'has none'
+  const failure = failed.find((one) => one.subject === subject && one.fault === fault)
+  if (failure !== undefined)
+    return `did not get to its end: ${failure.because.replaceAll('|', '/').replaceAll('\n', ' ')}`
+  const found = lines.filter((line) => line.subject === subject && line.fault === fault)
+  if (found.length === 0) return 'not measured'
+  const lost = found.map((line) => (line.unread > 0 ? `${line.lost} (${line.unread} unread)` : `${line.lost}`))
+  const gaps = found.map((line) => seconds(line.longestGapMs))
+  const [{ takenOverMs }] = found as [Line]
+  const acts = takenOverMs === null ? '' : `; another controller acts after ${seconds(takenOverMs)} s`
+  return `lost ${lost.join(' / ')}; ${gaps.join(' / ')} s${acts}`
+}
+
+/** What an application saw that reads through `@holdfast/cache`, of all faults of a subject together. */
+export function readsOf(rows: readonly Row[]): string {
+  const lines = linesOf(rows)
+  const cells = subjects.flatMap((subject) => {
+    const reads = lines.flatMap((line) => (line.subject === subject && line.reads !== null ? [line.reads] : []))
+    if (reads.length === 0) return []
+    const { reads: count, errors, slowestMs, worst } = reads.reduce(bothReads)
+    return [
+      [subjectNames[subject], `${count}`, `${errors}${worst === null ? '' : ` (${worst})`}`, `${seconds(slowestMs)} s`],
+    ]
+  })
+  return table(['', 'reads', 'errors', 'slowest'], cells)
+}
+
+const bothReads = (one: ReadsSeen, other: ReadsSeen): ReadsSeen => ({
+  reads: one.reads + other.reads,
+  errors: one.errors + other.errors,
+  slowestMs: Math.max(one.slowestMs, other.slowestMs),
+  worst: one.errors >= other.errors ? one.worst : other.worst,
+})
 
 /** Every figure, one row a fault and client. */
 export function detailsOf(rows: readonly Row[]): string {
@@ -87,6 +127,7 @@ function detailsTable(lines: readonly Line[], subject: SubjectName): string {
     'lost',
     'longest gap',
     'gaps together',
+    'reads',
   ]
   return table(head, own.map(detailCells))
 }
@@ -101,7 +142,11 @@ const detailCells = (line: Line): string[] => [
   lostWords(line),
   `${seconds(line.longestGapMs)} s`,
   `${seconds(line.gapsMs)} s`,
+  line.reads === null ? '' : readWords(line.reads),
 ]
+
+const readWords = ({ reads, errors, slowestMs }: ReadsSeen): string =>
+  `${errors} of ${reads} failed, slowest ${seconds(slowestMs)} s`
 
 /** With when the lost ones were acknowledged, counted from the fault. */
 function lostWords({ lost, lostFromMs, lostToMs, unread }: Line): string {

@@ -88,7 +88,14 @@ class BareCluster implements Subject {
   }
 
   readonly agents = (): [] => []
-  readonly controllers = (): [] => []
+
+  async controllers(): Promise<[]> {
+    return []
+  }
+
+  async acting(): Promise<string> {
+    throw new Error('the engine is alone')
+  }
 
   async revive(): Promise<void> {
     this.#engines.revive()

@@ -77,7 +77,14 @@ class BareSentinel implements Subject {
   }
 
   readonly agents = (): [] => []
-  readonly controllers = (): [] => []
+
+  async controllers(): Promise<[]> {
+    return []
+  }
+
+  async acting(): Promise<string> {
+    throw new Error('the engine is alone')
+  }
 
   async revive(): Promise<void> {
     this.#engines.revive()

@@ -7,6 +7,7 @@ import type { Copies, ReadBackTerms } from '../../../packages/control/src/drill/
 import type { WorkloadPlan } from '../../../packages/control/src/drill/workload.ts'
 import type { LinkTarget } from '../../../packages/control/src/engine/link.ts'
 import type { Fabric } from './fabric.ts'
+import type { ReadsSeen } from './reader.ts'
 
 export type Question =
   | {
@@ -71,8 +72,9 @@ export class Clients {
     return (await this.#ask({ kind: 'acked', since })) as string[]
   }
 
-  async stop(): Promise<void> {
-    await this.#ask({ kind: 'stop' })
+  /** Nobody writes any more, and nobody reads: what the readers saw. */
+  async stop(): Promise<ReadsSeen> {
+    return (await this.#ask({ kind: 'stop' })) as ReadsSeen
   }
 
   /** Reads back all that was written, and deletes it. */

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { readController } from '../../../packages/control/src/store/controller-file.ts'
-import { homeAt } from '../../../packages/control/src/store/home.ts'
+import type { Home } from '../../../packages/control/src/store/home.ts'
 import type { Host } from './fabric.ts'
 
 type Answer =
@@ -33,9 +33,9 @@ export class Console {
   }
 
   /** What the controller of this home answers; rejects where none runs, or it refuses. */
-  async get<T>(home: string, path: string): Promise<T> {
-    const controller = readController(homeAt(home))
-    if (controller === undefined) throw new Error(`no controller runs on ${home}`)
+  async get<T>(home: Home, path: string): Promise<T> {
+    const controller = readController(home)
+    if (controller === undefined) throw new Error(`no controller runs on ${home.path}`)
     const headers = { authorization: `Bearer ${controller.token}`, accept: 'application/json' }
     const answer = await this.#ask(`${controller.url}/api/v1${path}`, { headers })
     if ('trouble' in answer) throw new Error(answer.trouble)

@@ -9,7 +9,8 @@ import type { Clients, Found } from './clients.ts'
 import type { Fabric } from './fabric.ts'
 import type { FabricFault } from './faults.ts'
 import { faultKind } from './faults.ts'
-import type { Subject, SubjectName } from './subject.ts'
+import type { ReadsSeen } from './reader.ts'
+import type { Seen, Subject, SubjectName } from './subject.ts'
 
 export interface CourseTerms {
   readonly fabric: Fabric
@@ -17,6 +18,8 @@ export interface CourseTerms {
   readonly subject: Subject
   readonly fault: FabricFault
   readonly forMs: number
+  /** How long it is watched once all is whole again: what was frozen or cut off can do harm when it is back. Default 4 s. */
+  readonly lookOnMs?: number
 }
 
 /** What one kind of client saw of one fault. */
@@ -38,46 +41,83 @@ export interface Row {
   readonly gapsMs: number
   /** Acknowledged writes whose key nobody could read. */
   readonly unread: number
+  /** What an application saw that reads by it; null: nobody reads so. */
+  readonly reads: ReadsSeen | null
+  /** After how long another controller acted; null: nobody had to. */
+  readonly takenOverMs: number | null
 }
 
 /** Writing before the fault. */
 const quietMs = 1500
-/** Something that was frozen or cut off can do harm when it is back, and that takes its time. */
-const lookOnMs = 4000
 /** A client without a timeout may hang for longer than anybody waits. */
 const writesAgainWithinMs = 15_000
 const settledWithinMs = 90_000
+/** One course; above all that it waits for, so that nothing that hangs holds up the others. */
+const courseWithinMs = 300_000
+const controllerWithinMs = 30_000
 const restMs = 10
 
 export async function runCourse(terms: CourseTerms): Promise<Row[]> {
-  const { fabric, clients, subject, fault, forMs } = terms
-  const seen = await eventually(() => subject.seen(), { withinMs: settledWithinMs, what: `${subject.name} whole` })
-  const hit = await subject.hit()
-  const injury = faultKind(fault).injury({ fabric, subject, hit })
+  const over = new AbortController()
+  const late = delay(courseWithinMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`not over after ${courseWithinMs / 1000} s`)
+  })
+  late.catch(() => {})
+  try {
+    return await Promise.race([run(terms), late])
+  } finally {
+    over.abort()
+  }
+}
+
+async function run(terms: CourseTerms): Promise<Row[]> {
+  const { fabric, clients, subject, fault, forMs, lookOnMs = 4000 } = terms
+  const { injury: injuryOf, falls = 'beside the controllers', takesController = false } = faultKind(fault)
+  await whole(subject, 'to begin with')
+  const hit = await subject.hit(falls)
+  const seen = await whole(subject, 'to begin with')
+  const injury = await injuryOf({ fabric, subject, hit })
+  const before = takesController ? await subject.acting() : ''
   const [tags, drill] = [tagsOf(seen), `${fault}-${Math.round(wallNow()).toString(36)}`]
   const writers = writersFor(subject.clients, tags)
   await clients.write({ drill, where: await subject.where(), writers, restMs })
   await writesAgain(clients, writers, 0, 30_000)
   await delay(quietMs)
   const injured = await fabric.injure(injury, forMs)
+  const takenOver = takesController ? takenOverAfter(subject, before, injured.injectedAt) : null
   await delay(forMs)
   const healedAt = await injured.healed
+  const takenOverMs = await takenOver
   await subject.revive()
-  const copies = await eventually(() => subject.seen(), {
-    withinMs: settledWithinMs,
-    everyMs: 250,
-    what: `${subject.name} whole again`,
-  })
+  const copies = await whole(subject, 'again')
   await writesAgain(clients, writers, Math.max(healedAt, wallNow() - 500), writesAgainWithinMs).catch(() => {})
   await delay(lookOnMs)
-  await clients.stop()
+  const reads = await clients.stop()
   const window = { faultAt: injured.injectedAt, until: wallNow() }
-  const readTerms = { ...subject.access, tags, drill }
-  const last = await eventually(() => subject.seen(), { withinMs: settledWithinMs, what: 'whole in the end' }).catch(
-    () => copies,
+  const last = await whole(subject, 'in the end').catch(() => copies)
+  const found = await clients.check(last, { ...subject.access, tags, drill }, window)
+  return subject.clients.map((client) => ({
+    ...rowOf(terms, client, found, { faultAt: window.faultAt, shard: hit.shard }),
+    reads: client === 'cache' ? reads : null,
+    takenOverMs,
+  }))
+}
+
+const whole = (subject: Subject, when: string): Promise<Seen> =>
+  eventually(() => subject.seen(), {
+    withinMs: settledWithinMs,
+    everyMs: 250,
+    what: `${subject.name} is whole ${when}`,
+  })
+
+/** Until another controller acts than the one that did. */
+async function takenOverAfter(subject: Subject, before: string, since: number): Promise<number | null> {
+  const acts = async (): Promise<boolean> => (await subject.acting()) !== before
+  const isActing = eventually(acts, { withinMs: controllerWithinMs, everyMs: 50, what: 'another controller acts' })
+  return isActing.then(
+    () => Math.round(wallNow() - since),
+    () => null,
   )
-  const found = await clients.check(last, readTerms, window)
-  return subject.clients.map((client) => rowOf(terms, client, found, { faultAt: window.faultAt, shard: hit.shard }))
 }
 
 /** Until every writer has had an acknowledgement since then. */
@@ -95,7 +135,7 @@ function rowOf(
   client: ClientKind,
   { check, outages }: Found,
   fell: { readonly faultAt: number; readonly shard: string },
-): Row {
+): Omit<Row, 'reads' | 'takenOverMs'> {
   const ofClient = outages.filter((outage) => outage.client === client)
   const hit = ofClient.find(({ shard }) => shard === fell.shard)
   const lostAt = check.lost

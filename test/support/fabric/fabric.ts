@@ -33,7 +33,8 @@ const hostNames = Object.keys(zones) as HostName[]
 const network = '10.77.0'
 const firstAddress = 11
 const clientsAddress = `${network}.20`
-const diskSize = '256m'
+/** A member of etcd takes 128 MB in advance. */
+const diskSize = '512m'
 const memoryGroups = '/sys/fs/cgroup/memory'
 
 let fabrics = 0

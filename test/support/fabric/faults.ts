@@ -10,10 +10,11 @@ import {
   kill,
   killAllOn,
   limitMemory,
+  powerOff,
   slowLink,
 } from './injuries.ts'
 import type { Injury } from './keeper.ts'
-import type { HitEngine, KeepingProcess, Subject } from './subject.ts'
+import type { Fall, HitEngine, KeepingProcess, Subject } from './subject.ts'
 
 interface Scene {
   readonly fabric: Fabric
@@ -26,7 +27,11 @@ interface FabricFaultKind {
   readonly what: string
   /** It is about agents or controllers, which an engine alone does not have. */
   readonly needsKeeping?: true
-  readonly injury: (scene: Scene) => Injury
+  /** Another controller has to act from then on. */
+  readonly takesController?: true
+  /** Default: beside the controllers. */
+  readonly falls?: Fall
+  readonly injury: (scene: Scene) => Injury | Promise<Injury>
 }
 
 /** In the order of the table. Each falls on the primary of one shard, or on the host that it is on. */
@@ -42,7 +47,14 @@ const fabricFaults = {
     injury: ({ hit }) => limitMemory('the primary', hit.host, hit.pid),
   },
   'disk-full': { what: "the disk of a primary's host is full", injury: ({ hit }) => fillDisk(hit.host) },
-  'host-killed': { what: "kill -9 of everything on a primary's host", injury: ({ hit }) => killAllOn(hit.host) },
+  'host-lost': {
+    what: "a primary's host loses its power",
+    injury: ({ fabric, hit }) => powerOff(fabric, hit.host),
+  },
+  'host-killed': {
+    what: "kill -9 of everything on a primary's host, whose network lives on",
+    injury: ({ hit }) => killAllOn(hit.host),
+  },
   'host-cut': {
     what: "the cable of a primary's host is pulled",
     injury: ({ fabric, hit }) => cutOff(fabric, hit.host),
@@ -80,12 +92,21 @@ const fabricFaults = {
   'controller-killed': {
     what: 'kill -9 of the controller that acts',
     needsKeeping: true,
-    injury: ({ subject }) => kill('the controller', pidsOf(subject.controllers().filter(({ acts }) => acts))),
+    takesController: true,
+    injury: async ({ subject }) =>
+      kill('the controller', pidsOf((await subject.controllers()).filter(({ acts }) => acts))),
+  },
+  'controller-host-lost': {
+    what: 'the host of the controller that acts loses its power: etcd, agent and engines, too',
+    needsKeeping: true,
+    takesController: true,
+    falls: 'with the controller',
+    injury: ({ fabric, hit }) => powerOff(fabric, hit.host),
   },
   'controllers-killed': {
     what: 'kill -9 of all controllers',
     needsKeeping: true,
-    injury: ({ subject }) => kill('every controller', pidsOf(subject.controllers())),
+    injury: async ({ subject }) => kill('every controller', pidsOf(await subject.controllers())),
   },
 } as const satisfies Readonly<Record<string, FabricFaultKind>>
 

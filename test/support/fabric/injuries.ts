@@ -113,6 +113,17 @@ export const killAllOn = (host: Host): Injury => ({
   everyMs: null,
 })
 
+/** It loses its power: everything on it dies, and from then on nobody there answers, or refuses. */
+export function powerOff(fabric: Fabric, host: Host): Injury {
+  const { inject, heal } = cutOff(fabric, host)
+  return {
+    what: `${host.name} loses its power`,
+    inject: [...inject, ...killAllOn(host).inject],
+    heal,
+    everyMs: null,
+  }
+}
+
 export const kill = (what: string, pids: readonly number[]): Injury => ({
   what: `${what} is killed`,
   inject: [['kill', '-KILL', ...pids.map(String)]],

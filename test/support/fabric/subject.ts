@@ -24,15 +24,20 @@ export interface Subject {
   where(): Promise<DeploymentFacts>
   /** Who has what now; rejects while its own members do not agree. */
   seen(): Promise<Seen>
-  /** The primary that faults fall on: on a host that carries no controller. */
-  hit(): Promise<HitEngine>
+  /** The primary that a fault falls on, once all of them are where they were placed. */
+  hit(fall: Fall): Promise<HitEngine>
   /** Who keeps it up, by process; nobody where the engine is alone. */
   readonly agents: () => readonly KeepingProcess[]
-  readonly controllers: () => readonly KeepingProcess[]
+  controllers(): Promise<readonly KeepingProcess[]>
+  /** Which controller acts, by its id; rejects where none does. */
+  acting(): Promise<string>
   /** Starts again what was killed and nobody else starts, as a machine does that comes back. */
   revive(): Promise<void>
   close(): Promise<void>
 }
+
+/** On whose host it falls: on one that carries no controller, or on that of the one that acts. */
+export type Fall = 'beside the controllers' | 'with the controller'
 
 export interface Seen extends Copies {
   readonly shards: readonly (Copies['shards'][number] & { readonly slots: readonly SlotRange[] })[]
