@@ -39,6 +39,7 @@ function together(line: Line, row: Row): Line {
     unread: line.unread + row.unread,
     lostFromMs: extreme(Math.min, line.lostFromMs, row.lostFromMs),
     lostToMs: extreme(Math.max, line.lostToMs, row.lostToMs),
+    lostSentToMs: extreme(Math.max, line.lostSentToMs, row.lostSentToMs),
     longestGapMs: Math.max(line.longestGapMs, row.longestGapMs),
     gapsMs: Math.max(line.gapsMs, row.gapsMs),
     reads: line.reads === null || row.reads === null ? null : bothReads(line.reads, row.reads),

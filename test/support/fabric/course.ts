@@ -36,6 +36,11 @@ export interface Row {
   /** When the first and the last lost write was acknowledged, ms after the fault; null: none is lost. */
   readonly lostFromMs: number | null
   readonly lostToMs: number | null
+  /**
+   * When the last of them was sent. Whoever waits without a timeout may hear of a write long after it was done: an answer that a cut
+   * held up comes when it heals.
+   */
+  readonly lostSentToMs: number | null
   /** Of the shard that was hit: the longest time without an acknowledgement, and all above 100 ms together. */
   readonly longestGapMs: number
   readonly gapsMs: number
@@ -81,7 +86,7 @@ async function run(terms: CourseTerms): Promise<Row[]> {
   const [tags, drill] = [tagsOf(seen), `${fault}-${Math.round(wallNow()).toString(36)}`]
   const writers = writersFor(subject.clients, tags)
   await clients.write({ drill, where: await subject.where(), writers, restMs })
-  await writesAgain(clients, writers, 0, 30_000)
+  await writesAgain(clients, writers, 0, settledWithinMs)
   await delay(quietMs)
   const injured = await fabric.injure(injury, forMs)
   const takenOver = takesController ? takenOverAfter(subject, before, injured.injectedAt) : null
@@ -138,10 +143,9 @@ function rowOf(
 ): Omit<Row, 'reads' | 'takenOverMs'> {
   const ofClient = outages.filter((outage) => outage.client === client)
   const hit = ofClient.find(({ shard }) => shard === fell.shard)
-  const lostAt = check.lost
-    .filter(({ operation }) => operation.client === client)
-    .map(({ operation }) => Math.round(operation.endedAt - fell.faultAt))
-    .sort((a, b) => a - b)
+  const lost = check.lost.map(({ operation }) => operation).filter((operation) => operation.client === client)
+  const lostAt = (field: 'begunAt' | 'endedAt'): number[] =>
+    lost.map((operation) => Math.round(operation[field] - fell.faultAt)).sort((a, b) => a - b)
   const sum = (field: 'acknowledged' | 'failed' | 'indeterminate'): number =>
     ofClient.reduce((total, outage) => total + outage[field], 0)
   return {
@@ -152,9 +156,10 @@ function rowOf(
     acknowledged: sum('acknowledged'),
     failed: sum('failed'),
     indeterminate: sum('indeterminate'),
-    lost: lostAt.length,
-    lostFromMs: lostAt[0] ?? null,
-    lostToMs: lostAt.at(-1) ?? null,
+    lost: lost.length,
+    lostFromMs: lostAt('endedAt')[0] ?? null,
+    lostToMs: lostAt('endedAt').at(-1) ?? null,
+    lostSentToMs: lostAt('begunAt').at(-1) ?? null,
     longestGapMs: Math.round(hit?.longestGapMs ?? 0),
     gapsMs: Math.round(hit?.gapsMs ?? 0),
     unread: check.unread.filter((key) => key.includes(`:${client}:`)).length,
