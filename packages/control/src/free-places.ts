@@ -1,29 +1,25 @@
-import type { Document, NodePlace, PlaceWish, Spec } from '@holdfast/core'
+import type { Document, NodePlace, PlaceWish, Spec, Vacancy } from '@holdfast/core'
 import { busPortOf, HoldfastError, localHostId, placeMore } from '@holdfast/core'
 import { claimPort } from './host/engine-process.ts'
-import type { Store } from './store/store.ts'
 
 /**
  * Where one more node for each of these wishes can listen: where no other deployment does, nor anybody else now. Throws
- * HOST_PORT_IN_USE where there is no port left.
+ * HOST_PORT_IN_USE where there is no port left, and REFUSED_PLACEMENT where no host has room.
  */
 export async function findPlaces(
   document: Document,
   spec: Spec,
   wishes: readonly PlaceWish[],
-  store: Store,
+  { rooms, taken: others }: Vacancy,
 ): Promise<NodePlace[]> {
-  const taken = new Set(store.names().flatMap((name) => (name === document.name ? [] : portsOf(store.load(name)))))
+  const taken = new Set(others)
   for (;;) {
-    const places = placeMore(document, spec, wishes, (port) => taken.has(port))
+    const places = placeMore(document, spec, wishes, (port) => taken.has(port), rooms)
     const occupied = await firstOccupied(places, spec)
     if (occupied === undefined) return places
     taken.add(occupied.port)
   }
 }
-
-const portsOf = (document: Document | undefined): number[] =>
-  [...(document?.nodes ?? []), ...(document?.sentinels ?? [])].map(({ port }) => port)
 
 async function firstOccupied(places: readonly NodePlace[], { topology }: Spec): Promise<NodePlace | undefined> {
   for (const place of places.filter(({ host }) => host === localHostId)) {

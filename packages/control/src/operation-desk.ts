@@ -29,6 +29,7 @@ import {
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
 import { findPlaces } from './free-places.ts'
+import type { VacancyDesk } from './hosts/vacancies.ts'
 import { newPassword } from './new-password.ts'
 import type { UpgradePreview, UpgradeWish } from './server/platform.ts'
 import type { History, Store } from './store/store.ts'
@@ -38,6 +39,7 @@ const triesMax = 5
 
 export interface OperationDeskOptions {
   readonly store: Store
+  readonly vacancies: Pick<VacancyDesk, 'of'>
   readonly history: History
   readonly clock: Clock
   readonly status: (name: string) => Status | undefined
@@ -101,7 +103,8 @@ export class OperationDesk {
     const about = nodes.filter(({ id, shard }) => [id, shard, document.name].includes(subject))
     const shards = [...new Set(about.map(({ shard }) => shard))]
     const wishes = shards.map((shard) => ({ shard }))
-    return findPlaces(document, parseSpec(document.spec), wishes, this.#options.store)
+    const spec = parseSpec(document.spec)
+    return findPlaces(document, spec, wishes, await this.#options.vacancies.of(spec))
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {

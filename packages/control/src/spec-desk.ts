@@ -1,5 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Document, SentinelPlace, Spec, SpecChange, SpecText, Status, Wanted } from '@holdfast/core'
+import type {
+  Document,
+  NodePlace,
+  PlaceWish,
+  SentinelPlace,
+  Spec,
+  SpecChange,
+  SpecText,
+  Status,
+  Wanted,
+} from '@holdfast/core'
 import {
   busPortOf,
   certificatesDue,
@@ -24,6 +34,7 @@ import {
   refusedAdopted,
   replaced,
   secretsFor,
+  shortOfCores,
   usesTls,
   withOperations,
 } from '@holdfast/core'
@@ -31,6 +42,7 @@ import type { Clock } from './clock.ts'
 import { findPlaces } from './free-places.ts'
 import { claimPort } from './host/engine-process.ts'
 import type { HostPlatform } from './hosts/desk.ts'
+import type { VacancyDesk } from './hosts/vacancies.ts'
 import { newPassword } from './new-password.ts'
 import { certify, refuseUncovered } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
@@ -44,6 +56,7 @@ export interface SpecDeskOptions {
   readonly nodeDir: NodeDir
   /** Which hosts have joined. */
   readonly hostDesk: HostPlatform
+  readonly vacancies: Pick<VacancyDesk, 'of'>
   readonly store: Store
   readonly history: History
   readonly clock: Clock
@@ -89,7 +102,7 @@ export class SpecDesk {
     refuseUncovered(spec, certificatesDue({ ...before, certificates: undefined }, spec, 0))
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
     await this.#prepareProxy(spec, parseSpec(before.spec))
-    const places = await findPlaces(before, spec, missingCopies(before, spec), this.#options.store)
+    const places = await this.#placesFor(missingCopies(before, spec), before, spec)
     const grown = replaced(
       before,
       places.map((place) => ({ id: place.id, place })),
@@ -119,9 +132,10 @@ export class SpecDesk {
     const { nodeDir, openFilesMax, programs } = this.#options
     const engine = await programs.engineFor(spec)
     const { files } = renderFiles({ ...document, spec: input as SpecText }, spec, { nodeDir, engine, openFilesMax })
+    const { loads } = await this.#options.vacancies.of(spec)
     const changes =
       before === undefined
-        ? [...layoutInWords(document), ...misplacedIn(document.nodes, spec)]
+        ? [...layoutInWords(document), ...misplacedIn(document.nodes, spec), ...shortOfCores(document.nodes, loads)]
         : edits.map(describeSpecChange)
     const because =
       before === undefined
@@ -129,6 +143,10 @@ export class SpecDesk {
         : summaryOf(edits, this.#restartAt(spec))
     const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
     return { name: spec.name, isNew: before === undefined, changes, edits, because, files: Object.fromEntries(masked) }
+  }
+
+  async #placesFor(wishes: readonly PlaceWish[], document: Document, spec: Spec): Promise<NodePlace[]> {
+    return wishes.length === 0 ? [] : findPlaces(document, spec, wishes, await this.#options.vacancies.of(spec))
   }
 
   /** What an edit means, by what the nodes use now. Nobody asks them where that does not matter. */
@@ -224,7 +242,7 @@ export class SpecDesk {
       settledRevision: 0,
       spec: text,
       wanted: 'up',
-      nodes: layOut(spec),
+      nodes: layOut(spec, (await this.#options.vacancies.of(spec)).rooms),
       sentinels: placeSentinels(spec),
       operations: [],
       scale: { shards: spec.shards, setBy: 'spec' },

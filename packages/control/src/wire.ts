@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Spec, SpecText } from '@holdfast/core'
+import type { Document, Spec, SpecText } from '@holdfast/core'
 import { engineUsers, HoldfastError, localHostId, markSecret, parseSpec, roleOn } from '@holdfast/core'
 import { RemoteHost } from './agent/remote-host.ts'
 import { engineWorld, findEngineFor } from './binary/find.ts'
@@ -19,6 +19,7 @@ import { HostDesk } from './hosts/desk.ts'
 import { Fleet } from './hosts/fleet.ts'
 import { nobodysGate, openGate } from './hosts/gate.ts'
 import { HostRegister } from './hosts/register.ts'
+import { VacancyDesk } from './hosts/vacancies.ts'
 import { Bookkeeper } from './ledger/bookkeeper.ts'
 import { openProbeClient } from './ledger/client.ts'
 import { logAt } from './log-file.ts'
@@ -144,6 +145,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     credentials: (deployment) => controller.probeAccess(deployment),
     openClient: openProbeClient,
   })
+  const documents = (): Document[] => store.names().flatMap((name) => store.load(name) ?? [])
   const controller = new Controller({
     id,
     home,
@@ -159,8 +161,9 @@ export async function startController(options: StartOptions): Promise<RunningCon
       fleet,
       clock: systemClock,
       door: () => gate?.door,
-      documents: () => store.names().flatMap((name) => store.load(name) ?? []),
+      documents,
     }),
+    vacancies: new VacancyDesk({ fleet, clock: systemClock, documents }),
     nodeDir: ({ host: at, id: node }, deployment) =>
       at === localHostId ? home.node(deployment, node) : join(deploymentsOn(register, at), deployment, node),
     faults,

@@ -46,17 +46,29 @@ export function hostNodes(
   const seated = withFirst(placed).map((one, index): Seat => ({ ...one, host: placed[index]?.host ?? '' }))
   const unseated = withFirst([...placed, ...coming]).slice(placed.length)
   const hosts = hostsOf(spec)
-  return seat(unseated, seated, rooms, spreadOf(spec)).map((found, index) => {
-    const hosting = hosts.find(({ host }) => host === found?.host)
+  const found = seat(unseated, seated, rooms, spreadOf(spec))
+  return found.map((one, index) => {
+    const hosting = hosts.find(({ host }) => host === one?.host)
     if (hosting !== undefined) return { host: hosting.host, address: hosting.address }
-    const { id, shard } = coming[index] ?? { id: '', shard: '' }
-    const of = shard === '' ? '' : ` of ${shard}`
-    throw new HoldfastError(
-      'REFUSED_PLACEMENT',
-      `there is no host for ${id}${of}: each of ${rooms.map(({ host }) => host).join(', ')} is full, or holds a copy of it. Add a host, or want fewer copies.`,
-      { node: id, shard, hosts: rooms.map(({ host }) => host) },
-    )
+    throw noHostFor(coming[index] ?? { id: '', shard: '' }, [...seated, ...found], spec, rooms)
   })
+}
+
+function noHostFor(
+  { id, shard }: { readonly id: string } & PlaceWish,
+  seats: readonly (Seat | null)[],
+  spec: Spec,
+  rooms: readonly Room[],
+): HoldfastError {
+  const holds = (host: string): boolean =>
+    shard !== '' && spreadOf(spec) !== 'none' && seats.some((one) => one?.shard === shard && one.host === host)
+  const why = rooms.map(({ host, full }) => (holds(host) ? `${host} holds a copy of it` : (full ?? `${host} is full`)))
+  const of = shard === '' ? '' : ` of ${shard}`
+  return new HoldfastError(
+    'REFUSED_PLACEMENT',
+    `there is no host for ${id}${of}: ${why.join('; ')}. Add a host, or want fewer copies or smaller ones.`,
+    { node: id, shard, hosts: rooms.map(({ host }) => host) },
+  )
 }
 
 /** A host for each Sentinel: spread over all there are, also over those without data. */

@@ -9,8 +9,10 @@ export interface Room {
   readonly host: string
   /** Empty: it has none of its own, and counts as a zone by itself. */
   readonly zone: string
-  /** How many more engines it has memory and cores for; Infinity where that is not known. */
+  /** How many more engines it has memory for; Infinity where that is not known. */
   readonly free: number
+  /** Why it takes no more than that, in words. Absent: nothing is known of it. */
+  readonly full?: string
 }
 
 /** A copy that is on a host, or shall be. */

@@ -4,6 +4,7 @@ import type { Document, PlaceChange } from '../document.ts'
 import type { Operation } from '../operation.ts'
 import type { Secrets } from '../passwords.ts'
 import type { Picture } from '../picture.ts'
+import type { Room } from '../placement/spread.ts'
 import type { Spec, SpecText } from '../spec.ts'
 
 /** All that a rule may look at. */
@@ -21,6 +22,15 @@ export interface PlanInput {
   readonly owned: Readonly<Record<string, string>>
   /** Where the spec names certificates: its files, as they are now. */
   readonly supplied?: SuppliedSeen
+  /** Where one more node could go. Absent: nobody has looked, as while no host is lost. */
+  readonly vacancy?: Vacancy
+}
+
+/** What a node that comes would find on the hosts. */
+export interface Vacancy {
+  readonly rooms: readonly Room[]
+  /** The ports that other deployments have. */
+  readonly taken: ReadonlySet<number>
 }
 
 /**
