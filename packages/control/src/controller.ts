@@ -28,6 +28,7 @@ import { FaultDesk } from './fault-desk.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { HostPlatform } from './hosts/desk.ts'
+import type { VacancyDesk } from './hosts/vacancies.ts'
 import type { Bookkeeper } from './ledger/bookkeeper.ts'
 import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
@@ -67,6 +68,8 @@ export interface ControllerOptions {
   /** Live: a host that joins is in it from then on, and heard once it is said (`hear`). */
   readonly hosts: ReadonlyMap<string, HostPort>
   readonly hostDesk: HostPlatform
+  /** Where there is room for one more node. */
+  readonly vacancies: VacancyDesk
   /** The hosts that have joined, as their agents are reached. */
   readonly enrolled: () => readonly Peer[]
   /** The faults of this machine. */
@@ -335,8 +338,20 @@ export class Controller implements Platform {
   #loopOf(name: string): Kept {
     const known = this.#loops.get(name)
     if (known !== undefined) return known
-    const { id, nodeDir, store, history, clock, log, hosts, programs, openFilesMax, enginesFor, sentinelsFor } =
-      this.#options
+    const {
+      id,
+      nodeDir,
+      store,
+      history,
+      clock,
+      log,
+      hosts,
+      programs,
+      openFilesMax,
+      enginesFor,
+      sentinelsFor,
+      vacancies,
+    } = this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
     const reader = {
@@ -361,6 +376,7 @@ export class Controller implements Platform {
         const engine = await programs.engineFor(spec)
         return renderFiles(saved, spec, { nodeDir, engine, openFilesMax })
       },
+      vacancy: (spec) => vacancies.of(spec),
       supplied: (spec) => supplied.look(spec),
       certify: (saved, wishes, spec) => certify(saved, wishes, spec, clock.wall()),
       engine: () => programs.engineSeen(name),

@@ -16,6 +16,7 @@ import type {
   Spec,
   Status,
   SuppliedSeen,
+  Vacancy,
 } from '@holdfast/core'
 import {
   authorityOf,
@@ -25,6 +26,7 @@ import {
   everyCopy,
   formatDuration,
   HoldfastError,
+  hasLostForGood,
   hostProxy,
   judgeReadiness,
   parseSpec,
@@ -79,6 +81,8 @@ export interface LoopOptions extends Eyes {
   readonly supplied?: (spec: Spec) => SuppliedSeen | undefined
   /** Makes certificates: the document's, with those that were wished for. */
   readonly certify?: (document: Document, wishes: readonly CertificateWish[], spec: Spec) => Promise<Certified>
+  /** Where one more node could go. Default: nobody looks. */
+  readonly vacancy?: (spec: Spec) => Promise<Vacancy>
   readonly engine: () => Status['engine']
   /** What is being done in this moment; nobody knows yet what comes of it. */
   readonly onPlan: (plan: Plan) => void
@@ -205,6 +209,8 @@ export class DeploymentLoop {
     this.#interrupt = new AbortController()
     this.#woken = new AbortController()
     const sleptMs = clock.now() - this.#nextTurnAt
+    // Others may have heard of the hosts what this controller slept through: it begins to listen anew.
+    if (sleptMs > pausedMs) this.#actsSince = clock.now()
     const deadlines = new Map([...hosts].map(([id, host]) => [id, host.now() + actWithinMs]))
     const known = await this.#load()
     if (known === undefined) return this.#rest(turnEveryMs)
@@ -213,7 +219,15 @@ export class DeploymentLoop {
     if (this.#interrupt.signal.aborted) return this.#rest(0)
     const wallNow = Math.round(clock.wall())
     const supplied = this.#options.supplied?.(known.spec)
-    const seen = { ...known, picture, wallNow, boot: clock.boot, ...(supplied && { supplied }) }
+    const vacancy = hasLostForGood(picture, known.spec) ? await this.#options.vacancy?.(known.spec) : undefined
+    const seen = {
+      ...known,
+      picture,
+      wallNow,
+      boot: clock.boot,
+      ...(supplied && { supplied }),
+      ...(vacancy && { vacancy }),
+    }
     const planned = this.#guard(lease, sleptMs, seen) ?? planTurn(seen)
     const { plan, document: kept } = await this.#keepOperations(planned, known)
     const newest = await this.#newerThanFences(plan, lease)

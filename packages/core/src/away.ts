@@ -26,6 +26,11 @@ export interface HostPicture {
   readonly leaseOverAt: number | null
   /** When it last answered the controller. */
   readonly heardAt: number
+  /**
+   * Since when it is lost: nobody reaches it, neither the controller nor most of the other hosts; or its machine is there,
+   * and its agent has not answered. Null: it is not.
+   */
+  readonly lostAt: number | null
   /** Its agent would fence again what is lifted. */
   readonly isAlone: boolean
   /** What speaks for it, in words. */
@@ -55,10 +60,14 @@ function readHost(
   const lostByMost = contacts[majority - 1] ?? Number.POSITIVE_INFINITY
   const reached = contacts.filter((contact) => at - contact < leaseAfterMs).length
   const told = `${reached} of ${others.length} other hosts ${others.length === 1 ? 'reaches' : 'reach'} it`
-  const found = (reach: Reach, because: string, leaseOverAt: number | null = null): HostPicture => ({
+  const found = (
+    reach: Reach,
+    because: string,
+    lost: Pick<HostPicture, 'lostAt' | 'leaseOverAt'> = { lostAt: null, leaseOverAt: null },
+  ): HostPicture => ({
     id,
     reach,
-    leaseOverAt,
+    ...lost,
     heardAt,
     isAlone: hearing?.isAlone === true,
     because: `${id} ${because}`,
@@ -71,12 +80,14 @@ function readHost(
   const silence = `has not answered the controller for ${formatDuration(at - heardAt)}`
   const mine = nodes.filter(({ host }) => host === id)
   if (mine.some(({ engine }) => isAnswer(engine))) return found('agent only', `${silence}, its engines do`)
-  if (mine.some(({ engine }) => isRefused(engine))) return found('agent only', `${silence}, its machine does`)
+  if (mine.some(({ engine }) => isRefused(engine)))
+    return found('agent only', `${silence}, its machine does`, { lostAt: heardAt, leaseOverAt: null })
   const lastContact = Math.max(heardAt, lostByMost)
   if (others.length > 0 && at - lostByMost < leaseAfterMs)
     return found('cut from the controller', `${silence}, ${told}`)
   const leaseOverAt = lastContact + leaseAfterMs + leaseMarginMs
-  return found('away', `${silence}, ${told}`, at >= leaseOverAt ? leaseOverAt : null)
+  const lostAt = Number.isFinite(lastContact) ? lastContact : null
+  return found('away', `${silence}, ${told}`, { lostAt, leaseOverAt: at >= leaseOverAt ? leaseOverAt : null })
 }
 
 /** When another host last reached it at the latest, by our clock: it may have, where it does not say so. */

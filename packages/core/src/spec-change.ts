@@ -251,7 +251,7 @@ function leavesOf(spec: Spec): Map<string, unknown> {
 
 const sizes = /^(memory\.maxPerNode|failover\.maxLag\.bytes)$/
 const durations =
-  /^(timeouts\.\w+|failover\.maxLag\.time|failover\.lossAfter|sentinel\.(downAfter|failoverTimeout)|backup\.every)$/
+  /^(timeouts\.\w+|failover\.maxLag\.time|failover\.lossAfter|placement\.remakeAfter|sentinel\.(downAfter|failoverTimeout)|backup\.every)$/
 
 /** By name: what else there is of a user may be the hash of a password. */
 const namesOf = (users: Spec['security']['users']): string =>

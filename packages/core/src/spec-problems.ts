@@ -66,6 +66,8 @@ export function checkSpec(spec: Spec): Problem[] {
   if (spec.persistOn !== 'all') problems.push(...persistOnProblems(spec))
   const policy = judgePolicy(spec.use, spec.memory.policy)
   if (policy !== null && spec.memory.despite === null) say('memory.policy', policy)
+  if (spec.placement.remakeAfter !== 'off' && spec.placement.remakeAfter < 1000)
+    say('placement.remakeAfter', 'at least 1s: below that, a pause looks like a loss')
   if (spec.timeouts.node < 500) say('timeouts.node', 'at least 500ms: below that, pauses look like deaths')
   if (spec.timeouts.frozenAfter < 500)
     say('timeouts.frozenAfter', 'at least 500ms: below that, pauses look like freezes')

@@ -117,9 +117,14 @@ export const Spec = z.strictObject({
     .describe('Which engine to run; `path` names a server binary and wins over everything found.'),
   hosts: z.array(host).default([]).describe('Empty: this machine.'),
   placement: z
-    .strictObject({ spread: z.enum(['zone', 'host', 'none']).default('zone') })
+    .strictObject({
+      spread: z.enum(['zone', 'host', 'none']).default('zone'),
+      remakeAfter: z.union([z.literal('off'), duration]).prefault('10m'),
+    })
     .prefault({})
-    .describe('What the copies of a shard must not share. One machine has nothing to spread over.'),
+    .describe(
+      'What the copies of a shard must not share; one machine has nothing to spread over. `remakeAfter`: how long a host may be lost before its copies are made anew on others.',
+    ),
   memory: z
     .strictObject({
       maxPerNode: bytes.prefault('256mb'),

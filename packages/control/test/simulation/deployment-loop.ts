@@ -1,4 +1,4 @@
-import type { Document, EngineBuild, NodePlace, Spec, SpecText } from '@holdfast/core'
+import type { CertificateWish, Document, EngineBuild, NodePlace, Spec, SpecText, Vacancy } from '@holdfast/core'
 import {
   engineUsers,
   heldInFile,
@@ -9,7 +9,9 @@ import {
   parseSpec,
   placeMore,
   renderUsers,
+  roomsFor,
 } from '@holdfast/core'
+import type { Certified } from '../../src/pki/engine-certificates.ts'
 import type { Rendered } from '../../src/reconcile.ts'
 import { DeploymentLoop } from '../../src/reconcile.ts'
 import { MemoryHistory, MemoryStore } from '../../src/store/memory-store.ts'
@@ -26,6 +28,8 @@ export function deploymentLoops(
   store = new MemoryStore(),
   storeOf: (seat: Seat) => Store = () => store,
   hosts?: number,
+  /** Of hosts that the spec names: whether one is heard, and could take one more. */
+  isHere: (host: string) => boolean = () => true,
 ): { makeTurner: MakeTurner; store: MemoryStore } {
   const history = new MemoryHistory()
   const spec = parseSpec(specText)
@@ -42,12 +46,28 @@ export function deploymentLoops(
       history,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       render: (document, wanted) => Promise.resolve(render(document, wanted)),
+      certify: (document, wishes) => Promise.resolve(certified(document, wishes)),
+      vacancy: (wanted) => Promise.resolve(vacancyOn(wanted, isHere)),
       engine: () => null,
       onPlan: silent,
       onStatus: silent,
       onGone: silent,
     })
   return { makeTurner, store }
+}
+
+function vacancyOn(spec: Spec, isHere: (host: string) => boolean): Vacancy {
+  const loads = spec.hosts.map(({ name }) => ({ host: name, isHere: isHere(name), facts: null, carried: [] }))
+  return { rooms: roomsFor(spec, loads), taken: new Set() }
+}
+
+/** Nobody in this world looks at a certificate: it is enough that there is one. */
+function certified({ certificates, secrets }: Document, wishes: readonly CertificateWish[]): Certified {
+  const made = wishes.map(({ id, addresses }) => [
+    id,
+    { pem: '', fingerprint: id, addresses, renewAt: Number.MAX_SAFE_INTEGER, endsAt: Number.MAX_SAFE_INTEGER },
+  ])
+  return { secrets, certificates: { authority: '', of: { ...certificates?.of, ...Object.fromEntries(made) } } }
 }
 
 /** What the directives are is of no matter here, but who may sign in is, and so is the version of the engine. */

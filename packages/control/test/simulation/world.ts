@@ -38,8 +38,8 @@ export interface SimulationOptions {
   readonly limits?: Partial<SafetyLimits>
   /** Where nodes may come to later. Default: nowhere. */
   readonly moreNodes?: readonly NodePlace[]
-  /** Over how many hosts the nodes are spread, each with an agent of its own. Default: all are on one. */
-  readonly hosts?: number
+  /** Over how many hosts the nodes are spread, each with an agent of its own; by their names where the spec says where each is. Default: all are on one. */
+  readonly hosts?: number | readonly string[]
   /** Who belongs to the deployment now. Default: those of the spec. */
   readonly layout?: () => readonly NodePlace[]
 }
@@ -76,7 +76,7 @@ export class Simulation {
   constructor(options: SimulationOptions) {
     this.seed = options.seed
     this.spec = parseSpec({ name: 'shop', ...options.spec })
-    this.nodes = options.hosts === undefined ? layOut(this.spec) : spread(layOut(this.spec), options.hosts)
+    this.nodes = typeof options.hosts === 'number' ? spread(layOut(this.spec), options.hosts) : layOut(this.spec)
     this.random = new Random(options.seed ^ 0x5eed)
     this.#makeTurner = options.makeTurner
     this.#limits = {
@@ -95,8 +95,8 @@ export class Simulation {
       durableWrites: isDurable(this.spec),
       ...(options.ownedDirectives === undefined ? {} : { ownedDirectives: options.ownedDirectives }),
     })
-    for (const { host } of options.hosts === undefined ? [] : this.nodes) {
-      if (this.agents.has(host)) continue
+    const hosts = typeof options.hosts === 'number' ? this.nodes.map(({ host }) => host) : (options.hosts ?? [])
+    for (const host of new Set(hosts)) {
       this.agents.set(host, new MemoryAgent(this.cluster, host, this.spec.timeouts.leaseAfter, this.agents))
     }
     this.cluster.onAccepted = (accepted) => this.#note(judgeAction(this.cluster, accepted))

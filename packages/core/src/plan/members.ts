@@ -86,7 +86,8 @@ const isMeeting = (node: NodePicture, peer: NodePicture): boolean =>
  * still knew it would tell the others again. Living strangers are reported and never touched.
  */
 export function planForget({ picture }: PlanInput): Step {
-  if (!picture.nodes.every(isIdentified)) return idle
+  // Whom the others know at the address of one that is away is that one, and no ghost.
+  if (!picture.nodes.every((node) => isIdentified(node) || node.engineId !== null)) return idle
   const ours = new Set(picture.nodes.flatMap((node) => node.engineId ?? []))
   const ghosts = ghostIds(picture, ours).filter((id) => !isNeeded(id, picture))
   const actions = picture.nodes.flatMap((node): Action[] => {

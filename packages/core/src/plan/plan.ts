@@ -24,6 +24,7 @@ import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
 import { planPriority, planPromotion } from './promotion.ts'
 import { planPoint, planProxy } from './proxy.ts'
+import { planRemake } from './remake.ts'
 import { planReplace, replacing } from './restore.ts'
 import { planRetire } from './retire.ts'
 import { planSentinels, planTidy, planWatch } from './sentinels.ts'
@@ -63,6 +64,7 @@ const clusterRules: readonly Rule[] = [
   planDrain,
   planLeftovers,
   planSurplus,
+  planRemake,
   planOperations,
   planSpreadVotes,
 ]
@@ -94,6 +96,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     (input) => throughSentinels(planDrain(input), input),
     planLeftovers,
     planSurplus,
+    planRemake,
     (input) => throughSentinels(planOperations(input), input),
   ],
   standalone: [

@@ -10,6 +10,7 @@ import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
 import { primaryIdOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
+import { needlessNow } from './remake.ts'
 import type { PlanInput, Step } from './step.ts'
 import { record, wait } from './step.ts'
 import { leave } from './surplus.ts'
@@ -23,6 +24,8 @@ export function planReplacement(operation: Replace, input: PlanInput): Step {
   const over = (state: 'done' | 'failed', because: string): Step => record(ended(operation, state, because, wallNow))
   const [by] = operation.places
   if (by === undefined) return over('failed', `${subject} is not replaced: no place was found for another node`)
+  const needless = needlessNow(operation, input)
+  if (needless !== null) return record(ended(operation, 'cancelled', needless, wallNow))
   if (operation.state === 'asked') return begin(operation, by, input)
   const heir = picture.nodes.find(({ id }) => id === by.id)
   const shard = picture.shards.find(({ id }) => id === by.shard)

@@ -7,6 +7,7 @@ import { numberIn, placeNode, spareWish } from '../document.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { addressOf } from '../picture.ts'
 import { formatDuration } from '../units.ts'
+import { lostSince } from './lost-copy.ts'
 import { part } from './part.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, replan, wait } from './step.ts'
@@ -16,10 +17,12 @@ const watchedForMs = 75_000
 
 export function planRetire(input: PlanInput): Step {
   const parting = input.picture.nodes.filter(({ place }) => place.leaving?.owes !== undefined)
-  return join([
+  const steps = [
     ...parting.map((node) => (hasStopped(node) ? part(node, input) : stopLeaver(node, input))),
     ...input.picture.leaving.map((node) => retire(node, input)),
-  ])
+  ]
+  // All that a lost host had comes back at once, and is stopped one after the other.
+  return steps.find(({ actions }) => actions.length > 0) ?? join(steps)
 }
 
 /** It runs no more, or its host does not answer. */
@@ -38,7 +41,9 @@ function retire(node: NodePicture, input: PlanInput): Step {
     return noted(node, null, `${knowing.join(', ')} brought ${id} back: forgetting it again`)
   }
   // Who was not heard may know it still, and bring it back to the others.
-  const unheard = [...input.picture.nodes, ...input.picture.sentinels].filter(({ facts }) => facts === null)
+  const unheard = [...input.picture.nodes, ...input.picture.sentinels].filter(
+    (other) => other.facts === null && !isLostWith(node, other.place.host, input.picture),
+  )
   if (unheard.length > 0) return wait(`${id} leaves: ${unheard.map((one) => one.id).join(', ')} may still know it`)
   if (leaving.forgottenAt === null) {
     return noted(node, input, `all have forgotten ${id}`)
@@ -51,6 +56,10 @@ function retire(node: NodePicture, input: PlanInput): Step {
   }
   return removeIt(node, input)
 }
+
+/** What is lost together with it comes back together with it, and is heard before its files go. */
+const isLostWith = (node: NodePicture, host: string, picture: Picture): boolean =>
+  host === node.place.host && lostSince(node, picture) !== null
 
 function stopLeaver(node: NodePicture, { picture }: PlanInput): Step {
   const { id, life, agent, place } = node

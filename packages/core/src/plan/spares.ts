@@ -7,8 +7,10 @@ import type { PlaceChange } from '../document.ts'
 import { numberIn } from '../document.ts'
 import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { spreadOf } from '../placement/hosting.ts'
 import { copiesOfShard } from '../spec.ts'
 import { formatDuration } from '../units.ts'
+import { isLostForGood } from './lost-copy.ts'
 import { restOf } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, replan, wait } from './step.ts'
@@ -22,21 +24,31 @@ export function planSpares(input: PlanInput): Step {
 }
 
 /** A spare comes to a shard that lacks a copy. One in a turn, so that none is promised twice. */
-function help(shard: ShardPicture, { picture, spec }: PlanInput): Step | undefined {
+function help(shard: ShardPicture, input: PlanInput): Step | undefined {
+  const { picture, spec } = input
   const own = shard.nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
-  const hopeless = own.filter((node) => isHopeless(node, picture.at))
+  const hopeless = own.filter((node) => isHopeless(node, picture.at) || isLostForGood(node, input))
   const lacking = copiesOfShard(spec, numberIn(shard.id)) - (own.length - hopeless.length)
   const [lost] = hopeless
   if (lost === undefined || lacking <= 0) return undefined
   const told = `${lost.id} does not come back (${whyNot(lost)})`
   if (shard.primary?.facts?.role !== 'primary')
     return wait(`${told}, and ${shard.id} has no living primary to copy from`)
-  const spare = picture.spares.find(({ facts }) => facts?.keys === 0)
-  if (spare === undefined) return picture.spares.length === 0 ? undefined : wait(`${told}, and no spare answers`)
+  const spare = spareFor(shard, input)
+  // Another is made, where the host is the matter (`remake.ts`).
+  if (spare === undefined && isLostForGood(lost, input)) return undefined
+  if (spare === undefined) return picture.spares.length === 0 ? undefined : wait(`${told}, and no spare is fit`)
   const { spare: _, ...place } = spare.place
   const change: PlaceChange = { id: spare.id, place: { ...place, shard: shard.id } }
   return replan(`${told}: ${spare.id} takes its place in ${shard.id}`, [change])
 }
+
+/** One that answers, is empty, and is on no host with a copy of the shard, where copies shall be apart. */
+export const spareFor = ({ nodes }: ShardPicture, { picture, spec }: PlanInput): NodePicture | undefined =>
+  picture.spares.find(
+    ({ facts, place }) =>
+      facts?.keys === 0 && (spreadOf(spec) === 'none' || !nodes.some((node) => node.place.host === place.host)),
+  )
 
 function isHopeless(node: NodePicture, now: number): boolean {
   const process = node.agent?.process
@@ -44,8 +56,9 @@ function isHopeless(node: NodePicture, now: number): boolean {
   return node.gone && (keepsFailing(node) || lingers)
 }
 
-function whyNot({ agent }: NodePicture): string {
+function whyNot({ agent, life, place }: NodePicture): string {
   const { process, starts } = agent ?? {}
+  if (life === 'away') return `its host ${place.host} is lost`
   if (process?.state === 'dead' && process.lingering) return `killed, and not gone for ${formatDuration(lingersForMs)}`
   return starts?.lastError ?? 'no reason given'
 }

@@ -11,6 +11,7 @@ import type { Spec } from '../spec.ts'
 import { copiesOfShard } from '../spec.ts'
 import { hasCopy } from './copy.ts'
 import { isLentInVain } from './drain.ts'
+import { isLostForGood } from './lost-copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, replan, wait } from './step.ts'
 import { objectionToHeir } from './switchover.ts'
@@ -61,7 +62,8 @@ interface Leaver {
 }
 
 /** Who of a shard is to go next: what was lent in vain, then what is dead, has no data, is drained, or came last. */
-function leaverOf(shard: ShardPicture, { spec, document }: PlanInput): Leaver | undefined {
+function leaverOf(shard: ShardPicture, input: PlanInput): Leaver | undefined {
+  const { spec, document } = input
   const others = shard.nodes.filter((node) => node !== shard.primary)
   const lent = others.find((node) => isLentInVain(node.place, document))
   if (lent !== undefined) return { node: lent, shard, because: 'what it was needed for is over' }
@@ -72,7 +74,7 @@ function leaverOf(shard: ShardPicture, { spec, document }: PlanInput): Leaver | 
     .filter((node) => others.includes(node))
     .sort(
       (a, b) =>
-        Number(isOut(b)) - Number(isOut(a)) ||
+        Number(isOut(b, input)) - Number(isOut(a, input)) ||
         Number(isCopy(a, shard)) - Number(isCopy(b, shard)) ||
         Number(b.place.drained === true) - Number(a.place.drained === true) ||
         numberIn(b.id) - numberIn(a.id),
@@ -83,12 +85,15 @@ function leaverOf(shard: ShardPicture, { spec, document }: PlanInput): Leaver | 
 
 /** In sync, or with files that may be all there is if the rest should die now. What was never linked has nothing. */
 function mayHaveData(node: NodePicture, shard: ShardPicture, { spec }: PlanInput): boolean {
-  const hadData = node.agent?.record != null && (node.agent.record.linkUpAt !== null || node.agent.record.ownedSlots)
+  // What is on a host that does not answer may have anything.
+  if (node.agent === null) return true
+  const hadData = node.agent.record !== null && (node.agent.record.linkUpAt !== null || node.agent.record.ownedSlots)
   return isCopy(node, shard) || (hadData && hasCopy(node, spec))
 }
 
-/** It does not run, or is being started once more after it has failed again and again. */
-const isOut = (node: NodePicture): boolean => node.gone || keepsFailing(node)
+/** It does not run, or is being started once more after it has failed again and again, or is on a host that is lost. */
+const isOut = (node: NodePicture, input: PlanInput): boolean =>
+  node.gone || keepsFailing(node) || isLostForGood(node, input)
 
 const isCopy = (node: NodePicture, shard: ShardPicture): boolean =>
   node === shard.primary || objectionToHeir(node, shard) === null

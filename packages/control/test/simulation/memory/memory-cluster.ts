@@ -178,6 +178,17 @@ export class MemoryCluster implements World {
     this.#part(from, to)
   }
 
+  /** Where a node that has not come yet shall be: known only once a controller has said it. */
+  settle(place: NodePlace): void {
+    const node = this.node(place.id)
+    if (node.process !== null || node.conf !== null || node.place.host === place.host) return
+    node.place = place
+    node.weather.parted.clear()
+    const ways = [...this.#cuts].map((way) => way.split('>'))
+    for (const [from = '', to = ''] of ways.filter((way) => way.includes(place.host)))
+      node.weather.parted.add(from === place.host ? to : from)
+  }
+
   #part(one: string, other: string): void {
     const connected = this.connects(one, other)
     for (const { place, weather } of this.nodes) {

@@ -41,6 +41,7 @@ export class MemoryHost implements HostPort {
   look(_deployment: string, nodes: readonly NodePlace[]): Promise<ReadonlyMap<string, AgentNodeSeen>> {
     if (!this.#answers()) return Promise.reject(this.#unreachable())
     this.#hear()
+    for (const place of nodes) this.#cluster.settle(place)
     return Promise.resolve(
       new Map(nodes.map((place) => [place.id, nodeSeen(this.#cluster.node(place.id), this.#cluster.now())])),
     )

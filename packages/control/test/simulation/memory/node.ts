@@ -138,7 +138,8 @@ interface Weather {
 }
 
 export interface MemoryNode {
-  readonly place: NodePlace
+  /** Where it is: given anew as long as nothing of it is there. */
+  place: NodePlace
   process: Process | null
   lastExit: { pid: number; since: number; lingering: boolean } | null
   /** Null: no nodes.conf. */

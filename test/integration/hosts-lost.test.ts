@@ -1,0 +1,49 @@
+/* What becomes of a deployment whose host does not come back, or comes back elsewhere. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { JoinedHosts } from '../support/joined-hosts.ts'
+
+let them: JoinedHosts
+
+beforeAll(async () => {
+  them = await JoinedHosts.up({ a: '127.0.0.21', b: '127.0.0.22', c: '127.0.0.23' })
+  const spec = them.controller.file('shop.yaml', {
+    name: 'shop',
+    expose: { basePort: them.basePort },
+    timeouts: { node: '1s' },
+    placement: { remakeAfter: '2s' },
+  })
+  await them.controller.ok(['up', spec, '--hosts', 'a,b,c', '-d'], { withinMs: 120_000 })
+})
+
+afterAll(async () => {
+  await them?.close()
+})
+
+test('copies of a host that is lost are made anew on the others, and it is not needed when it is back', async () => {
+  await them.killAll('c')
+  await eventually(
+    async () => {
+      const { nodes, ready } = await them.status('shop')
+      return ready === 'yes' && nodes.length === 6 && nodes.every(({ hostId }) => hostId !== 'c')
+    },
+    { what: 'six nodes in sync on two hosts', withinMs: 40_000 },
+  )
+  const { nodes } = await them.status('shop')
+  for (const shard of ['shard-1', 'shard-2', 'shard-3']) {
+    expect(
+      nodes
+        .filter((node) => node.shard === shard)
+        .map(({ hostId }) => hostId)
+        .sort(),
+    ).toEqual(['a', 'b'])
+  }
+  await them.startAgain('c')
+  await eventually(async () => (await them.joined('c'))?.state === 'here', { what: 'c is heard' })
+  await eventually(async () => (await them.status('shop')).because.includes('that nobody brings it back'), {
+    what: 'its nodes are watched, and go',
+    withinMs: 10_000,
+  })
+  expect(them.host('c').program.engines('shop')).toEqual({})
+  expect((await them.status('shop')).nodes.map(({ id }) => id).sort()).toEqual(nodes.map(({ id }) => id).sort())
+})
