@@ -18,7 +18,7 @@ const withinMs = 240_000
 const cutForMs = 5000
 /** What is killed is dead at once; the rest is for those that nobody but its unit starts again. */
 const killedForMs = 2000
-const lookOnMs = 2000
+const lookOnMs = 1500
 
 let fabric: Fabric | undefined
 let clients: Clients | undefined
@@ -75,7 +75,7 @@ describe('class durable loses nothing that a copy had', () => {
     ['peers-unheard', cutForMs],
     ['peers-untold', cutForMs],
     ['link-flaps', cutForMs],
-    ['disk-full', killedForMs],
+    ['disk-full', cutForMs],
     ['memory-limit', killedForMs],
     ['engine-emptied', killedForMs],
     ['host-killed', killedForMs],
@@ -91,8 +91,11 @@ describe('class durable loses nothing that a copy had', () => {
   )
 })
 
-/** A second above the lease is promised on a machine of its own; here it is one that others use, too. */
-const writesAgainMs = 10_000
+/**
+ * A second above the lease is promised on a machine of its own; this is one that others use, too. The engine alone needs 8 s at the
+ * least: `timeouts.node` and an election.
+ */
+const writesAgainMs = 6000
 
 describe('class cache', () => {
   beforeAll(() => bringUp('holdfast-cache'), withinMs)
@@ -112,7 +115,7 @@ describe('class cache', () => {
   test(
     'is written again while a host is cut off',
     async () => {
-      const rows = await suffer('host-cut', writesAgainMs + 2000)
+      const rows = await suffer('host-cut', writesAgainMs + 1000)
       expectNoErrorsReading(rows)
       const own = rows.find(({ client }) => client === 'cache')
       expect(own?.longestGapMs).toBeLessThan(writesAgainMs)
@@ -123,7 +126,7 @@ describe('class cache', () => {
   test(
     'another controller acts when one is killed, and nobody who writes notices',
     async () => {
-      const rows = await suffer('controller-killed', 6000)
+      const rows = await suffer('controller-killed', 4000)
       expectNothingLost(rows)
       for (const { takenOverMs, longestGapMs } of rows) {
         expect(takenOverMs).not.toBeNull()
