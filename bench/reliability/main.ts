@@ -63,12 +63,17 @@ if (!values.table) for (const subject of subjects) await measure(subject)
 writePage(readResults())
 process.exit()
 
+/** What does not come up twice will not come up for the next fault either. */
+const risesAtMost = 2
+
 /** One fault after the other on the same engines, each begun when all is whole; new ones where one did not get to its end. */
 async function measure(name: SubjectName): Promise<void> {
   const fits = faults.filter((fault) => isKept(name) || faultKind(fault).needsKeeping !== true)
   let stage: Stage | undefined
+  let failedToRise = 0
   for (const fault of fits) {
     try {
+      if (failedToRise === risesAtMost) throw new Error(`its hosts did not come up, ${risesAtMost} times`)
       const rows: Row[] = []
       for (let run = 1; run <= Number(values.runs); run++) {
         stage ??= await setStage(name)
@@ -79,6 +84,7 @@ async function measure(name: SubjectName): Promise<void> {
     } catch (error) {
       const because = error instanceof Error ? error.message : String(error)
       console.error(`${name}, ${fault}: ${because}`)
+      if (stage === undefined && failedToRise < risesAtMost) failedToRise++
       await keep({ subject: name, fault, because })
       await stage?.close()
       stage = undefined
