@@ -58,13 +58,12 @@ const chosen = <T extends string>(asked: readonly string[] | undefined, all: rea
 const subjects = chosen(values.subject, Object.keys(subjectNames) as SubjectName[])
 const faults = chosen(values.fault, fabricFaultNames)
 const forSeconds = Number(values.for)
+/** What does not come up twice will not come up for the next fault either. */
+const risesAtMost = 2
 
 if (!values.table) for (const subject of subjects) await measure(subject)
 writePage(readResults())
 process.exit()
-
-/** What does not come up twice will not come up for the next fault either. */
-const risesAtMost = 2
 
 /** One fault after the other on the same engines, each begun when all is whole; new ones where one did not get to its end. */
 async function measure(name: SubjectName): Promise<void> {
