@@ -81,7 +81,7 @@ async function measure(name: SubjectName): Promise<void> {
       for (const row of rows) console.error(inWords(row))
       await keep({ subject: name, fault, rows })
     } catch (error) {
-      const because = error instanceof Error ? error.message : String(error)
+      const because = (error instanceof Error ? error.message : String(error)).slice(0, 300)
       console.error(`${name}, ${fault}: ${because}`)
       if (stage === undefined && failedToRise < risesAtMost) failedToRise++
       await keep({ subject: name, fault, because })
