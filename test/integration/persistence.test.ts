@@ -91,6 +91,7 @@ class Stepped {
     const hosts = new Map([['local', this.#host]])
     const eyes = { clock: systemClock, engines: this.#engines, hosts }
     const observed = await observe('it', nodes, eyes, new AbortController().signal)
+    if (observed === undefined) throw new Error('nobody breaks this look off')
     const terms = { spec: this.#spec, secrets, engine: this.#binary }
     const files = nodes.map(
       (place) =>

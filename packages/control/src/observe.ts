@@ -21,7 +21,8 @@ export interface Eyes {
 
 /**
  * One look at everything. Nobody's silence is an error: a node or a host that does not answer is a fact in the result.
- * The engines are asked first: what the hosts then say of a process is newer than its last answer, never older.
+ * The engines are asked first: what the hosts then say of a process is newer than its last answer, never older. So a look
+ * is broken off while it waits for engines only, and is undefined then; once hosts are asked, they know what happened.
  */
 export async function observe(
   deployment: string,
@@ -31,11 +32,13 @@ export async function observe(
   watchers: readonly SentinelPlace[] = [],
   proxy: { readonly host: string; readonly wanted: boolean } | null = null,
   actsSince = Number.NEGATIVE_INFINITY,
-): Promise<Observed> {
+): Promise<Observed | undefined> {
   const [answers, told] = await Promise.all([engines.look(places, signal), sentinels?.look(watchers, signal)])
+  if (signal.aborted) return undefined
   const guards = new Map<string, AgentSentinelSeen>()
   const agents = new Map<string, AgentNodeSeen>()
   const hostsSeen: HostSeen[] = []
+  const asking = proxy === null ? null : lookAtProxy(deployment, proxy, hosts)
   await Promise.all(
     [...hosts.values()].map(async (host) => {
       const mine = places.filter((place) => place.host === host.id)
@@ -50,7 +53,7 @@ export async function observe(
       for (const [id, facts] of found ?? []) guards.set(id, facts)
     }),
   )
-  const agentOfProxy = proxy === null ? null : await lookAtProxy(deployment, proxy, hosts)
+  const agentOfProxy = await asking
   const hasProxy = proxy !== null && (proxy.wanted || agentOfProxy !== null)
   return {
     at: clock.now(),

@@ -55,10 +55,11 @@ const pausedMs = 4000
 /** How soon an engine is looked for again that was not to be had. */
 const renderAgainMs = 10_000
 /**
- * How long a look may go on once something happened. It ends sooner as a rule, and knows: the hosts are asked last. One
- * death wakes three times (two connections and the process), and a look begun anew each time would cost the most then.
+ * How long a look may go on waiting for engines once something happened. It ends sooner as a rule, also on a busy machine,
+ * and knows: the hosts are asked last. One death wakes three times (two connections and the process), and a look begun anew
+ * each time would cost the most then.
  */
-const lookOnMs = 25
+const lookOnMs = 100
 /** Sentinels tell of one thing within seconds of each other. */
 const sameNewsMs = 5000
 /** How long after the beginning of its turn an action may still begin: what was seen is older by then. */
@@ -215,8 +216,8 @@ export class DeploymentLoop {
     const known = await this.#load()
     if (known === undefined) return this.#rest(turnEveryMs)
     const lease = await this.#holdLease()
-    const picture = await this.#look(known)
-    if (this.#interrupt.signal.aborted) return this.#rest(0)
+    const picture = await this.#look(known, this.#interrupt.signal)
+    if (picture === undefined) return this.#rest(0)
     const wallNow = Math.round(clock.wall())
     const supplied = this.#options.supplied?.(known.spec)
     const vacancy = hasLostForGood(picture, known.spec) ? await this.#options.vacancy?.(known.spec) : undefined
@@ -247,23 +248,24 @@ export class DeploymentLoop {
   async look(): Promise<void> {
     const known = await this.#load()
     if (known === undefined) return
-    const picture = await this.#look(known)
+    const picture = await this.#look(known, new AbortController().signal)
+    if (picture === undefined) return
     const plan = onlyLook('no controller runs: nothing is healed until "holdfast up"')
     this.#publish(plan, picture, known, { holder: '', epoch: 0, until: 0 })
   }
 
-  async #look({ document, spec }: Known): Promise<Picture> {
+  async #look({ document, spec }: Known, signal: AbortSignal): Promise<Picture | undefined> {
     const proxy = { host: hostProxy(spec).host, wanted: placeProxy(spec) !== null }
     const observed = await observe(
       this.name,
       document.nodes,
       this.#options,
-      this.#interrupt.signal,
+      signal,
       document.sentinels,
       proxy,
       this.#actsSince,
     )
-    return readPicture(document.nodes, observed, spec)
+    return observed && readPicture(document.nodes, observed, spec)
   }
 
   #rest(ms: number): undefined {
