@@ -1,9 +1,10 @@
 /** The one question that agents ask one another: whether the other is there. */
-import { Agent, request } from 'node:https'
+import { request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { Peer } from '@holdfast/core'
+import { KeptConnections } from './kept-connections.ts'
 import type { Credentials } from './mutual-tls.ts'
-import { refusalOf, secureTerms } from './mutual-tls.ts'
+import { refusalOf } from './mutual-tls.ts'
 
 /**
  * `heard`: its agent has answered. `reached`: something of its machine has, a refusal or a connection that was taken, and
@@ -14,11 +15,10 @@ export type Echo = 'heard' | 'reached' | 'silence'
 const withinMs = 280
 
 export class AliveAsker {
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 })
-  readonly #credentials: () => Credentials
+  readonly #connections: KeptConnections
 
   constructor(credentials: () => Credentials) {
-    this.#credentials = credentials
+    this.#connections = new KeptConnections(credentials)
   }
 
   ask({ name, address, port }: Peer): Promise<Echo> {
@@ -31,10 +31,8 @@ export class AliveAsker {
           path: '/v1/alive',
           host: address,
           port,
-          agent: this.#agent,
-          signal: AbortSignal.timeout(withinMs),
           checkServerIdentity: (_name, { subjectaltname }) => refusalOf(subjectaltname, 'host', name),
-          ...secureTerms(this.#credentials()),
+          ...this.#connections.terms(),
         },
         (answer) => {
           answer.resume()
@@ -42,6 +40,8 @@ export class AliveAsker {
           answer.once('error', () => resolve('reached'))
         },
       )
+      const deadline = setTimeout(() => asked.destroy(new Error(`no answer within ${withinMs} ms`)), withinMs)
+      asked.once('close', () => clearTimeout(deadline))
       asked.once('socket', (socket) => {
         if (socket.connecting) socket.once('connect', () => (reached = true))
         // Nothing is said before it is known who listens.
@@ -56,6 +56,6 @@ export class AliveAsker {
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.#connections.close()
   }
 }

@@ -3,7 +3,7 @@
  * told in times of ours; what it does not say in time is not known.
  */
 import type { IncomingMessage } from 'node:http'
-import { Agent, request } from 'node:https'
+import { request } from 'node:https'
 import { createInterface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
 import type {
@@ -27,8 +27,9 @@ import { HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/c
 import { answeredError, textOf } from '../answer-text.ts'
 import type { Clock } from '../clock.ts'
 import type { EngineExit, HostPort, HostSight } from '../host/host.ts'
+import { KeptConnections } from './kept-connections.ts'
 import type { Credentials } from './mutual-tls.ts'
-import { refusalOf, secureTerms } from './mutual-tls.ts'
+import { refusalOf } from './mutual-tls.ts'
 import { digestOf, toJson } from './server.ts'
 
 /** A turn waits for every look: one that is not answered by then is as good as none. */
@@ -67,7 +68,7 @@ interface Asked {
 export class RemoteHost implements HostPort {
   readonly id: string
   readonly #options: RemoteHostOptions
-  readonly #agent: Agent
+  readonly #connections: KeptConnections
   readonly #over = new AbortController()
   /** How far its clock is behind ours, ms, and in which of its boots that is so. */
   #clock: { readonly behindMs: number; readonly boot: string; readonly at: number } | undefined
@@ -83,7 +84,7 @@ export class RemoteHost implements HostPort {
   constructor(options: RemoteHostOptions) {
     this.id = options.id
     this.#options = options
-    this.#agent = new Agent({ keepAlive: true })
+    this.#connections = new KeptConnections(options.credentials)
     this.#since = options.clock.now()
     void this.#listen()
     void this.#hold()
@@ -142,7 +143,7 @@ export class RemoteHost implements HostPort {
 
   close(): void {
     this.#over.abort()
-    this.#agent.destroy()
+    this.#connections.close()
   }
 
   async #look(wish: Partial<LookAsked> & { deployment: string }): Promise<{ answer: LookAnswered; byMs: number }> {
@@ -264,7 +265,7 @@ export class RemoteHost implements HostPort {
 
   #send({ method, path, body }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const { address, port, credentials } = this.#options
+      const { address, port } = this.#options
       const text = body === undefined ? undefined : toJson(body)
       const headers =
         text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
@@ -275,10 +276,9 @@ export class RemoteHost implements HostPort {
           headers,
           host: address,
           port,
-          agent: this.#agent,
           signal,
           checkServerIdentity: (_name, { subjectaltname }) => refusalOf(subjectaltname, 'host', this.id),
-          ...secureTerms(credentials()),
+          ...this.#connections.terms(),
         },
         resolve,
       )

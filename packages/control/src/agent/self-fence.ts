@@ -67,8 +67,9 @@ export class SelfFence {
 
   /** Another host's agent asks whether this one is there. */
   askedBy(name: string): AliveAnswered {
-    this.#contact.set(name, this.#options.now())
-    return this.#answer()
+    const now = this.#options.now()
+    this.#contact.set(name, now)
+    return this.#answer(now)
   }
 
   /** A controller has heard this agent. What it says of an earlier boot, or in an epoch that is over, counts for nothing. */
@@ -80,7 +81,7 @@ export class SelfFence {
         this.#held.set(deployment, Math.max(heard, this.#held.get(deployment) ?? heard))
       }
     }
-    return this.#answer()
+    return this.#answer(now)
   }
 
   hearing(): Hearing {
@@ -96,8 +97,8 @@ export class SelfFence {
     this.#end()
   }
 
-  #answer(): AliveAnswered {
-    return { boot: this.#options.boot, now: this.#options.now() }
+  #answer(now: number): AliveAnswered {
+    return { boot: this.#options.boot, now }
   }
 
   #tick(): void {

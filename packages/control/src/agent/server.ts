@@ -76,9 +76,8 @@ export function buildAgent(options: AgentServerOptions) {
   app.setNotFoundHandler(answerNotFound)
   app.setReplySerializer((payload) => toJson(payload))
   app.addHook('onRequest', async ({ socket, method, routeOptions }) => {
-    const names = (socket as TLSSocket).getPeerX509Certificate()?.subjectAltName
     const isForHosts = method === 'GET' && routeOptions.url === '/v1/alive'
-    const refusal = refusalOf(names, isForHosts ? 'host' : 'controller')
+    const refusal = refusalOf(namesOf(socket as TLSSocket), isForHosts ? 'host' : 'controller')
     if (refusal !== undefined) throw refusal
   })
   app.addHook('preClose', async () => news.close())
@@ -97,7 +96,7 @@ export function buildAgent(options: AgentServerOptions) {
 
   // The other hosts of this home may ask this, and nothing else.
   app.get('/v1/alive', ({ socket }): Promise<AliveAnswered> => {
-    const peer = identityIn((socket as TLSSocket).getPeerX509Certificate()?.subjectAltName)
+    const peer = identityIn(namesOf(socket as TLSSocket))
     return Promise.resolve(watch.askedBy(peer?.name ?? ''))
   })
 
@@ -143,6 +142,17 @@ export function buildAgent(options: AgentServerOptions) {
     return reply.send(news.open())
   })
   return app
+}
+
+/** What the certificate at the other end of a connection says, which is read once: it stays the same as long as that lives. */
+const peerNames = new WeakMap<TLSSocket, string>()
+
+function namesOf(socket: TLSSocket): string {
+  const known = peerNames.get(socket)
+  if (known !== undefined) return known
+  const names = socket.getPeerX509Certificate()?.subjectAltName ?? ''
+  peerNames.set(socket, names)
+  return names
 }
 
 /** The code alone would not tell it from a node that is not there. */
