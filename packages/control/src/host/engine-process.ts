@@ -43,7 +43,7 @@ export interface StartedEngine {
   onExit(listener: () => void): void
 }
 
-const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
+export const logPath = (nodeDir: string): string => join(nodeDir, 'engine.log')
 
 /** Starts one engine in a session of its own, so that it outlives controller, agent and terminal. */
 export async function startEngine({

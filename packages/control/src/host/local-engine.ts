@@ -11,6 +11,7 @@ import {
   parseReplication,
   readConfigText,
 } from '@holdfast/core'
+import { boundLog } from '../bounded-log.ts'
 import { EngineLink } from '../engine/link.ts'
 import { Access, closeSessions, wordAfter } from './access.ts'
 import type { AgentMemory, NodeMemory } from './agent-memory.ts'
@@ -21,7 +22,7 @@ import { clearRestore, placeFetched, RestoreFiles } from './backup/place.ts'
 import { work } from './backup/work.ts'
 import { changeEngine } from './change-engine.ts'
 import { DataDirectory } from './data-files.ts'
-import { removeNode, startEngine, tailOfLog } from './engine-process.ts'
+import { logPath, removeNode, startEngine, tailOfLog } from './engine-process.ts'
 import { fenceDirective, fenceFile, fenceValue, liftFile, withoutFence } from './fence-file.ts'
 import { readAuthority } from './identity-files.ts'
 import { LastRead } from './last-read.ts'
@@ -361,6 +362,7 @@ export class LocalEngine {
     this.#node().usersDigest ??= this.#settings.usersDigest
     const { process } = this.#node()
     this.#freeMemoryBytes = process === null ? null : memoryLeft(process.pid)
+    boundLog(logPath(this.#nodeDir))
   }
 
   #take(directives: Readonly<Record<string, string>>): void {

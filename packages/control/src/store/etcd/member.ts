@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { planEtcdMember } from '@holdfast/core'
+import { boundLog } from '../../bounded-log.ts'
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import type { ProcessId } from '../../proc.ts'
@@ -80,6 +81,7 @@ export class EtcdMember {
 
   async #turn(): Promise<void> {
     const { log, clock, isBirth } = this.#options
+    boundLog(this.#file('etcd.log'))
     const seen = { isRunning: this.#isRunning(), hasData: existsSync(this.#file('data/member')) }
     const others = seen.isRunning || seen.hasData ? undefined : this.#others()
     const known = (await others?.members().catch(() => null)) ?? null
