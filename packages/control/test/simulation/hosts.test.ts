@@ -27,11 +27,11 @@ async function aReadyOne(seed: number, spec: Readonly<Record<string, unknown>> =
 
 const others = ['b', 'c']
 
-/** Cuts both ways between host a and each of these, or mends them. */
-function ways(simulation: Simulation, kind: 'cut' | 'mend', beyond: readonly string[]): void {
+/** Cuts both ways between a host and each of these, or mends them. */
+function ways(simulation: Simulation, kind: 'cut' | 'mend', beyond: readonly string[], host = 'a'): void {
   for (const other of beyond) {
-    simulation.inject({ kind, from: 'a', to: other })
-    simulation.inject({ kind, from: other, to: 'a' })
+    simulation.inject({ kind, from: host, to: other })
+    simulation.inject({ kind, from: other, to: host })
   }
 }
 
@@ -127,6 +127,14 @@ test.each([
             cut.push({ from: to, to: from })
             simulation.inject({ kind: 'cut', from: to, to: from })
           }
+        }
+        // Ways that are cut one by one seldom leave a host with none, and only then is there a fence to rely on.
+        if (random.chance(0.25)) {
+          const host = random.pick(['a', 'b', 'c'])
+          const beyond = sites.filter((site) => site !== host)
+          ways(simulation, 'cut', beyond, host)
+          await simulation.advance(random.between(2000, 6000))
+          ways(simulation, 'mend', beyond, host)
         }
         if (random.chance(0.1)) simulation.replaceController()
         await simulation.advance(random.between(100, 3000))
