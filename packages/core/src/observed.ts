@@ -106,6 +106,8 @@ export interface EngineFacts {
 export interface DiskFacts {
   /** Every write goes to an append-only file, or will as soon as the first one is written. */
   readonly logs: boolean
+  /** The last write to that file went well. A primary takes no writes where it did not. */
+  readonly logOk: boolean
   /** A child writes the append-only file anew, or is about to. */
   readonly rewriting: boolean
   readonly rewriteOk: boolean

@@ -51,6 +51,7 @@ export function parseDisk(info: InfoFields): DiskFacts {
   const isSet = (field: string): boolean => info.get(field) === '1'
   return {
     logs: isSet('aof_enabled'),
+    logOk: info.get('aof_last_write_status') !== 'err',
     rewriting: isSet('aof_rewrite_in_progress') || isSet('aof_rewrite_scheduled'),
     rewriteOk: info.get('aof_last_bgrewrite_status') !== 'err',
     saving: isSet('rdb_bgsave_in_progress'),

@@ -13,6 +13,7 @@ import { planDown } from './down.ts'
 import { planDrain } from './drain.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
+import { planFullDisk } from './full-disk.ts'
 import { planHomecoming } from './homecoming.ts'
 import { planLastCopy } from './last-copy.ts'
 import { planLeftovers } from './leftovers.ts'
@@ -45,6 +46,7 @@ const clusterRules: readonly Rule[] = [
   planFence,
   planFailover,
   planLift,
+  planFullDisk,
   planStart,
   planLetGo,
   planBirth,

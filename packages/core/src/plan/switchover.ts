@@ -98,10 +98,14 @@ export function objectionToHeir(node: NodePicture, { primary }: ShardPicture): s
   if (node.facts === null) return `${node.id} is ${node.life}`
   if (node.facts.role !== 'replica' || primaryIdOf(node) !== primary.engineId) return `${node.id} is no copy of it`
   if (node.facts.link?.state !== 'up') return `${node.id} is not in sync`
+  if (!canLog(node)) return `${node.id} cannot write to its disk`
   if (node.facts.replid !== primary.facts.replid) return `${node.id} has another history than ${primary.id}`
   // The agent's own record is what a failover is decided by, should the primary die in the middle of it.
   return node.agent?.record?.link === 'up' ? null : `${node.id} has just been linked`
 }
+
+/** It can write its append-only file, as far as it has one. */
+export const canLog = ({ facts }: NodePicture): boolean => facts === null || !facts.disk.logs || facts.disk.logOk
 
 /** How long ago this node was last told to take over. */
 export function sinceAsked(node: NodePicture, picture: Picture): number {

@@ -97,6 +97,7 @@ describe('a change of persistence waits', () => {
   test('while another engine of the host writes, by itself too', () => {
     const saving = onDisk('node-2', {
       logs: false,
+      logOk: true,
       rewriting: false,
       rewriteOk: true,
       saving: true,

@@ -167,7 +167,15 @@ function healthy(place: NodePlace, places: readonly NodePlace[], primaries: Read
           .filter((other) => other.shard === place.shard && other !== place)
           .map(({ port }) => ({ port, online: true, offset, ackAgeSeconds: 0 }))
       : [],
-    disk: { logs: true, rewriting: false, rewriteOk: true, saving: false, saveOk: true, savedAgoSeconds: null },
+    disk: {
+      logs: true,
+      logOk: true,
+      rewriting: false,
+      rewriteOk: true,
+      saving: false,
+      saveOk: true,
+      savedAgoSeconds: null,
+    },
     clusterOk: true,
     view: {
       me: engineIdOf(place.id),

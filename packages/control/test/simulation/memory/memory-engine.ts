@@ -112,6 +112,7 @@ function factsOf(cluster: MemoryCluster, node: MemoryNode, process: Process): En
     replicas: conf.role === 'primary' ? replicasAttachedTo(cluster, node).map((it) => attached(it, now)) : [],
     disk: {
       logs: node.config['appendonly'] !== 'no',
+      logOk: true,
       rewriting: false,
       rewriteOk: true,
       saving: false,
