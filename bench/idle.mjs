@@ -1,15 +1,13 @@
 // @ts-check
 /** What it costs to keep six idle nodes: the controller's share of one core and its memory, and the engines' share. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { Deployment } from './deployment.mjs'
 import { newDirectory } from './place.mjs'
 import { delay, now } from './time.mjs'
+import { cpuMs, memoryMb } from './usage.mjs'
 
 const warmUpMs = 30_000
 const measureMs = 60_000
-/** What the kernel counts CPU time in. */
-const tickMs = 10
 
 /** @param {import('./main.mjs').Bench} bench */
 export async function benchIdle({ runs = 1, say }) {
@@ -76,22 +74,6 @@ async function measure(pid, engines) {
 
 /** @param {readonly number[]} pids */
 const cpuOfAll = (pids) => pids.reduce((sum, pid) => sum + cpuMs(pid), 0)
-
-/** CPU time of all threads of a process. @param {number} pid */
-function cpuMs(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * tickMs
-}
-
-/**
- * @param {number} pid
- * @param {'VmRSS' | 'VmHWM'} field
- */
-function memoryMb(pid, field) {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
-}
 
 /** What a browser does that shows the page: it follows the status and the events. @param {Deployment} deployment */
 async function openPanel(deployment) {

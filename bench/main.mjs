@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|operations|backup|durable|drills|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { benchAgent } from './agent.mjs'
 import { benchBackup } from './backup.mjs'
 import { benchCache } from './cache/cache.mjs'
 import { benchCreate } from './create.mjs'
@@ -44,11 +45,12 @@ const benches = {
   durable: benchDurable,
   drills: benchDrills,
   idle: benchIdle,
+  agent: benchAgent,
   cache: benchCache,
   demo: benchDemo,
 }
 const usage =
-  'npm run bench -- create|failover|operations|backup|durable|drills|idle|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+  'npm run bench -- create|failover|operations|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
