@@ -8,6 +8,7 @@ import { secureTerms } from './mutual-tls.ts'
 interface KeptTerms {
   readonly agent: Agent
   readonly secureContext: SecureContext
+  readonly rejectUnauthorized: true
 }
 
 /**
@@ -28,7 +29,8 @@ export class KeptConnections {
     const now = this.#credentials()
     if (this.#terms !== undefined && this.#held === now) return this.#terms
     this.#held = now
-    this.#terms = { agent: new Agent({ keepAlive: true }), secureContext: createSecureContext(secureTerms(now)) }
+    const secureContext = createSecureContext(secureTerms(now))
+    this.#terms = { agent: new Agent({ keepAlive: true }), secureContext, rejectUnauthorized: true }
     return this.#terms
   }
 
