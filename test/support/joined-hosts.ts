@@ -72,7 +72,10 @@ export class JoinedHosts {
   async startAgain(name: string, args: readonly string[] = []): Promise<void> {
     const host = this.host(name)
     host.running = host.program.start(['agent', ...args], { withinMs: livesForMs })
-    await eventually(() => host.running.stderr().includes(`agent of ${name}`), { what: `${name} is back` })
+    await eventually(() => host.running.stderr().includes(`agent of ${name}`), {
+      what: `${name} is back`,
+      withinMs: 30_000,
+    })
   }
 
   async close(): Promise<void> {

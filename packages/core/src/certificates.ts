@@ -50,9 +50,10 @@ type Placed = Pick<Document, 'nodes' | 'sentinels'> & { readonly certificates?: 
 
 /** The addresses and names by which each is reached: by its peers, by clients, and by those who come through the proxy. */
 export function addressesOf(place: { readonly host: string; readonly address: string }, spec: Spec): string[] {
-  const { announce } = spec.hosts.find(({ name }) => name === place.host) ?? {}
+  // Where its host is by now, too: it has the certificate for that before it moves there.
+  const { announce, address } = spec.hosts.find(({ name }) => name === place.host) ?? {}
   const proxy = placeProxy(spec)
-  const wanted = [place.address, announce?.ip, announce?.hostname, proxy?.address]
+  const wanted = [place.address, address, announce?.ip, announce?.hostname, proxy?.address]
   const known = wanted.filter((address) => address !== undefined && address !== '') as string[]
   return [...new Set([...known, ...(known.some(isLoopback) ? ['localhost'] : [])])]
 }

@@ -147,7 +147,7 @@ function judgeCopies(before: Spec, after: Spec): Verdict {
   return more === 0 ? live() : live(`${nodes(-more)} fewer, one after the other and while all others are in sync`)
 }
 
-/** A host may come. One that goes, or is called by another address, has engines that others know by it. */
+/** A host may come, and be at another address. One that goes has engines and their data. */
 function judgeHosts(before: Spec, after: Spec): Verdict {
   if (before.hosts.length === 0 || after.hosts.length === 0) {
     return refused(
@@ -155,13 +155,21 @@ function judgeHosts(before: Spec, after: Spec): Verdict {
       `Create another deployment on ${after.hosts.length === 0 ? 'this machine' : 'these hosts'} and move the clients.`,
     )
   }
-  const lost = before.hosts.find(
-    ({ name, address }) => !after.hosts.some((one) => one.name === name && one.address === address),
-  )
-  if (lost === undefined) return live('a host that comes takes what is placed from now on')
+  const now = new Map(after.hosts.map((host) => [host.name, host]))
+  const lost = before.hosts.find(({ name }) => !now.has(name))
+  if (lost !== undefined) {
+    return refused(
+      `engines on ${lost.name} are known to be there`,
+      'Put it back; nodes leave a host by "holdfast replace", and it may stay in the list without any.',
+    )
+  }
+  const moved = before.hosts.filter(({ name, address }) => now.get(name)?.address !== address).map(({ name }) => name)
+  if (moved.length === 0) return live('a host that comes takes what is placed from now on')
+  if (after.topology === 'cluster')
+    return live(`the engines on ${moved.join(', ')} are started anew there, one after the other`)
   return refused(
-    `engines on ${lost.name} are known by its address ${lost.address}`,
-    'Put it back; nodes leave a host by "holdfast replace", and it may stay in the list without any.',
+    `engines on ${moved.join(', ')} are told apart by their addresses alone`,
+    'Put it back, and add the machine as another host: "holdfast replace" moves its nodes there.',
   )
 }
 

@@ -55,7 +55,8 @@ export class Readers<Facts> {
 
   #readerOf(place: ReaderOptions<Facts>['place']): Reader<Facts> {
     const known = this.#readers.get(place.id)
-    if (known !== undefined) return known
+    if (known?.isAt(place) === true) return known
+    known?.close()
     const reader = this.#make(place, () => this.#listener())
     this.#readers.set(place.id, reader)
     return reader
@@ -99,6 +100,7 @@ export interface ReaderOptions<Facts> {
 /** What one engine or Sentinel last said, and since when it owes an answer. */
 export class Reader<Facts> {
   readonly id: string
+  readonly #place: ReaderOptions<Facts>['place']
   readonly #clock: Clock
   readonly #readFacts: (link: EngineLink) => Promise<Facts>
   readonly #dial: () => Line
@@ -115,6 +117,7 @@ export class Reader<Facts> {
     const { username, password, authority } = credentials
     const target = { username, authority, address: place.address, port: place.port, name: 'holdfast-probe' }
     this.id = place.id
+    this.#place = place
     this.#clock = clock
     this.#readFacts = readFacts
     this.#onChange = onChange
@@ -124,6 +127,10 @@ export class Reader<Facts> {
       return { link: new EngineLink({ ...target, password: now }, onChange), password: now, owed: [] }
     }
     this.#line = this.#dial()
+  }
+
+  isAt({ address, port }: ReaderOptions<Facts>['place']): boolean {
+    return this.#place.address === address && this.#place.port === port
   }
 
   get seen(): Seen<Facts> {

@@ -100,6 +100,12 @@ export class LocalEngine {
     )
   }
 
+  /** A process stays where it was started; the next one may listen elsewhere. */
+  mayBeAt({ address, port }: NodePlace): boolean {
+    const isThere = this.#place.address === address && this.#place.port === port
+    return isThere || this.#process.look().state === 'running'
+  }
+
   look(): AgentNodeSeen {
     const memory = this.#node()
     const { usersDigest } = this.#settings

@@ -137,7 +137,8 @@ export class LocalHost implements HostPort {
   #engineOf(deployment: string, place: NodePlace): LocalEngine {
     const key = `${deployment}/${place.id}`
     const known = this.#engines.get(key)
-    if (known !== undefined) return known
+    if (known?.mayBeAt(place) === true) return known
+    known?.close()
     const engine = new LocalEngine(deployment, place, this.#options, this.#memory, {
       exit: (pid) => this.#exitListener({ deployment, node: place.id, pid }),
       jobEnd: () => this.#jobListener(deployment),

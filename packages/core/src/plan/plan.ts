@@ -25,6 +25,7 @@ import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
 import { planPriority, planPromotion } from './promotion.ts'
 import { planPoint, planProxy } from './proxy.ts'
+import { planRelocate } from './relocate.ts'
 import { planRemake } from './remake.ts'
 import { planReplace, replacing } from './restore.ts'
 import { planRetire } from './retire.ts'
@@ -67,6 +68,7 @@ const clusterRules: readonly Rule[] = [
   planLeftovers,
   planSurplus,
   planRemake,
+  planRelocate,
   planOperations,
   planSpreadVotes,
 ]

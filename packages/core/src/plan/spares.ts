@@ -11,6 +11,7 @@ import { spreadOf } from '../placement/hosting.ts'
 import { copiesOfShard } from '../spec.ts'
 import { formatDuration } from '../units.ts'
 import { isLostForGood } from './lost-copy.ts'
+import { resettle } from './relocate.ts'
 import { restOf } from './start.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, replan, wait } from './step.ts'
@@ -63,9 +64,12 @@ function whyNot({ agent, life, place }: NodePicture): string {
   return starts?.lastError ?? 'no reason given'
 }
 
-function keepUp({ id, gone, agent }: NodePicture, { picture, files, spec }: PlanInput): Step {
+function keepUp(spare: NodePicture, { picture, files, spec }: PlanInput): Step {
+  const { id, gone, agent } = spare
   const rendered = files.get(id)
   if (!gone || rendered === undefined) return idle
+  const elsewhere = resettle(spare, spec)
+  if (elsewhere !== null) return elsewhere
   return restOf(id, agent, picture.at) ?? act(`starting ${id}: it stands by`, [startAlone(id, rendered, spec.topology)])
 }
 

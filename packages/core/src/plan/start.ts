@@ -18,6 +18,7 @@ import { canRestartInPlace, freshestFile, hasCopy, isLeftover } from './copy.ts'
 import { unproven } from './failover.ts'
 import { mayHoldData } from './last-copy.ts'
 import { isUnderWay } from './promotion.ts'
+import { resettle } from './relocate.ts'
 import { wasSettled } from './restore.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, join, wait } from './step.ts'
@@ -163,6 +164,9 @@ export function startNode(
   follow?: NodePicture,
 ): Step {
   const rest = restOf(node.id, node.agent, input.picture.at)
+  if (rest !== null && node.agent?.process.state === 'dead' && node.agent.process.lingering) return rest
+  const elsewhere = resettle(node, input.spec)
+  if (elsewhere !== null) return elsewhere
   if (rest !== null) return rest
   const files = filesOf(node, input)
   if (files === undefined) return idle
