@@ -2,11 +2,15 @@
  * Three agents with homes of their own, each at an address of its own of the loopback: they share a kernel, and nothing
  * else. What network namespaces add to that is in test/chaos.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import type { Status } from '@holdfast/core'
+import { join } from 'node:path'
+import type { Status, UserAccess } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import type { HostLooked, JoinedHost } from '../../packages/control/src/hosts/desk.ts'
+import { tagOf } from '../../packages/control/src/ledger/probe.ts'
+import type { BackupsListed } from '../../packages/control/src/server/platform.ts'
 import { freePorts } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Running } from '../support/program.ts'
@@ -17,20 +21,20 @@ const agents = new Map<string, { readonly program: Program; readonly address: st
 let ports: { readonly door: number; readonly agent: number; readonly base: number }
 
 beforeAll(async () => {
-  const base = await freePorts(8)
+  const base = await freePorts(14)
   ports = { door: base + 6, agent: base + 7, base }
   const serving = controller.start(['serve', '--address', '127.0.0.10', '--join-port', String(ports.door)], {
     withinMs: 600_000,
   })
   await eventually(() => serving.stderr().includes('panel http'), { what: 'the controller serves', withinMs: 30_000 })
-  await Promise.all(['a', 'b', 'c'].map((name, index) => join(name, `127.0.0.1${index + 1}`)))
+  await Promise.all(['a', 'b', 'c'].map((name, index) => enrol(name, `127.0.0.1${index + 1}`)))
 })
 
 afterAll(async () => {
   await Promise.all([controller, ...[...agents.values()].map(({ program }) => program)].map((one) => one.close()))
 })
 
-async function join(name: string, address: string): Promise<void> {
+async function enrol(name: string, address: string): Promise<void> {
   const program = new Program()
   const { stdout } = await controller.ok(['token', '--host', name, '--zone', `z-${name}`])
   const running = program.start(['agent', '--token', '-', '--address', address, '--port', String(ports.agent)], {
@@ -44,7 +48,44 @@ async function join(name: string, address: string): Promise<void> {
   })
 }
 
-const status = (): Promise<Status> => controller.ask<Status>('/deployments/shop')
+const status = (name = 'shop'): Promise<Status> => controller.ask<Status>(`/deployments/${name}`)
+
+async function bringUp(name: string, basePort: number, args: readonly string[]): Promise<void> {
+  const spec = controller.file(`${name}.yaml`, { name, replicasPerShard: 0, expose: { basePort } })
+  await controller.ok(['up', spec, ...args, '-d'], { withinMs: 120_000 })
+}
+
+/** Asks the primary of each shard, as the application, with a tag whose keys belong there. */
+async function inEach<T>(name: string, ask: (link: EngineLink, tag: string) => Promise<T>): Promise<T[]> {
+  const { nodes, shards } = await status(name)
+  const { user, password, authority = null } = await controller.ask<UserAccess>(`/deployments/${name}/credentials`)
+  return Promise.all(
+    shards.map(async ({ primary, slots }) => {
+      const { host = '', port = 0 } = nodes.find(({ id }) => id === primary) ?? {}
+      const target = { address: host, port, username: user, password, authority: () => authority, name: 'somebody' }
+      const link = new EngineLink(target)
+      try {
+        return await ask(link, tagOf(slots) ?? '')
+      } finally {
+        link.close()
+      }
+    }),
+  )
+}
+
+const keysOf = (tag: string): string[] => Array.from({ length: 500 }, (_, index) => `${tag}:${index}`)
+const valueOf = (key: string): string => key.repeat(200)
+
+async function fill(link: EngineLink, tag: string): Promise<void> {
+  await link.pipeline(keysOf(tag).map((key) => ['SET', key, valueOf(key)]))
+}
+
+async function holds(link: EngineLink, tag: string): Promise<boolean> {
+  const found = await link.command(['MGET', ...keysOf(tag)])
+  expect(found).toEqual(keysOf(tag).map(valueOf))
+  return true
+}
+
 const hosts = async (): Promise<readonly JoinedHost[]> =>
   (await controller.ask<{ hosts: JoinedHost[] }>('/hosts')).hosts
 
@@ -131,9 +172,47 @@ describe('a Cluster over three hosts', () => {
     expect(b.program.engines('shop')).toEqual(before)
   })
 
-  test('a host that carries something is not removed, and neither backup nor fault is promised', async () => {
+  test('a host that carries something is not removed', async () => {
     expect(await controller.refused('REFUSED_UNSAFE', ['remove-host', 'a'])).toContain('node-')
-    await controller.refused('REFUSED_UNSAFE', ['backup', 'shop'])
+  })
+
+  describe('and its backups', () => {
+    /** Where the last one is. */
+    let taken = ''
+
+    test('are brought here from all hosts, loaded for trial, and nothing of them stays there', async () => {
+      await inEach('shop', fill)
+      const { stdout } = await controller.ok(['backup', 'shop'], { withinMs: 60_000 })
+      expect(stdout).toMatch(/^backup on 127\.0\.0\.10, .*verified: shard-1: 500 keys/)
+      const { directory, backups } = await controller.ask<BackupsListed>('/deployments/shop/backups')
+      expect(backups).toMatchObject([{ state: 'verified', keys: 3 * 500 }])
+      taken = join(directory, backups[0]?.id ?? '')
+      expect(readdirSync(directory)).toEqual([backups[0]?.id])
+      const left = (): string[] =>
+        [...agents.values()].flatMap(({ program }) =>
+          Object.keys(program.engines('shop')).filter((node) =>
+            existsSync(join(program.home.node('shop', node), 'backup')),
+          ),
+        )
+      await eventually(() => left().length === 0, { what: 'what was collected is gone from the hosts' })
+    })
+
+    test('are restored into another one on the hosts that are left, when one is lost', async () => {
+      const c = agents.get('c')
+      if (c === undefined) throw new Error('c has joined')
+      for (const pid of [c.running.pid, ...Object.values(c.program.engines('shop'))]) process.kill(pid, 'SIGKILL')
+      await c.running.ended
+      await bringUp('copy', ports.base + 8, ['--hosts', 'a,b'])
+      await controller.ok(['restore', 'copy', '--from', taken, '--yes'], { withinMs: 60_000 })
+      expect(await inEach('copy', holds)).toEqual([true, true, true])
+      c.running = c.program.start(['agent'], { withinMs: 600_000 })
+    })
+
+    test('are restored on this machine, where no host is needed any more', async () => {
+      await bringUp('here', ports.base + 11, [])
+      await controller.ok(['restore', 'here', '--from', taken, '--yes'], { withinMs: 60_000 })
+      expect(await inEach('here', holds)).toEqual([true, true, true])
+    })
   })
 
   test('goes down, with its data', async () => {

@@ -16,10 +16,11 @@ import {
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
 import { explainDisk, makeDirectory } from './host/backup/disk.ts'
+import type { Shelf } from './host/backup/local-shelf.ts'
 import { listBackups, openBackup } from './host/backup/shelf.ts'
 import type { Log } from './log.ts'
 import type { OperationDesk } from './operation-desk.ts'
-import type { BackupAsked, BackupPlatform, RestoreAsked, Shelf } from './server/platform.ts'
+import type { BackupAsked, BackupElsewhere, BackupPlatform, BackupsListed, RestoreAsked } from './server/platform.ts'
 import { backupDirectory } from './store/backup-directory.ts'
 import type { Home } from './store/home.ts'
 
@@ -36,6 +37,7 @@ export interface BackupDeskOptions {
   readonly names: () => string[]
   readonly document: (name: string) => Document
   readonly status: (name: string) => Status | undefined
+  readonly shelf: Pick<Shelf, 'look'>
   readonly binary: (name: string) => Promise<EngineBinary>
 }
 
@@ -57,14 +59,22 @@ export class BackupDesk implements BackupPlatform {
     clearInterval(this.#timer)
   }
 
-  list(name: string): Shelf {
+  list(name: string): BackupsListed {
     const directory = this.#directoryOf(name, this.#specOf(name))
-    return { directory, backups: listBackups(directory) }
+    const backups = listBackups(directory)
+    const { at } = this.#options.shelf.look(name)
+    const here = new Set(backups.map(({ id }) => id))
+    const elsewhere = this.#options.document(name).operations.flatMap((one): BackupElsewhere[] => {
+      if (one.kind !== 'backup' || one.state !== 'done' || one.at == null) return []
+      if (one.at === at || here.has(one.id)) return []
+      return [{ id: one.id, at: one.at, directory: one.directory, finishedAt: one.endedAt }]
+    })
+    return { at, directory, backups, elsewhere }
   }
 
   async ask(name: string, { id, to }: BackupAsked, actor: string): Promise<Operation> {
     const spec = this.#specOf(name)
-    refuseAcrossHosts(spec)
+    this.#refuseStandingBy(name)
     if (to !== null && !isAbsolute(to)) {
       throw new HoldfastError('USAGE', `${to}: name the directory by its absolute path`, { to })
     }
@@ -80,6 +90,7 @@ export class BackupDesk implements BackupPlatform {
   }
 
   async previewRestore(name: string, from: string): Promise<RestorePreview> {
+    this.#refuseStandingBy(name)
     const opened = await this.#openFor(name, from)
     const takenAt = new Date(opened.manifest.finishedAt).toISOString()
     return previewRestore({
@@ -115,9 +126,7 @@ export class BackupDesk implements BackupPlatform {
 
   async #openFor(name: string, from: string): Promise<ReturnType<typeof openBackup>> {
     const opened = openBackup(from)
-    const spec = this.#specOf(name)
-    refuseAcrossHosts(spec)
-    const objections = objectionsToRestore(opened.manifest, spec, await this.#options.binary(name))
+    const objections = objectionsToRestore(opened.manifest, this.#specOf(name), await this.#options.binary(name))
     if (objections.length === 0) return opened
     throw new HoldfastError(
       'BACKUP_UNFIT',
@@ -141,19 +150,31 @@ export class BackupDesk implements BackupPlatform {
   async #askWhereDue(name: string): Promise<void> {
     const { clock, operations } = this.#options
     const document = this.#options.document(name)
-    const { backup, hosts } = parseSpec(document.spec)
+    const { backup } = parseSpec(document.spec)
     const status = this.#options.status(name)
     const now = Math.round(clock.wall())
-    if (hosts.length > 0 || backup === 'off' || document.wanted === 'down' || pauseAt(document, now) !== null) return
+    if (backup === 'off' || document.wanted === 'down' || pauseAt(document, now) !== null) return
     if (status?.ready !== 'yes' || status.controller.lease !== 'held') return
     const mine = document.operations.filter(({ kind }) => kind === 'backup')
     if (mine.some(isUnfinished)) return
-    const { directory, backups } = this.list(name)
-    const lastAt = maxOf(backups.filter(({ state }) => state !== 'broken').map(({ finishedAt }) => finishedAt ?? 0))
+    const { directory, backups, elsewhere } = this.list(name)
+    const good = [...backups.filter(({ state }) => state !== 'broken'), ...elsewhere]
+    const lastAt = maxOf(good.map(({ finishedAt }) => finishedAt ?? 0))
     const triedAt = maxOf(mine.map(({ endedAt, requestedAt }) => endedAt ?? requestedAt))
     if (!isDue({ everyMs: backup.every, lastAt, firstReadyAt: document.firstReadyAt ?? null, triedAt, now })) return
     const id = newBackupId(now)
     await operations.askTransfer(name, { kind: 'backup', id, subject: name, directory, keep: backup.keep }, 'schedule')
+  }
+
+  /** Files are taken to the machine of the controller that acts, and from there: what lies here, that one does not see. */
+  #refuseStandingBy(name: string): void {
+    const { id, lease } = this.#options.status(name)?.controller ?? {}
+    if (lease !== 'lost') return
+    throw new HoldfastError(
+      'REFUSED_UNSAFE',
+      `another controller (${id}) acts on ${name}, and backups are taken and restored on the machine of the one that acts: ask there. "holdfast backups ${name}" says where each is.`,
+      { name, controller: id },
+    )
   }
 
   #specOf(name: string): Spec {
@@ -163,16 +184,6 @@ export class BackupDesk implements BackupPlatform {
   #directoryOf(name: string, { backup }: Spec): string {
     return backupDirectory(this.#options.home, name, backup)
   }
-}
-
-/** A backup is one directory on one machine, and its files would be written on several. */
-function refuseAcrossHosts({ name, hosts }: Spec): void {
-  if (hosts.length === 0) return
-  throw new HoldfastError(
-    'REFUSED_UNSAFE',
-    `${name} runs on ${hosts.length} hosts, and a backup is taken or restored on one machine only: its files would lie scattered. Copy its keys with a tool of the engine meanwhile, such as "redis-cli --rdb" against each primary.`,
-    { name, hosts: hosts.map((host) => host.name) },
-  )
 }
 
 /** `20261130T031500Z-a1b2`: sorts by time, and is a name for a directory. */

@@ -25,6 +25,7 @@ import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import type { Reach } from './engine/reach.ts'
 import type { Credentials } from './engine/reader.ts'
 import { FaultDesk } from './fault-desk.ts'
+import type { Shelf } from './host/backup/local-shelf.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
 import type { HostPort } from './host/host.ts'
 import type { HostPlatform } from './hosts/desk.ts'
@@ -75,6 +76,7 @@ export interface ControllerOptions {
   /** The faults of this machine. */
   readonly faults: FaultHost
   readonly books: Bookkeeper
+  readonly shelf: Shelf
   readonly enginesFor: (terms: Credentials & { clustered: boolean }) => EnginePort
   readonly sentinelsFor: (terms: Credentials & { masterName: string }) => SentinelPort
   readonly programs: Programs
@@ -138,6 +140,7 @@ export class Controller implements Platform {
       status: (name) => this.status(name),
       binary: (name) => this.binaryOf(name),
     })
+    options.shelf.onJobEnd((name) => this.#loops.get(name)?.loop.wake())
     this.#adopted = new AdoptionDesk({
       ...options,
       adoptions: options.store.adoptions,
@@ -346,6 +349,7 @@ export class Controller implements Platform {
       clock,
       log,
       hosts,
+      shelf,
       programs,
       openFilesMax,
       enginesFor,
@@ -370,6 +374,7 @@ export class Controller implements Platform {
       clock,
       log,
       hosts,
+      shelf,
       engines,
       ...(sentinels === undefined ? {} : { sentinels }),
       render: async (saved, spec) => {

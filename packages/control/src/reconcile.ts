@@ -29,6 +29,7 @@ import {
   hasLostForGood,
   hostProxy,
   judgeReadiness,
+  localHostId,
   parseSpec,
   placeProxy,
   planTurn,
@@ -36,9 +37,11 @@ import {
   readPicture,
   replaced,
   runsAsRendered,
+  shelfId,
   statusOf,
   withOperations,
 } from '@holdfast/core'
+import type { Shelf } from './host/backup/local-shelf.ts'
 import type { Log } from './log.ts'
 import type { Eyes } from './observe.ts'
 import { observe } from './observe.ts'
@@ -88,6 +91,8 @@ export interface LoopOptions extends Eyes {
   /** What is being done in this moment; nobody knows yet what comes of it. */
   readonly onPlan: (plan: Plan) => void
   readonly onStatus: (status: Status) => void
+  /** Where backups are taken to; without it there are none. */
+  readonly shelf?: Pick<Shelf, 'look' | 'act'>
   /** The deployment was purged: there is nothing left to keep up. */
   readonly onGone: () => void
 }
@@ -265,7 +270,9 @@ export class DeploymentLoop {
       proxy,
       this.#actsSince,
     )
-    return observed && readPicture(document.nodes, observed, spec)
+    if (observed === undefined) return undefined
+    const shelf = this.#options.shelf?.look(this.name)
+    return readPicture(document.nodes, shelf === undefined ? observed : { ...observed, shelf }, spec)
   }
 
   #rest(ms: number): undefined {
@@ -398,10 +405,12 @@ export class DeploymentLoop {
     await Promise.all(
       plan.actions.map(async (action) => {
         try {
-          const host = this.#options.hosts.get(this.#hostOf(action.node) ?? '')
-          if (host === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
-          const notAfter = deadlines.get(host.id) ?? 0
-          await host.act({ deployment: this.name, controllerEpoch: lease.epoch, notAfter, action })
+          const { hosts, shelf } = this.#options
+          const at = action.node === shelfId ? localHostId : (this.#hostOf(action.node) ?? '')
+          const door = action.node === shelfId ? shelf : hosts.get(at)
+          if (door === undefined) throw new HoldfastError('NOT_FOUND', `no agent for ${action.node}`)
+          const notAfter = deadlines.get(at) ?? 0
+          await door.act({ deployment: this.name, controllerEpoch: lease.epoch, notAfter, action })
         } catch (error) {
           failed.set(action, error)
         }

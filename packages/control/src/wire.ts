@@ -13,6 +13,7 @@ import { Controller } from './controller.ts'
 import { reachFor } from './engine/reach.ts'
 import { Sentinels } from './engine/sentinels.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
+import { LocalShelf } from './host/backup/local-shelf.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
 import { HostDesk } from './hosts/desk.ts'
@@ -123,6 +124,15 @@ export async function startController(options: StartOptions): Promise<RunningCon
       epochs: () => controller.epochs(),
     })
   })
+  const shelf = new LocalShelf({
+    at: () => gate?.address ?? null,
+    clock: systemClock,
+    enter: (envelope) => host.enter(envelope),
+    epoch: (deployment) => host.epoch(deployment),
+    hosts: () => fleet.hosts,
+    binary: (deployment) => controller.binaryOf(deployment),
+    scratch: (deployment) => join(home.agent, 'trial', deployment),
+  })
   const faults = new LocalFaults({
     clock: systemClock,
     home: home.path,
@@ -166,6 +176,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     vacancies: new VacancyDesk({ fleet, clock: systemClock, documents }),
     nodeDir: ({ host: at, id: node }, deployment) =>
       at === localHostId ? home.node(deployment, node) : join(deploymentsOn(register, at), deployment, node),
+    shelf,
     faults,
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
@@ -193,6 +204,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     await app.close()
     await gate?.close()
     fleet.close()
+    shelf.close()
     host.close()
     if (acts) removeController(home, id)
     history.close()

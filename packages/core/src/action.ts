@@ -174,7 +174,18 @@ export type Action =
       readonly bytes: number | null
       readonly logs: boolean
     }
-  /** Removes what a restore that is over has left beside the data. */
+  /** A piece of a file of a backup, for the node that shall start from it. The first one begins the file anew. */
+  | {
+      readonly kind: 'receive'
+      readonly node: string
+      readonly restore: string
+      /** Where it belongs in the file, and how long that is, in bytes. */
+      readonly at: number
+      readonly of: number
+      /** As base64. */
+      readonly piece: string
+    }
+  /** Removes what backups and restores that are over have left beside the data. */
   | { readonly kind: 'clear-restore'; readonly node: string; readonly dropSnapshot: boolean }
 
 /** The way of a switchover between engines that Sentinels watch. */
@@ -257,8 +268,10 @@ export function describeAction(action: Action): string {
       return action.bytes === null
         ? `put the data of ${action.node} aside`
         : `put the data of ${action.node} aside, and the restored file in its place`
+    case 'receive':
+      return `bring a piece of the restored file to ${action.node}`
     case 'clear-restore':
-      return `remove what the restore has left on ${action.node}`
+      return `remove what backup or restore has left on ${action.node}`
     case 'replicate':
       return `let ${action.node} follow ${action.primary.address}:${action.primary.port}`
     case 'promote':

@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import type { Envelope } from './action.ts'
 import type { Peer } from './agent-fence.ts'
+import type { BackupFile } from './backup/manifest.ts'
 import type { NodePlace, SentinelPlace } from './document.ts'
 import { HoldfastError } from './error.ts'
 import type { HostFacts } from './host-facts.ts'
@@ -62,6 +63,14 @@ const order = z.looseObject({
     notAfter: z.number(),
     action: z.looseObject({ kind: z.string().max(64), node: id }),
   }),
+})
+
+const part = z.looseObject({
+  deployment: id,
+  node: id,
+  backup: z.string().max(80),
+  shard: id,
+  at: z.int().min(0),
 })
 
 /** Of the whole deployment: the same for every agent that has a part of it. */
@@ -125,6 +134,22 @@ export interface OrderSent {
   readonly envelope: Envelope
 }
 
+/** A snapshot that lies beside a node, from a place in the file on. */
+export interface PartAsked {
+  readonly deployment: string
+  readonly node: string
+  readonly backup: string
+  readonly shard: string
+  readonly at: number
+}
+
+export interface PartAnswered {
+  /** What is known of the whole file. */
+  readonly record: BackupFile
+  /** As base64. Empty: the file ends there. */
+  readonly piece: string
+}
+
 /** Who an agent is, before anything is asked of it. */
 export interface AgentGreeting {
   readonly apiVersion: number
@@ -150,6 +175,7 @@ export const parseLookAsked = (input: unknown): LookAsked => parse(look, input)
 export const parseAgentTerms = (input: unknown): AgentTerms => parse(terms, input)
 export const parseHold = (input: unknown): Hold => parse(hold, input)
 export const parseOrderSent = (input: unknown): OrderSent => parse(order, input) as unknown as OrderSent
+export const parsePartAsked = (input: unknown): PartAsked => parse(part, input)
 export const parseAgentId = (input: unknown): string => parse(id, input)
 
 function parse<T>(schema: z.ZodType<T>, input: unknown): T {

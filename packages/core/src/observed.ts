@@ -1,5 +1,5 @@
 import type { Fence } from './agent-fence.ts'
-import type { JobSeen } from './backup/job.ts'
+import type { JobSeen, ShelfSeen } from './backup/job.ts'
 import type { SlotRange } from './slots.ts'
 
 /**
@@ -16,6 +16,8 @@ export interface Observed {
   readonly proxy?: ProxySeen
   /** The hosts of the deployment, where agents of other machines keep them. Absent: it is on this machine alone. */
   readonly hosts?: readonly HostSeen[]
+  /** Where backups are. Absent: whoever looks has none. */
+  readonly shelf?: ShelfSeen
 }
 
 /** A host as its agent, and as the controller hears it. */
@@ -323,7 +325,7 @@ export interface ClosingSeen {
 export interface RestoreSeen {
   /** The restore that its data began with. */
   readonly placed: string | null
-  /** Files of a restore lie beside its data. */
+  /** Files of a backup or a restore lie beside its data. */
   readonly hasFiles: boolean
 }
 

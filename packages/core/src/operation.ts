@@ -93,6 +93,8 @@ export interface Backup extends Asked {
   readonly keep: number | null
   /** The slots of each shard when it began, by its id. Null before. */
   readonly slots: Readonly<Record<string, readonly SlotRange[]>> | null
+  /** The address of the controller on whose machine it is. Absent or null: there is one machine, or it is not done. */
+  readonly at?: string | null
 }
 
 /** The data of a backup in place of the data that is there. */

@@ -1,5 +1,6 @@
 import type { HostPicture } from './away.ts'
 import { readHosts } from './away.ts'
+import type { ShelfSeen } from './backup/job.ts'
 import type { NodePlace, ProxyPlace } from './document.ts'
 import { placeProxy, shardsOf } from './document.ts'
 import type { Life } from './life.ts'
@@ -43,6 +44,7 @@ export interface Picture {
   readonly proxy: ProxyPicture | null
   /** By their ids; none where the deployment is on one machine alone. */
   readonly hosts: ReadonlyMap<string, HostPicture>
+  readonly shelf: ShelfSeen
   readonly views: readonly ClusterView[]
   readonly owners: readonly Claim[]
   /** Slots that nobody owns. Known only where somebody answers. */
@@ -146,11 +148,14 @@ export function readPicture(
     sentinels: [],
     proxy: null,
     hosts: readHosts(observed, spec.timeouts.leaseAfter),
+    shelf: observed.shelf ?? noShelf,
     views,
     owners,
     unowned,
   }
 }
+
+const noShelf: ShelfSeen = { at: null, jobs: [] }
 
 /** Without a Cluster there is one shard, and it has every slot; nobody speaks of slots at all. */
 function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: Spec): Picture {
@@ -180,6 +185,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     sentinels,
     proxy,
     hosts: readHosts(observed, spec.timeouts.leaseAfter),
+    shelf: observed.shelf ?? noShelf,
     views: [],
     owners: [],
     unowned: [],

@@ -21,6 +21,8 @@ import type {
   LookAnswered,
   LookAsked,
   NodePlace,
+  PartAnswered,
+  PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
 import { HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
@@ -37,6 +39,7 @@ const lookWithinMs = 400
 /** The next one after that, until it answers again. */
 const lookAgainWithinMs = 100
 const actWithinMs = 30_000
+const partWithinMs = 10_000
 /** An agent tells once a second at least that it is there. */
 const newsWithinMs = 3000
 const listenAgainMs = 500
@@ -129,6 +132,10 @@ export class RemoteHost implements HostPort {
   async act(envelope: Envelope): Promise<void> {
     const body = { boot: this.#clock?.boot ?? '', envelope }
     await this.#ask({ method: 'POST', path: '/v1/act', body, withinMs: actWithinMs })
+  }
+
+  async readPart(body: PartAsked): Promise<PartAnswered> {
+    return (await this.#ask({ method: 'POST', path: '/v1/part', body, withinMs: partWithinMs })) as PartAnswered
   }
 
   /** Others may have heard it until this process began to listen. */

@@ -5,7 +5,15 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { AgentGreeting, AgentNews, AgentTerms, AliveAnswered, HostFacts, LookAnswered } from '@holdfast/core'
+import type {
+  AgentGreeting,
+  AgentNews,
+  AgentTerms,
+  AliveAnswered,
+  HostFacts,
+  LookAnswered,
+  PartAnswered,
+} from '@holdfast/core'
 import {
   agentApiVersion,
   HoldfastError,
@@ -14,6 +22,7 @@ import {
   parseHold,
   parseLookAsked,
   parseOrderSent,
+  parsePartAsked,
 } from '@holdfast/core'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fastify, { LogController } from 'fastify'
@@ -136,6 +145,8 @@ export function buildAgent(options: AgentServerOptions) {
     await host.act(order.envelope)
     return {}
   })
+
+  app.post('/v1/part', async ({ body }): Promise<PartAnswered> => host.readPart(parsePartAsked(body)))
 
   app.get('/v1/news', async (_request, reply) => {
     reply.header('content-type', 'application/x-ndjson')

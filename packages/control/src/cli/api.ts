@@ -22,9 +22,9 @@ import type {
   AdoptWish,
   Applied,
   BackupAsked,
+  BackupsListed,
   PlanPreview,
   RestoreAsked,
-  Shelf,
   UpgradePreview,
   UpgradeWish,
 } from '../server/platform.ts'
@@ -143,7 +143,7 @@ export class Api {
     return this.ask('POST', `/deployments/${encodeURIComponent(name)}/faults/${encodeURIComponent(id)}/heal`)
   }
 
-  backups(name: string): Promise<Shelf> {
+  backups(name: string): Promise<BackupsListed> {
     return this.ask('GET', `/deployments/${encodeURIComponent(name)}/backups`)
   }
 

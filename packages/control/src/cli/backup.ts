@@ -39,9 +39,17 @@ export async function backups(
   await withApi(context, { acts: false }, async (api) => {
     const shelf = await api.backups(await chooseName(api, name))
     if (json) return context.out(JSON.stringify(shelf, null, 2))
-    if (shelf.backups.length === 0) return context.say(`no backup in ${shelf.directory}`)
-    context.out(table([['BACKUP', 'TAKEN', 'STATE', 'SIZE', 'KEYS', 'BECAUSE'], ...shelf.backups.map(rowOf)]))
-    context.say(`in ${shelf.directory}`)
+    const { at, directory, elsewhere } = shelf
+    const where = at === null ? directory : `${directory} on ${at}, the machine of this controller`
+    if (shelf.backups.length === 0) context.say(`no backup in ${where}`)
+    else {
+      context.out(table([['BACKUP', 'TAKEN', 'STATE', 'SIZE', 'KEYS', 'BECAUSE'], ...shelf.backups.map(rowOf)]))
+      context.say(`in ${where}`)
+    }
+    for (const one of elsewhere)
+      context.say(`${one.id} is in ${one.directory} on ${one.at}, whose controller has taken it`)
+    if (at !== null && shelf.backups.length + elsewhere.length === 0)
+      context.say('where there are several controllers, each has those that it has taken: ask the others, too')
   })
 }
 

@@ -53,9 +53,9 @@ const proxyLines = ({ name, proxy }: Status): string[] => {
 
 /** Where backups go by themselves, before the first of them is due. */
 function backupLines(home: Home, { name, backup, hosts }: Spec): string[] {
-  if (hosts.length > 0) return ['  backup   none: it is not taken of a deployment on several hosts']
   if (backup === 'off') return []
-  const where = backupDirectory(home, name, backup)
+  const directory = backupDirectory(home, name, backup)
+  const where = hosts.length === 0 ? directory : `${directory} of the machine of the controller`
   return [`  backup   every ${formatDuration(backup.every)} into ${where}, the newest ${backup.keep} are kept`]
 }
 

@@ -44,6 +44,7 @@ type EngineAction = Exclude<
         | 'work'
         | 'end-work'
         | 'place'
+        | 'receive'
         | 'clear-restore'
     }
   | SentinelAction

@@ -5,6 +5,8 @@ import type {
   Envelope,
   HearingSeen,
   NodePlace,
+  PartAnswered,
+  PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
 
@@ -31,6 +33,11 @@ export interface HostPort {
   /** The proxy of a deployment. Null: none is wanted here, and nothing of one is left. */
   lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null>
   act(envelope: Envelope): Promise<void>
+  /**
+   * A piece of a snapshot that lies beside a node until the shelf has collected it, from a place in the file on. Throws
+   * BACKUP_DAMAGED where there is no whole one.
+   */
+  readPart(asked: PartAsked): Promise<PartAnswered>
   /** How the agent of another machine was last heard, by our clock. Absent: it is this machine's. */
   sight?(): HostSight | undefined
   /** Calls back at once when an engine process of this host ends. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Action, AgentNodeSeen, Fence, Job, NodePlace } from '@holdfast/core'
+import type { Action, AgentNodeSeen, Fence, NodeJob, NodePlace } from '@holdfast/core'
 import {
   followsItself,
   HoldfastError,
@@ -19,6 +19,7 @@ import { blankNode } from './agent-memory.ts'
 import type { Watch } from './backup/hash-file.ts'
 import { Jobs } from './backup/jobs.ts'
 import { clearRestore, placeFetched, RestoreFiles } from './backup/place.ts'
+import { receivePiece } from './backup/receive.ts'
 import { work } from './backup/work.ts'
 import { changeEngine } from './change-engine.ts'
 import { DataDirectory } from './data-files.ts'
@@ -43,7 +44,7 @@ export class LocalEngine {
   readonly #options: LocalHostOptions
   readonly #memory: AgentMemory
   readonly #link: EngineLink
-  readonly #jobs: Jobs
+  readonly #jobs: Jobs<NodeJob>
   readonly #restore: RestoreFiles
   readonly #settings = new Settings()
   readonly #access: Access
@@ -151,11 +152,13 @@ export class LocalEngine {
         Object.assign(this.#node(), blankNode())
         return this.#memory.save(this.deployment, true)
       case 'work':
-        return this.#jobs.begin(action.job, stillOurs)
+        return this.#jobs.begin(action.job as NodeJob, stillOurs)
       case 'end-work':
         return this.#jobs.end(action.job)
       case 'place':
         return this.#placeFetched(action, gate)
+      case 'receive':
+        return receivePiece(action, this.#nodeDir)
       case 'clear-restore':
         return clearRestore(this.#nodeDir, this.#dataDir, action.dropSnapshot)
       case 'failover':
@@ -416,10 +419,9 @@ export class LocalEngine {
     this.#process.noticeExit(pid, this.#node().record?.at ?? Number.NEGATIVE_INFINITY)
   }
 
-  async #work(job: Job, watch: Watch): Promise<string> {
+  async #work(job: NodeJob, watch: Watch): Promise<string> {
     const { binary, clock, memoryDir } = this.#options
     const at = {
-      deployment: this.deployment,
       node: this.#place.id,
       nodeDir: this.#nodeDir,
       dataDir: this.#dataDir,

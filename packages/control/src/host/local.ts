@@ -6,6 +6,8 @@ import type {
   Envelope,
   FaultEnvelope,
   NodePlace,
+  PartAnswered,
+  PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
 import { admit, HoldfastError, proxyId, refuseOldLift } from '@holdfast/core'
@@ -13,6 +15,7 @@ import type { EngineBinary } from '../binary/engine-binary.ts'
 import type { Program } from '../binary/program.ts'
 import type { Clock } from '../clock.ts'
 import { AgentMemory } from './agent-memory.ts'
+import { readPiece } from './backup/part.ts'
 import type { EngineExit, HostPort } from './host.ts'
 import { LocalEngine } from './local-engine.ts'
 import { LocalProxy } from './local-proxy.ts'
@@ -97,6 +100,10 @@ export class LocalHost implements HostPort {
       throw new HoldfastError('NOT_FOUND', `${action.node} of ${deployment} is not placed on ${this.id}`)
     }
     await engine.act(action, gate, () => this.#refuseOutdated(envelope))
+  }
+
+  readPart(asked: PartAsked): Promise<PartAnswered> {
+    return readPiece(asked, this.#options.nodeDir(asked.deployment, asked.node))
   }
 
   /**

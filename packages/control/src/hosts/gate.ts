@@ -23,6 +23,8 @@ const joinPortDefault = 7501
 
 export interface Gate {
   readonly credentials: RenewedCredentials<Credentials>
+  /** By which other machines know this one; undefined where that was never said. */
+  readonly address: string | undefined
   /** Where machines may join; undefined where no address is known. */
   readonly door: { readonly urls: readonly string[]; readonly authority: string } | undefined
   close(): Promise<void>
@@ -63,6 +65,7 @@ export async function openGate({ options, settings, register, log, id }: Opening
   await publish(place, options.home, settings)
   return {
     credentials,
+    address: place.address,
     get door() {
       return { urls: doors(), authority: authority.fingerprint }
     },
@@ -79,7 +82,7 @@ export async function nobodysGate(settings: Settings, home: Home, id: string): P
   const { HomeAuthority } = await import('./home-authority.ts')
   const authority = await HomeAuthority.open(settings, home.path, systemClock)
   const credentials = await authority.credentialsFor({ role: 'controller', name: id }, [])
-  return { credentials, door: undefined, close: async () => credentials.close() }
+  return { credentials, address: placeBefore(home)?.address, door: undefined, close: async () => credentials.close() }
 }
 
 interface Place {

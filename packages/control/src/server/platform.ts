@@ -132,7 +132,7 @@ export interface UpgradePreview extends OperationPreview {
 /** The backups of a deployment, and what is asked with them. */
 export interface BackupPlatform {
   /** Those in the deployment's own directory, the newest first. Throws NOT_FOUND. */
-  list(name: string): Shelf
+  list(name: string): BackupsListed
   /** Asks for one. Throws HOST_* where it could not be written. */
   ask(name: string, wish: BackupAsked, actor: string): Promise<Operation>
   /** One that lies anywhere on this machine. Throws BACKUP_*. */
@@ -143,9 +143,20 @@ export interface BackupPlatform {
   restore(name: string, wish: RestoreAsked, actor: string): Promise<Operation>
 }
 
-export interface Shelf {
+export interface BackupsListed {
+  /** The address of the machine that they are on; null where it is the only one. */
+  readonly at: string | null
   readonly directory: string
   readonly backups: readonly BackupListed[]
+  /** Those that other controllers have taken, as far as their operations are still remembered. */
+  readonly elsewhere: readonly BackupElsewhere[]
+}
+
+export interface BackupElsewhere {
+  readonly id: string
+  readonly at: string
+  readonly directory: string
+  readonly finishedAt: number | null
 }
 
 export interface BackupAsked {

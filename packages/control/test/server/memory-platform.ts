@@ -27,10 +27,10 @@ import type {
   Applied,
   BackupAsked,
   BackupPlatform,
+  BackupsListed,
   PlanPreview,
   Platform,
   RestoreAsked,
-  Shelf,
   UpgradePreview,
   UpgradeWish,
   WantedOptions,
@@ -80,8 +80,8 @@ class MemoryHistory implements History {
 
 /** Nowhere to keep files: there are no backups. */
 class MemoryBackups implements BackupPlatform {
-  list(): Shelf {
-    return { directory: '/backups/shop', backups: [] }
+  list(): BackupsListed {
+    return { at: null, directory: '/backups/shop', backups: [], elsewhere: [] }
   }
 
   async ask(name: string, { id, to }: BackupAsked, actor: string): Promise<Operation> {

@@ -1,4 +1,4 @@
-import type { AgentNodeSeen, EngineSeen, Envelope, NodePlace, Plan } from '@holdfast/core'
+import type { AgentNodeSeen, EngineSeen, Envelope, NodePlace, PartAsked, Plan } from '@holdfast/core'
 import type { Clock } from '../../src/clock.ts'
 import type { EnginePort } from '../../src/engine/engine.ts'
 import type { EngineExit, HostPort } from '../../src/host/host.ts'
@@ -208,6 +208,10 @@ class GatedHost implements HostPort {
 
   lookAtProxy(): ReturnType<HostPort['lookAtProxy']> {
     return this.#host.lookAtProxy()
+  }
+
+  readPart(asked: PartAsked): ReturnType<HostPort['readPart']> {
+    return this.#host.readPart(asked)
   }
 
   async act(envelope: Envelope): Promise<void> {

@@ -1,8 +1,8 @@
 /**
  * A restore, in two stages.
  *
- * *Fetching*: each shard's first node gets its file beside its data, and compares the checksum. Nothing is touched, the
- * deployment goes on, and a backup that is damaged ends it here.
+ * *Fetching*: each shard's first node gets its file beside its data, sent by the shelf where it is on another host, and
+ * compares the checksum. Nothing is touched, the deployment goes on, and a backup that is damaged ends it here.
  *
  * *Replacing*: that all is fetched is saved as a decision, and from then on the data that was there is given up. Every
  * engine stops; only when the last one is gone, every node's data is put aside and the fetched file, or nothing, takes its
@@ -11,6 +11,8 @@
  * it was as specified once and must never start empty again, does not count between the decision and its end.
  */
 import type { Action } from '../action.ts'
+import type { Job } from '../backup/job.ts'
+import { shelfId } from '../backup/job.ts'
 import type { BackupFile } from '../backup/manifest.ts'
 import type { Document } from '../document.ts'
 import type { Restore } from '../operation.ts'
@@ -18,9 +20,10 @@ import { ended } from '../operation.ts'
 import { logsWrites } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
 import { everyCopy } from '../picture.ts'
+import { localHostId } from '../placement/hosting.ts'
 import { judgeReadiness } from '../readiness.ts'
 import { formatDuration } from '../units.ts'
-import { jobId, jobsOf } from './backup.ts'
+import { failureOf, isDone, jobId, worksOf } from './backup.ts'
 import { changesPersistence } from './persistence.ts'
 import type { PlanInput, Step } from './step.ts'
 import { act, idle, record, wait } from './step.ts'
@@ -46,30 +49,31 @@ export function planRestore(operation: Restore, input: PlanInput): Step {
 }
 
 function fetch(operation: Restore, { picture, wallNow }: PlanInput): Step {
-  const jobs = jobsOf(operation.id, picture)
-  const failed = jobs.find(({ seen }) => seen.state === 'failed')
-  if (failed !== undefined) {
-    const because = `restore from ${operation.from} refused: ${failed.seen.because ?? 'no reason given'}`
-    return record(ended(operation, 'failed', because, wallNow))
-  }
-  const isDone = ({ id }: ShardPicture): boolean =>
-    jobs.some(({ seen }) => seen.id === jobId(operation.id, id) && seen.state === 'done')
-  const missing = picture.shards.filter((shard) => !isDone(shard))
-  if (missing.length === 0) {
-    const because = `restore from ${operation.from}: all is fetched and whole, the data is replaced now`
+  const told = `restore from ${operation.from}`
+  const works = worksOf(operation.id, picture)
+  const failed = failureOf(works)
+  if (failed !== null) return record(ended(operation, 'failed', `${told} refused: ${failed}`, wallNow))
+  const fetched = works.nodes.map(({ seen }) => seen)
+  const missing = picture.shards.filter(({ id }) => !isDone(fetched, jobId(operation.id, id)))
+  const [shard] = missing
+  if (shard === undefined) {
+    const because = `${told}: all is fetched and whole, the data is replaced now`
     return record({ ...operation, stage: 'replacing', because })
   }
-  if (jobs.some(({ seen }) => seen.state === 'running')) return wait(`restore from ${operation.from}: fetching`, pollMs)
-  const actions = missing.slice(0, 1).flatMap((shard): Action[] => {
-    const [node, file] = [shard.nodes[0], fileOf(operation, shard.id)]
-    if (node === undefined || node.agent === null || file === undefined) return []
-    const { id, from, trial } = operation
-    return [
-      { kind: 'work', node: node.id, job: { kind: 'fetch', id: jobId(id, shard.id), restore: id, from, file, trial } },
-    ]
-  })
-  if (actions.length === 0) return wait(`restore from ${operation.from} waits: an agent does not answer`, 250)
-  return act(`restore from ${operation.from}: fetching the file of ${missing[0]?.id}`, actions)
+  if ([...fetched, ...works.shelf].some(({ state }) => state === 'running')) return wait(`${told}: fetching`, pollMs)
+  const [node, file] = [shard.nodes[0], fileOf(operation, shard.id)]
+  if (node === undefined || node.agent === null || file === undefined)
+    return wait(`${told} waits: the agent of ${node?.id ?? shard.id} does not answer`, 250)
+  const { id, from, trial } = operation
+  const isHere = node.place.host === localHostId
+  const sendId = jobId(id, `send-${shard.id}`)
+  if (isHere || isDone(works.shelf, sendId)) {
+    const job: Job = { kind: 'fetch', id: jobId(id, shard.id), restore: id, from: isHere ? from : null, file, trial }
+    return act(`${told}: fetching the file of ${shard.id}`, [{ kind: 'work', node: node.id, job }])
+  }
+  const { host } = node.place
+  const job: Job = { kind: 'send', id: sendId, restore: id, from, file, host, node: node.id }
+  return act(`${told}: sending the file of ${shard.id} to ${host}`, [{ kind: 'work', node: shelfId, job }])
 }
 
 /** Before every other rule: nothing starts while the data is being replaced. Idle once every node has its own. */

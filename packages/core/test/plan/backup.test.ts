@@ -3,7 +3,7 @@ import type { Action, Plan } from '../../src/index.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
 import { absent, aDeployment, agentOf, behind, dead, linkDown, loading, withoutAgent } from '../support/deployment.ts'
 import { withOperation } from '../support/operations.ts'
-import { aBackup, withJob } from '../support/transfers.ts'
+import { aBackup, withJob, withShelfJob } from '../support/transfers.ts'
 
 const jobsIn = ({ actions }: Plan): string[] =>
   actions.flatMap((action: Action) => (action.kind === 'work' ? [`${action.job.id} on ${action.node}`] : []))
@@ -12,7 +12,7 @@ const running = (): Deployment => aDeployment().with(withOperation(aBackup()))
 const shardsDone = ['shard-1', 'shard-2', 'shard-3'].map((id, index) =>
   withJob(`node-${index + 4}`, `b1/${id}`, 'done'),
 )
-const sealed = withJob('node-1', 'b1/seal', 'done', '/backups/shop/b1: 3 files, 3 MB')
+const sealed = withShelfJob('b1/seal', 'done', '/backups/shop/b1: 3 files, 3 MB')
 const operationIn = ({ operations = [] }: Plan) => operations[0]
 
 describe('a backup', () => {
@@ -94,11 +94,11 @@ describe('a backup', () => {
 
   test('is sealed when all shards are there, loaded for trial, and then old ones go', () => {
     const whole = running().with(...shardsDone)
-    expect(jobsIn(whole.plan())).toEqual(['b1/seal on node-1'])
-    expect(jobsIn(whole.with(sealed).plan())).toEqual(['b1/verify on node-1'])
-    const verified = whole.with(sealed, withJob('node-1', 'b1/verify', 'done', 'verified: 300 keys'))
-    expect(jobsIn(verified.plan())).toEqual(['b1/tidy on node-1'])
-    const done = operationIn(verified.with(withJob('node-1', 'b1/tidy', 'done', 'nothing')).plan())
+    expect(jobsIn(whole.plan())).toEqual(['b1/seal on shelf'])
+    expect(jobsIn(whole.with(sealed).plan())).toEqual(['b1/verify on shelf'])
+    const verified = whole.with(sealed, withShelfJob('b1/verify', 'done', 'verified: 300 keys'))
+    expect(jobsIn(verified.plan())).toEqual(['b1/tidy on shelf'])
+    const done = operationIn(verified.with(withShelfJob('b1/tidy', 'done', 'nothing')).plan())
     expect(done).toMatchObject({ state: 'done' })
     expect(done?.because).toContain('/backups/shop/b1: 3 files, 3 MB')
   })
@@ -106,13 +106,13 @@ describe('a backup', () => {
   test('that somebody wanted elsewhere removes nothing there', () => {
     const elsewhere = withOperation(aBackup({ keep: null }))
     const plan = aDeployment()
-      .with(elsewhere, ...shardsDone, sealed, withJob('node-1', 'b1/verify', 'done', 'verified: 300 keys'))
+      .with(elsewhere, ...shardsDone, sealed, withShelfJob('b1/verify', 'done', 'verified: 300 keys'))
       .plan()
     expect(operationIn(plan)).toMatchObject({ state: 'done' })
   })
 
   test('that does not load is no success, and no reason to remove an older one', () => {
-    const broken = withJob('node-1', 'b1/verify', 'done', 'broken: shard-1 does not load')
+    const broken = withShelfJob('b1/verify', 'done', 'broken: shard-1 does not load')
     const plan = running()
       .with(...shardsDone, sealed, broken)
       .plan()

@@ -38,6 +38,14 @@ export const withJob =
     agent.jobs = [...(agent.jobs ?? []), { id, kind, state, bytes: 1, because }]
   }
 
+export const withShelfJob =
+  (id: string, state: JobSeen['state'], because: string | null = null): Break =>
+  ({ observed }) => {
+    const kind = (/^\w+\/(\w+)/.exec(id)?.[1] ?? 'seal') as JobSeen['kind']
+    const { at, jobs } = observed.shelf ?? { at: null, jobs: [] }
+    observed.shelf = { at, jobs: [...jobs, { id, kind, state, bytes: 1, because }] }
+  }
+
 /** What a restore has done to a node. */
 export const withPlaced =
   (node: string, placed: string | null, hasFiles = true): Break =>

@@ -1,6 +1,6 @@
 import { renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Job } from '@holdfast/core'
+import type { BackupFile, Job } from '@holdfast/core'
 import { formatBytes, HoldfastError } from '@holdfast/core'
 import type { EngineBinary } from '../../binary/engine-binary.ts'
 import { explainDisk, makeDirectory, refuseFullDisk, syncDirectory } from './disk.ts'
@@ -26,9 +26,9 @@ export async function fetchFile(
   place: FetchPlace,
   watch: Watch,
 ): Promise<string> {
-  const { fetched, fetchedFile } = restorePaths(place.nodeDir)
+  const { fetched, fetchedFile, arrivingFile } = restorePaths(place.nodeDir)
   const target = fetchedFile(job.restore)
-  const source = join(job.from, job.file.file)
+  const source = job.from === null ? arrivingFile(job.restore) : join(job.from, job.file.file)
   const told = `${job.file.file}: ${formatBytes(job.file.bytes)}, checksum as it should be`
   if (statSync(target, { throwIfNoEntry: false })?.size === job.file.bytes) return told
   const draft = `${target}.${place.writer}`
@@ -38,13 +38,16 @@ export async function fetchFile(
     refuseFullDisk(fetched, 2 * job.file.bytes, `restoring ${job.file.shard}`)
     const found = await linkOrCopy(source, draft, 0, watch)
     refuseOtherThan(job.file, found, source)
-    if (job.trial) await refuseUnloadable(draft, job, place, watch)
+    if (job.trial) await refuseUnloadable(draft, source, job.file, place, watch)
     watch.guard()
     renameSync(draft, target)
+    if (job.from === null) rmSync(source, { force: true })
     syncDirectory(fetched)
     return told
   } catch (error) {
     rmSync(draft, { force: true })
+    if (job.from === null && error instanceof HoldfastError && error.code === 'BACKUP_DAMAGED')
+      rmSync(source, { force: true })
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new HoldfastError('BACKUP_DAMAGED', `${source} is gone. Nothing was touched; choose another backup.`, {
         path: source,
@@ -56,7 +59,8 @@ export async function fetchFile(
 
 async function refuseUnloadable(
   path: string,
-  { file, from }: Extract<Job, { kind: 'fetch' }>,
+  source: string,
+  file: BackupFile,
   { binary, scratch }: FetchPlace,
   { guard }: Watch,
 ): Promise<void> {
@@ -64,7 +68,7 @@ async function refuseUnloadable(
   if (verdict !== 'broken') return
   throw new HoldfastError(
     'BACKUP_DAMAGED',
-    `${join(from, file.file)}: ${binary.flavor} ${binary.version} cannot load it: ${because}. Nothing was touched; choose another backup, or another engine.`,
-    { path: from, because },
+    `${source}: ${binary.flavor} ${binary.version} cannot load it: ${because}. Nothing was touched; choose another backup, or another engine.`,
+    { path: source, because },
   )
 }

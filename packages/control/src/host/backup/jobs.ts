@@ -1,7 +1,7 @@
 /**
- * The long works of one node. Which there are is kept in the agent's memory, on disk before one begins; what runs, and
- * how far, only this process knows. What the memory calls running and nobody here runs was interrupted by a kill, and
- * waits to be begun again.
+ * The long works of one node, or of the shelf. Which there are is kept in a memory, an agent's on disk before one begins;
+ * what runs, and how far, only this process knows. What the memory calls running and nobody here runs was interrupted, by
+ * a kill or by another machine that does not answer, and waits to be begun again.
  */
 import { rmSync } from 'node:fs'
 import type { Job, JobSeen } from '@holdfast/core'
@@ -10,8 +10,7 @@ import { explainDisk } from './disk.ts'
 import type { Watch } from './hash-file.ts'
 import { partOf } from './paths.ts'
 
-/** How many that are over are remembered. */
-const keptMax = 8
+const keptDefault = 8
 
 interface JobMemory {
   /** As the memory is now: it may have been read anew since the last time. */
@@ -19,24 +18,26 @@ interface JobMemory {
   write(jobs: readonly JobSeen[]): void
 }
 
-export interface JobsOptions {
+export interface JobsOptions<Kind extends Job> {
   readonly memory: JobMemory
+  /** How many that are over are remembered. Default: 8. */
+  readonly keptMax?: number
   /** Does it, and answers what came of it, in words. */
-  readonly run: (job: Job, watch: Watch) => Promise<string>
+  readonly run: (job: Kind, watch: Watch) => Promise<string>
   readonly onEnd: () => void
 }
 
-interface Running {
-  readonly job: Job
+interface Running<Kind extends Job> {
+  readonly job: Kind
   readonly abort: AbortController
   bytes: number
 }
 
-export class Jobs {
-  readonly #options: JobsOptions
-  readonly #running = new Map<string, Running>()
+export class Jobs<Kind extends Job> {
+  readonly #options: JobsOptions<Kind>
+  readonly #running = new Map<string, Running<Kind>>()
 
-  constructor(options: JobsOptions) {
+  constructor(options: JobsOptions<Kind>) {
     this.#options = options
   }
 
@@ -49,10 +50,10 @@ export class Jobs {
   }
 
   /** Begins it, unless it runs or is done. `gate` throws once another controller has taken over. */
-  begin(job: Job, gate: () => void): void {
+  begin(job: Kind, gate: () => void): void {
     if (this.#running.has(job.id)) return
     if (this.#options.memory.read().some(({ id, state }) => id === job.id && state === 'done')) return
-    const running: Running = { job, abort: new AbortController(), bytes: 0 }
+    const running: Running<Kind> = { job, abort: new AbortController(), bytes: 0 }
     this.#note({ id: job.id, kind: job.kind, state: 'running', bytes: 0, because: null })
     this.#running.set(job.id, running)
     const { signal } = running.abort
@@ -82,7 +83,7 @@ export class Jobs {
     this.#running.clear()
   }
 
-  async #work(running: Running, watch: Watch): Promise<void> {
+  async #work(running: Running<Kind>, watch: Watch): Promise<void> {
     const { job, abort } = running
     const end = (state: 'done' | 'failed', because: string): void => {
       // After `close`, or with another controller at work, what became of it is no longer ours to say.
@@ -94,25 +95,32 @@ export class Jobs {
     try {
       end('done', await this.#options.run(job, watch))
     } catch (error) {
-      if (error instanceof HoldfastError && error.code === 'REFUSED_STALE_EPOCH') {
+      if (error instanceof HoldfastError && interruptions.includes(error.code)) {
+        if (this.#running.get(job.id) !== running) return
         this.#running.delete(job.id)
-        return
+        return this.#options.onEnd()
       }
+      const directory = directoryOf(job)
       if (this.#running.get(job.id) === running && abort.signal.aborted && job.kind === 'snapshot') {
-        rmSync(partOf(job.directory, job.backup), { recursive: true, force: true })
+        if (directory !== null) rmSync(partOf(directory, job.backup), { recursive: true, force: true })
       }
-      end('failed', messageOf(explainDisk(error, 'directory' in job ? job.directory : job.from, 'this')))
+      end('failed', messageOf(directory === null ? error : explainDisk(error, directory, 'this')))
     }
   }
 
   #note(job: JobSeen): void {
     const others = this.#options.memory.read().filter(({ id }) => id !== job.id)
-    this.#options.memory.write([...others, job].slice(-keptMax))
+    this.#options.memory.write([...others, job].slice(-(this.#options.keptMax ?? keptDefault)))
   }
 
   #forget(id: string): void {
     this.#options.memory.write(this.#options.memory.read().filter((job) => job.id !== id))
   }
 }
+
+/** Somebody else acts now, or the other machine does not answer: nothing of it has gone wrong for good. */
+const interruptions: readonly string[] = ['REFUSED_STALE_EPOCH', 'UNREACHABLE_AGENT']
+
+const directoryOf = (job: Job): string | null => ('directory' in job ? job.directory : job.from)
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -13,7 +13,7 @@ import { writeAtomically } from '../../write-file.ts'
 import { logFolder } from '../data-files.ts'
 import { LastRead } from '../last-read.ts'
 import { makeDirectory, syncDirectory } from './disk.ts'
-import { beforePrefix, restorePaths } from './paths.ts'
+import { beforePrefix, restorePaths, takenPath } from './paths.ts'
 
 export interface Placing {
   readonly node: string
@@ -86,7 +86,7 @@ function placedRestore(nodeDir: string): string | null {
   }
 }
 
-/** What a restore has left beside a node's data. */
+/** What backups and restores have left beside a node's data. */
 export class RestoreFiles {
   readonly #mark: LastRead<string | null>
   readonly #hasFiles: LastRead<boolean>
@@ -102,16 +102,16 @@ export class RestoreFiles {
   }
 }
 
-/** Removes the files of a restore. `dropSnapshot`: without persistence nothing may come back from the file that it began with. */
+/** Removes the files of backups and restores. `dropSnapshot`: without persistence nothing may come back from the file that it began with. */
 export function clearRestore(nodeDir: string, dataDir: string, dropSnapshot: boolean): void {
   for (const path of restoreFilesIn(nodeDir)) rmSync(path, { recursive: true, force: true })
   if (dropSnapshot) rmSync(join(dataDir, 'dump.rdb'), { force: true })
 }
 
 function restoreFilesIn(nodeDir: string): string[] {
-  const fetched = basename(restorePaths(nodeDir).fetched)
+  const folders = [restorePaths(nodeDir).fetched, takenPath(nodeDir)].map((path) => basename(path))
   return listOf(nodeDir)
-    .filter((name) => name === fetched || name.startsWith(beforePrefix))
+    .filter((name) => folders.includes(name) || name.startsWith(beforePrefix))
     .map((name) => join(nodeDir, name))
 }
 

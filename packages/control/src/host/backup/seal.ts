@@ -4,8 +4,8 @@ import type { BackupFile, Job } from '@holdfast/core'
 import { bytesOf, formatBytes, HoldfastError, Manifest, manifestName, manifestVersion } from '@holdfast/core'
 import { writeAtomically } from '../../write-file.ts'
 import { explainDisk, syncDirectory } from './disk.ts'
+import { readPart } from './part.ts'
 import { partOf } from './paths.ts'
-import { readPart } from './snapshot.ts'
 
 /** Writes the manifest of a backup whose parts are all there, and only then gives its directory the name of a backup. */
 export function sealBackup(job: Extract<Job, { kind: 'seal' }>, wallNow: number): string {

@@ -5,25 +5,17 @@
  * own head says: its place in the replication stream and its number of keys. The file gets its name only when its
  * checksum is known, and its record is written after it, so that whoever comes after a kill finds a whole part or none.
  */
-import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BackupFile, Job } from '@holdfast/core'
-import {
-  formatBytes,
-  HoldfastError,
-  infoNumber,
-  manifestName,
-  parseInfo,
-  parseRdbHead,
-  rdbHeadBytes,
-} from '@holdfast/core'
-import { writeAtomically } from '../../write-file.ts'
+import { HoldfastError, infoNumber, manifestName, parseInfo, parseRdbHead, rdbHeadBytes } from '@holdfast/core'
 import type { Command } from '../change-engine.ts'
 import { explainDisk, makeDirectory, onSameDisk, refuseFullDisk, syncDirectory } from './disk.ts'
 import type { Watch } from './hash-file.ts'
 import { linkOrCopy } from './hash-file.ts'
+import { describePart, keepPart, readPart } from './part.ts'
 import { partOf } from './paths.ts'
 
 const pollMs = 50
@@ -42,7 +34,7 @@ export interface SnapshotPlace {
   readonly writer: string
 }
 
-type SnapshotJob = Extract<Job, { kind: 'snapshot' }>
+type SnapshotJob = Extract<Job, { kind: 'snapshot' }> & { readonly directory: string }
 
 /** Takes it, or finds that it was taken. Answers what there is, in words. */
 export async function takeSnapshot(job: SnapshotJob, place: SnapshotPlace, watch: Watch): Promise<string> {
@@ -63,24 +55,13 @@ export async function takeSnapshot(job: SnapshotJob, place: SnapshotPlace, watch
     const askedAt = await save(place, watch)
     const file = await take(job, part, dump, place, watch)
     refuseOlder(file, askedAt, place.node)
-    writeAtomically(join(part, `${job.shard}.json`), JSON.stringify(file.record))
+    keepPart(part, file.record)
     syncDirectory(part)
     return describePart(file.record)
   } catch (error) {
     throw explainDisk(error, job.directory, what)
   }
 }
-
-/** The record of a part that is whole; undefined where it has to be taken. */
-export function readPart(part: string, shard: string): BackupFile | undefined {
-  const path = join(part, `${shard}.json`)
-  if (!existsSync(path)) return undefined
-  const record = JSON.parse(readFileSync(path, 'utf8')) as BackupFile
-  return statSync(join(part, record.file), { throwIfNoEntry: false })?.size === record.bytes ? record : undefined
-}
-
-const describePart = ({ shard, bytes, keys, takenFrom }: BackupFile): string =>
-  `${shard}: ${keys ?? 'an unknown number of'} keys, ${formatBytes(bytes)}, from ${takenFrom.node} (${takenFrom.role})`
 
 /** What the last snapshot took, grown as the memory has since; without one, what the data takes in memory. */
 async function estimate(dump: string, info: ReadonlyMap<string, string>): Promise<number> {

@@ -46,6 +46,7 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
     case 'work':
     case 'end-work':
     case 'place':
+    case 'receive':
     case 'clear-restore':
       throw new Error(`the memory cluster has no files for "${action.kind}"`)
     default:
@@ -69,6 +70,7 @@ type EngineAction = Exclude<
       | 'work'
       | 'end-work'
       | 'place'
+      | 'receive'
       | 'clear-restore'
   }
 >

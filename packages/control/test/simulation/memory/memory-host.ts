@@ -5,6 +5,7 @@ import type {
   Envelope,
   HearingSeen,
   NodePlace,
+  PartAsked,
   ProcessSeen,
 } from '@holdfast/core'
 import { admit, HoldfastError, readConfigText, refuseOldLift } from '@holdfast/core'
@@ -69,6 +70,11 @@ export class MemoryHost implements HostPort {
   /** There is none either. */
   lookAtProxy(): Promise<AgentProxySeen | null> {
     return Promise.resolve(null)
+  }
+
+  /** There are no files in it either. */
+  readPart({ node, shard }: PartAsked): Promise<never> {
+    return Promise.reject(new HoldfastError('BACKUP_DAMAGED', `${node} has no snapshot of ${shard}`))
   }
 
   act(envelope: Envelope): Promise<void> {
