@@ -4,8 +4,10 @@ import { errorTable, HoldfastError } from '@holdfast/core'
 
 const bytesMax = 64 * 1024 ** 2
 
+export const textOf = async (answer: IncomingMessage): Promise<string> => (await bytesOf(answer)).toString('utf8')
+
 /** The whole of an answer. Throws where it is larger than anything that is waited for. */
-export async function textOf(answer: IncomingMessage): Promise<string> {
+export async function bytesOf(answer: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of answer as AsyncIterable<Buffer>) {
@@ -13,7 +15,7 @@ export async function textOf(answer: IncomingMessage): Promise<string> {
     if (bytes > bytesMax) throw new Error(`an answer of more than ${bytesMax} bytes`)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
 }
 
 /** The error that was answered, as it was thrown there; undefined where it is none that is known here. */

@@ -1,5 +1,5 @@
 import type { Job } from './backup/job.ts'
-import { describeJob } from './backup/job.ts'
+import { describeJob, shelfId } from './backup/job.ts'
 import type { CertificateWish } from './certificates.ts'
 import type { PlaceChange } from './document.ts'
 import type { EventKind } from './event.ts'
@@ -182,8 +182,7 @@ export type Action =
       /** Where it belongs in the file, and how long that is, in bytes. */
       readonly at: number
       readonly of: number
-      /** As base64. */
-      readonly piece: string
+      readonly piece: Uint8Array
     }
   /** Removes what backups and restores that are over have left beside the data. */
   | { readonly kind: 'clear-restore'; readonly node: string; readonly dropSnapshot: boolean }
@@ -261,7 +260,7 @@ export function describeAction(action: Action): string {
     case 'purge':
       return `delete the data of ${action.node}`
     case 'work':
-      return `${describeJob(action.job)} on ${action.node}`
+      return action.node === shelfId ? describeJob(action.job) : `${describeJob(action.job)} on ${action.node}`
     case 'end-work':
       return `end ${action.job} on ${action.node}`
     case 'place':

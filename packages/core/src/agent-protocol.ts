@@ -7,13 +7,15 @@
 import { z } from 'zod'
 import type { Envelope } from './action.ts'
 import type { Peer } from './agent-fence.ts'
-import type { BackupFile } from './backup/manifest.ts'
 import type { NodePlace, SentinelPlace } from './document.ts'
 import { HoldfastError } from './error.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { AgentNodeSeen, AgentProxySeen, AgentSentinelSeen } from './observed.ts'
 
 export const agentApiVersion = 1
+
+/** A piece of a file is a body of its own, and the order to write it is told in this header. */
+export const orderHeader = 'holdfast-order'
 
 /** It names a directory. */
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens')
@@ -70,6 +72,7 @@ const part = z.looseObject({
   node: id,
   backup: z.string().max(80),
   shard: id,
+  what: z.enum(['record', 'data']),
   at: z.int().min(0),
 })
 
@@ -134,20 +137,15 @@ export interface OrderSent {
   readonly envelope: Envelope
 }
 
-/** A snapshot that lies beside a node, from a place in the file on. */
+/** A piece of a snapshot that lies beside a node, or of what is known of it. */
 export interface PartAsked {
   readonly deployment: string
   readonly node: string
   readonly backup: string
   readonly shard: string
+  readonly what: 'record' | 'data'
+  /** Where it begins in the file, in bytes. */
   readonly at: number
-}
-
-export interface PartAnswered {
-  /** What is known of the whole file. */
-  readonly record: BackupFile
-  /** As base64. Empty: the file ends there. */
-  readonly piece: string
 }
 
 /** Who an agent is, before anything is asked of it. */

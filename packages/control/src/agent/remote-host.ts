@@ -21,18 +21,17 @@ import type {
   LookAnswered,
   LookAsked,
   NodePlace,
-  PartAnswered,
   PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
-import { HoldfastError, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
-import { answeredError, textOf } from '../answer-text.ts'
+import { HoldfastError, orderHeader, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
+import { answeredError, bytesOf } from '../answer-text.ts'
 import type { Clock } from '../clock.ts'
 import type { EngineExit, HostPort, HostSight } from '../host/host.ts'
 import { KeptConnections } from './kept-connections.ts'
 import type { Credentials } from './mutual-tls.ts'
 import { refusalOf } from './mutual-tls.ts'
-import { digestOf, toJson } from './server.ts'
+import { digestOf, octets, toJson } from './server.ts'
 
 /** A turn waits for every look: one that is not answered by then is as good as none. */
 const lookWithinMs = 400
@@ -65,6 +64,9 @@ interface Asked {
   readonly method: 'GET' | 'POST' | 'PUT'
   readonly path: string
   readonly body?: unknown
+  /** In place of a body: a piece of a file. */
+  readonly piece?: Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
   readonly withinMs: number
 }
 
@@ -130,12 +132,17 @@ export class RemoteHost implements HostPort {
   }
 
   async act(envelope: Envelope): Promise<void> {
-    const body = { boot: this.#clock?.boot ?? '', envelope }
-    await this.#ask({ method: 'POST', path: '/v1/act', body, withinMs: actWithinMs })
+    const boot = this.#clock?.boot ?? ''
+    const { action } = envelope
+    const asked = { method: 'POST', path: '/v1/act', withinMs: actWithinMs } as const
+    if (action.kind !== 'receive') return void (await this.#ask({ ...asked, body: { boot, envelope } }))
+    const { piece, ...order } = action
+    const header = toJson({ boot, envelope: { ...envelope, action: order } })
+    await this.#ask({ ...asked, piece, headers: { [orderHeader]: header } })
   }
 
-  async readPart(body: PartAsked): Promise<PartAnswered> {
-    return (await this.#ask({ method: 'POST', path: '/v1/part', body, withinMs: partWithinMs })) as PartAnswered
+  readPart(body: PartAsked): Promise<Uint8Array> {
+    return this.#reach({ method: 'POST', path: '/v1/part', body, withinMs: partWithinMs }, (bytes) => bytes)
   }
 
   /** Others may have heard it until this process began to listen. */
@@ -253,15 +260,18 @@ export class RemoteHost implements HostPort {
     if (news.kind === 'job-end') this.#jobListener(news.deployment)
   }
 
-  async #ask(asked: Asked): Promise<unknown> {
+  #ask(asked: Asked): Promise<unknown> {
+    return this.#reach(asked, jsonIn)
+  }
+
+  async #reach<Read>(asked: Asked, read: (bytes: Buffer) => Read): Promise<Read> {
     const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(asked.withinMs)])
     try {
       const answer = await this.#send(asked, signal)
-      const text = await textOf(answer)
+      const bytes = await bytesOf(answer)
       this.#heardAt = this.#options.clock.now()
-      const read: unknown = text === '' ? {} : JSON.parse(text)
-      if (answer.statusCode === 200) return read
-      throw answeredError(read) ?? new Error(`status ${answer.statusCode}`)
+      if (answer.statusCode === 200) return read(bytes)
+      throw answeredError(jsonIn(bytes)) ?? new Error(`status ${answer.statusCode}`)
     } catch (error) {
       if (error instanceof HoldfastError) throw error
       const { address, port } = this.#options
@@ -270,12 +280,13 @@ export class RemoteHost implements HostPort {
     }
   }
 
-  #send({ method, path, body }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
+  #send({ method, path, body, piece, headers: told = {} }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const { address, port } = this.#options
-      const text = body === undefined ? undefined : toJson(body)
+      const said = piece ?? (body === undefined ? undefined : toJson(body))
+      const type = piece === undefined ? 'application/json' : octets
       const headers =
-        text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+        said === undefined ? {} : { ...told, 'content-type': type, 'content-length': Buffer.byteLength(said) }
       const asked = request(
         {
           method,
@@ -292,7 +303,7 @@ export class RemoteHost implements HostPort {
       asked.once('error', reject)
       // Nothing is said before it is known who listens.
       asked.once('socket', (socket) => {
-        const say = (): void => void asked.end(text)
+        const say = (): void => void asked.end(said)
         if ((socket as TLSSocket).authorized) say()
         else socket.once('secureConnect', say)
       })
@@ -306,5 +317,10 @@ const shiftHearing = ({ listensForMs, heardAgoMs, isAlone }: Hearing, at: number
   isAlone,
   contacts: Object.fromEntries(Object.entries(heardAgoMs).map(([name, agoMs]) => [name, at - agoMs])),
 })
+
+function jsonIn(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8')
+  return text === '' ? {} : JSON.parse(text)
+}
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -6,17 +6,19 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type {
+  Action,
   AgentGreeting,
   AgentNews,
   AgentTerms,
   AliveAnswered,
   HostFacts,
   LookAnswered,
-  PartAnswered,
+  OrderSent,
 } from '@holdfast/core'
 import {
   agentApiVersion,
   HoldfastError,
+  orderHeader,
   parseAgentId,
   parseAgentTerms,
   parseHold,
@@ -36,6 +38,7 @@ import type { SelfFence } from './self-fence.ts'
 
 /** The files of a thousand nodes fit in many times over. */
 const bodyBytesMax = 8 * 1024 ** 2
+export const octets = 'application/octet-stream'
 const aliveEveryMs = 1000
 /** A controller that does not read its news for so long is cut off, and looks by itself. */
 const backlogMax = 1000
@@ -81,6 +84,7 @@ export function buildAgent(options: AgentServerOptions) {
   host.onExit(({ deployment, node, pid }) => news.tell({ kind: 'exit', deployment, node, pid }))
   host.onJobEnd((deployment) => news.tell({ kind: 'job-end', deployment }))
 
+  app.addContentTypeParser(octets, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(answerNotFound)
   app.setReplySerializer((payload) => toJson(payload))
@@ -135,8 +139,8 @@ export function buildAgent(options: AgentServerOptions) {
     }
   })
 
-  app.post('/v1/act', async ({ body }) => {
-    const order = parseOrderSent(body)
+  app.post('/v1/act', async ({ body, headers }) => {
+    const order = Buffer.isBuffer(body) ? withPiece(headers[orderHeader], body) : parseOrderSent(body)
     if (order.boot !== boot) {
       const { deployment, action } = order.envelope
       const because = `refused ${action.kind} on ${action.node} of ${deployment}: this machine has started anew since it was asked for`
@@ -146,7 +150,10 @@ export function buildAgent(options: AgentServerOptions) {
     return {}
   })
 
-  app.post('/v1/part', async ({ body }): Promise<PartAnswered> => host.readPart(parsePartAsked(body)))
+  app.post('/v1/part', async ({ body }, reply) => {
+    reply.header('content-type', octets)
+    return reply.send(await host.readPart(parsePartAsked(body)))
+  })
 
   app.get('/v1/news', async (_request, reply) => {
     reply.header('content-type', 'application/x-ndjson')
@@ -164,6 +171,12 @@ function namesOf(socket: TLSSocket): string {
   const names = socket.getPeerX509Certificate()?.subjectAltName ?? ''
   peerNames.set(socket, names)
   return names
+}
+
+/** The order to write a piece of a file, which is the body. */
+function withPiece(header: string | string[] | undefined, piece: Buffer): OrderSent {
+  const order = parseOrderSent(JSON.parse(String(header)))
+  return { ...order, envelope: { ...order.envelope, action: { ...order.envelope.action, piece } as Action } }
 }
 
 /** The code alone would not tell it from a node that is not there. */

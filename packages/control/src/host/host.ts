@@ -5,7 +5,6 @@ import type {
   Envelope,
   HearingSeen,
   NodePlace,
-  PartAnswered,
   PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
@@ -34,10 +33,10 @@ export interface HostPort {
   lookAtProxy(deployment: string, wanted: boolean): Promise<AgentProxySeen | null>
   act(envelope: Envelope): Promise<void>
   /**
-   * A piece of a snapshot that lies beside a node until the shelf has collected it, from a place in the file on. Throws
+   * A piece of a snapshot that lies beside a node until the shelf has collected it, or of what is known of it. Throws
    * BACKUP_DAMAGED where there is no whole one.
    */
-  readPart(asked: PartAsked): Promise<PartAnswered>
+  readPart(asked: PartAsked): Promise<Uint8Array>
   /** How the agent of another machine was last heard, by our clock. Absent: it is this machine's. */
   sight?(): HostSight | undefined
   /** Calls back at once when an engine process of this host ends. */

@@ -6,7 +6,6 @@ import type {
   Envelope,
   FaultEnvelope,
   NodePlace,
-  PartAnswered,
   PartAsked,
   SentinelPlace,
 } from '@holdfast/core'
@@ -102,7 +101,7 @@ export class LocalHost implements HostPort {
     await engine.act(action, gate, () => this.#refuseOutdated(envelope))
   }
 
-  readPart(asked: PartAsked): Promise<PartAnswered> {
+  readPart(asked: PartAsked): Promise<Uint8Array> {
     return readPiece(asked, this.#options.nodeDir(asked.deployment, asked.node))
   }
 

@@ -86,6 +86,15 @@ export function parseManifest(text: string, where: string): Manifest {
   throw refuse(`its manifest is not as it should be (${issue?.path.join('.')}: ${issue?.message})`)
 }
 
+/** What is known of one file, in a text; undefined where it is not that. */
+export function parseBackupFile(text: string): BackupFile | undefined {
+  try {
+    return backupFile.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
 /** Fields of a spec that may hold passwords or addresses of people. */
 const secretFields = ['notify', 'security'] as const
 

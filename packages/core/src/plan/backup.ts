@@ -216,7 +216,7 @@ function order(operation: Backup, job: ShelfJob, works: Works): Step {
 const stop = (operation: Backup, why: string, now: number): Step =>
   record(ended(operation, 'failed', `backup ${operation.id} failed: ${why}`, now))
 
-export interface HostJob {
+interface HostJob {
   readonly node: NodePicture
   readonly seen: JobSeen
 }
@@ -254,4 +254,4 @@ export const jobId = (operation: string, step: string): string => `${operation}/
 
 const collectId = ({ id }: Backup, shard: string): string => jobId(id, `collect-${shard}`)
 
-const stepOf = ({ id }: JobSeen): string => id.slice(id.indexOf('/') + 1)
+const stepOf = ({ id }: JobSeen): string => id.slice(id.indexOf('/') + 1).replace(/^collect-/, 'collection of ')

@@ -31,44 +31,38 @@ export async function collectPart(job: CollectJob, { far, writer }: CollectPlace
     makeDirectory(part)
     const known = readPart(part, shard)
     if (known !== undefined) return describePart(known)
-    const first = await far.read(job, 0, watch.guard)
-    refuseFullDisk(directory, first.record.bytes, `the backup of ${shard}`)
-    const draft = join(part, `${first.record.file}.${writer}`)
+    const record = await far.record(job, watch.guard)
+    refuseFullDisk(directory, record.bytes, `the backup of ${shard}`)
+    const draft = join(part, `${record.file}.${writer}`)
     try {
-      await bring(job, first, draft, far, watch)
+      await bring(job, record, draft, far, watch)
       watch.guard()
-      renameSync(draft, join(part, first.record.file))
+      renameSync(draft, join(part, record.file))
     } catch (error) {
       rmSync(draft, { force: true })
       throw error
     }
-    keepPart(part, first.record)
+    keepPart(part, record)
     syncDirectory(part)
-    return describePart(first.record)
+    return describePart(record)
   } catch (error) {
     throw explainDisk(error, directory, `the backup of ${shard}`)
   }
 }
 
 /** Throws BACKUP_DAMAGED where what arrived is not what was sent. */
-async function bring(
-  job: CollectJob,
-  { record, piece: first }: { readonly record: BackupFile; readonly piece: Buffer },
-  draft: string,
-  far: Far,
-  watch: Watch,
-): Promise<void> {
+async function bring(job: CollectJob, record: BackupFile, draft: string, far: Far, watch: Watch): Promise<void> {
   const target = await open(draft, 'w', 0o600)
   const hash = createHash('sha256')
   try {
-    let [bytes, piece] = [0, first]
-    while (piece.length > 0) {
+    let bytes = 0
+    while (bytes < record.bytes) {
+      const piece = await far.read(job, bytes, watch.guard)
+      if (piece.length === 0) break
       hash.update(piece)
       await writeAll(target, piece)
       bytes += piece.length
       watch.progress(bytes)
-      if (bytes >= record.bytes) break
-      piece = (await far.read(job, bytes, watch.guard)).piece
     }
     refuseAltered(job, record, bytes, hash.digest('hex'))
     await target.sync()

@@ -1,11 +1,11 @@
 /** Files on other hosts, as the shelf brings them here and there: a piece at a time. */
 import type { BackupFile } from '@holdfast/core'
-import { HoldfastError } from '@holdfast/core'
+import { HoldfastError, parseBackupFile } from '@holdfast/core'
 import type { Clock } from '../../clock.ts'
 import type { HostPort } from '../host.ts'
 
 /** Small enough that an agent that takes or gives one goes on answering everybody else in between. */
-export const pieceBytes = 1024 ** 2
+export const pieceBytes = 2 * 1024 ** 2
 /** How long a machine may be silent before it is given up: longer than an agent takes to be started again. */
 const patienceMs = 10_000
 const againMs = 250
@@ -20,6 +20,13 @@ export interface FarOptions {
   readonly epoch: () => number
 }
 
+interface Part {
+  readonly host: string
+  readonly node: string
+  readonly backup: string
+  readonly shard: string
+}
+
 /** The agents of other hosts, asked again while they do not answer: what was brought so far stays where it is. */
 export class Far {
   readonly #options: FarOptions
@@ -28,33 +35,46 @@ export class Far {
     this.#options = options
   }
 
-  /** A piece of a snapshot that lies beside a node, and what is known of the whole. Throws UNREACHABLE_AGENT. */
-  async read(
-    from: { readonly host: string; readonly node: string; readonly backup: string; readonly shard: string },
-    at: number,
-    guard: () => void,
-  ): Promise<{ readonly record: BackupFile; readonly piece: Buffer }> {
-    const { deployment } = this.#options
-    const { node, backup, shard } = from
-    const ask = this.#host(from.host).readPart.bind(this.#host(from.host))
-    const { record, piece } = await this.#patiently(() => ask({ deployment, node, backup, shard, at }), guard)
-    return { record, piece: Buffer.from(piece, 'base64') }
+  /** What is known of a snapshot that lies beside a node. Throws UNREACHABLE_AGENT. */
+  async record(from: Part, guard: () => void): Promise<BackupFile> {
+    const text = Buffer.from(await this.#readPart(from, 'record', 0, guard)).toString('utf8')
+    const record = parseBackupFile(text)
+    if (record?.shard === from.shard) return record
+    throw new HoldfastError(
+      'BACKUP_DAMAGED',
+      `what host ${from.host} tells of its snapshot of ${from.shard} is not readable`,
+      {
+        host: from.host,
+      },
+    )
+  }
+
+  /** A piece of it, from a place in the file on; empty where it ends there. */
+  read(from: Part, at: number, guard: () => void): Promise<Uint8Array> {
+    return this.#readPart(from, 'data', at, guard)
   }
 
   /** Puts a piece where it belongs in the file that a node shall start from. Throws UNREACHABLE_AGENT. */
   async write(
     to: { readonly host: string; readonly node: string; readonly restore: string; readonly of: number },
     at: number,
-    bytes: Buffer,
+    piece: Uint8Array,
     guard: () => void,
   ): Promise<void> {
     const { deployment, epoch } = this.#options
     const host = this.#host(to.host)
     const { node, restore, of } = to
-    const action = { kind: 'receive', node, restore, at, of, piece: bytes.toString('base64') } as const
+    const action = { kind: 'receive', node, restore, at, of, piece } as const
     const send = (): Promise<void> =>
       host.act({ deployment, controllerEpoch: epoch(), notAfter: host.now() + receiveWithinMs, action })
     await this.#patiently(send, guard)
+  }
+
+  #readPart(from: Part, what: 'record' | 'data', at: number, guard: () => void): Promise<Uint8Array> {
+    const host = this.#host(from.host)
+    const { node, backup, shard } = from
+    const { deployment } = this.#options
+    return this.#patiently(() => host.readPart({ deployment, node, backup, shard, what, at }), guard)
   }
 
   #host(name: string): HostPort {

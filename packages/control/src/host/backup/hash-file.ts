@@ -86,7 +86,7 @@ async function pour(from: string, target: FileHandle | null, headBytes: number, 
 }
 
 /** Writes all of it, at a place of the file or where the last writing ended. */
-export async function writeAll(target: FileHandle, bytes: Buffer, place: number | null = null): Promise<void> {
+export async function writeAll(target: FileHandle, bytes: Uint8Array, place: number | null = null): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const position = place === null ? null : place + done
     done += (await target.write(bytes, done, bytes.length - done, position)).bytesWritten

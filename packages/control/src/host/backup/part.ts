@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BackupFile, PartAnswered, PartAsked } from '@holdfast/core'
+import type { BackupFile, PartAsked } from '@holdfast/core'
 import { formatBytes, HoldfastError } from '@holdfast/core'
 import { writeAtomically } from '../../write-file.ts'
 import { pieceBytes } from './far.ts'
@@ -24,8 +24,8 @@ export function keepPart(part: string, record: BackupFile): void {
   writeAtomically(join(part, `${record.shard}.json`), JSON.stringify(record))
 }
 
-/** A piece of the snapshot that lies beside a node, to be collected. Throws BACKUP_DAMAGED where there is none. */
-export async function readPiece({ backup, shard, node, at }: PartAsked, nodeDir: string): Promise<PartAnswered> {
+/** A piece of what lies beside a node, to be collected. Throws BACKUP_DAMAGED where there is no whole snapshot. */
+export async function readPiece({ backup, shard, node, what, at }: PartAsked, nodeDir: string): Promise<Uint8Array> {
   if (!isOperationId(backup) || !isOperationId(shard))
     throw new HoldfastError('USAGE', 'that names no backup of a shard')
   const part = partOf(takenPath(nodeDir), backup)
@@ -34,10 +34,10 @@ export async function readPiece({ backup, shard, node, at }: PartAsked, nodeDir:
     const because = `${node} has no whole snapshot of ${shard} any more: take the backup again`
     throw new HoldfastError('BACKUP_DAMAGED', because, { node, shard, backup })
   }
-  const file = await open(join(part, record.file), 'r')
+  const file = await open(join(part, what === 'data' ? record.file : `${shard}.json`), 'r')
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(pieceBytes), 0, pieceBytes, at)
-    return { record, piece: buffer.subarray(0, bytesRead).toString('base64') }
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(pieceBytes), 0, pieceBytes, at)
+    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }

@@ -14,10 +14,10 @@ type Receive = Extract<Action, { kind: 'receive' }>
  * always the same, and whether all of it is there, its checksum tells in the end.
  */
 export async function receivePiece({ restore, at, of, piece }: Receive, nodeDir: string): Promise<void> {
-  const bytes = Buffer.from(piece, 'base64')
-  const isSound = isOperationId(restore) && Number.isSafeInteger(at) && at >= 0 && at + bytes.length <= of
-  if (!isSound || bytes.length > pieceBytes) {
-    throw new HoldfastError('USAGE', `a piece of ${bytes.length} bytes at ${at} of ${of}: that is none`)
+  const end = at + piece.length
+  const isSound = isOperationId(restore) && Number.isSafeInteger(at) && at >= 0 && end <= of
+  if (!isSound || piece.length > pieceBytes) {
+    throw new HoldfastError('USAGE', `a piece of ${piece.length} bytes at ${at} of ${of}: that is none`)
   }
   const { fetched, arrivingFile } = restorePaths(nodeDir)
   try {
@@ -26,9 +26,10 @@ export async function receivePiece({ restore, at, of, piece }: Receive, nodeDir:
     if (at === 0) refuseFullDisk(fetched, 2 * of, 'restoring this file')
     const file = await open(arrivingFile(restore), constants.O_RDWR | constants.O_CREAT, 0o600)
     try {
-      await writeAll(file, bytes, at)
-      if (at + bytes.length === of) await file.truncate(of)
-      if (at + bytes.length === of) await file.sync()
+      await writeAll(file, piece, at)
+      if (end < of) return
+      await file.truncate(of)
+      await file.sync()
     } finally {
       await file.close()
     }
