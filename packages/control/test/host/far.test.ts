@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BackupFile, Job, NodePlace } from '@holdfast/core'
+import type { BackupFile, NodePlace } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { aFile } from '../../../core/test/backup/a-manifest.ts'
@@ -72,11 +72,10 @@ describe.each(['of this machine', 'behind its door'])('the agent %s', (where) =>
     new Far({ deployment: 'shop', hosts: new Map([['a', through]]), clock: systemClock, epoch: () => epoch })
   const watch = { guard: () => {}, progress: () => {} }
 
-  const collectJob: Extract<Job, { kind: 'collect' }> = {
-    ...{ kind: 'collect', id: 'b1/collect-shard-1', backup: 'b1', shard: 'shard-1', host: 'a', node: 'node-1' },
-    get directory() {
-      return shelf()
-    },
+  const collect = (through = host): Promise<string> => {
+    const of = { backup: 'b1', shard: 'shard-1', host: 'a', node: 'node-1' }
+    const job = { kind: 'collect', id: 'b1/collect-shard-1', directory: shelf(), ...of } as const
+    return collectPart(job, { far: far(1, through), writer: 'w' }, watch)
   }
 
   function leaveSnapshot(bytes = data): void {
@@ -88,7 +87,7 @@ describe.each(['of this machine', 'behind its door'])('the agent %s', (where) =>
 
   test('gives a snapshot that lies beside a node, whole', async () => {
     leaveSnapshot()
-    await collectPart(collectJob, { far: far(), writer: 'w' }, watch)
+    await collect()
     const part = join(shelf(), '.b1.part')
     expect(readdirSync(part).sort()).toEqual(['shard-1.json', 'shard-1.rdb'])
     expect(shaOf(readFileSync(join(part, 'shard-1.rdb')))).toBe(record.sha256)
@@ -98,7 +97,7 @@ describe.each(['of this machine', 'behind its door'])('the agent %s', (where) =>
     const changed = Buffer.from(data)
     changed[5] = (changed[5] ?? 0) ^ 1
     leaveSnapshot(changed)
-    const collecting = collectPart(collectJob, { far: far(), writer: 'w' }, watch)
+    const collecting = collect()
     await expect(collecting).rejects.toMatchObject({
       code: 'BACKUP_DAMAGED',
       message: expect.stringContaining('host a'),
@@ -108,9 +107,9 @@ describe.each(['of this machine', 'behind its door'])('the agent %s', (where) =>
 
   test('not one that is cut short, or gone', async () => {
     const damaged = { code: 'BACKUP_DAMAGED' }
-    await expect(collectPart(collectJob, { far: far(), writer: 'w' }, watch)).rejects.toMatchObject(damaged)
+    await expect(collect()).rejects.toMatchObject(damaged)
     leaveSnapshot(data.subarray(0, pieceBytes))
-    await expect(collectPart(collectJob, { far: far(), writer: 'w' }, watch)).rejects.toMatchObject(damaged)
+    await expect(collect()).rejects.toMatchObject(damaged)
   })
 
   test.each(['../../../etc', '', '.', 'a/b'])('nothing by a name that is none: %j', async (name) => {
@@ -124,7 +123,7 @@ describe.each(['of this machine', 'behind its door'])('the agent %s', (where) =>
   test('goes on where it was when it has been away for a moment', async () => {
     leaveSnapshot()
     const away = new Stuttering(host, 2)
-    await collectPart(collectJob, { far: far(1, away.port), writer: 'w' }, watch)
+    await collect(away.port)
     expect(shaOf(readFileSync(join(shelf(), '.b1.part', 'shard-1.rdb')))).toBe(record.sha256)
     expect(away.asked).toBe(1 + 2 + 2)
   })
