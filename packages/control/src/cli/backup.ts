@@ -100,7 +100,8 @@ async function make(context: Context, api: Api, name: string, from: string, yes:
   try {
     await api.apply(name, spec, 0)
   } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== 'HOST_PORT_IN_USE') throw error
+    // Its ports are in use, or a host of it has not joined here.
+    if (!(error instanceof HoldfastError) || !['HOST_PORT_IN_USE', 'NOT_FOUND'].includes(error.code)) throw error
     throw new HoldfastError(
       error.code,
       `${error.message}. Bring ${name} up from a spec of its own ("holdfast up ${name}.yaml -d"), and restore into it then.`,

@@ -6,7 +6,12 @@ import { withOperation } from '../support/operations.ts'
 import { aBackup, aRestore, withJob, withPlaced, withShelfJob } from '../support/transfers.ts'
 
 const hostOf: Readonly<Record<string, string>> = {
-  ...{ 'node-1': 'a', 'node-6': 'a', 'node-2': 'b', 'node-4': 'b', 'node-3': 'c', 'node-5': 'c' },
+  'node-1': 'a',
+  'node-6': 'a',
+  'node-2': 'b',
+  'node-4': 'b',
+  'node-3': 'c',
+  'node-5': 'c',
 }
 
 /** The layout of three hosts; the shelf is on none of them. */
