@@ -20,6 +20,37 @@ afterAll(async () => {
   await them?.close()
 })
 
+test('a host at another address: its engines move there one after the other, and the others are told', async () => {
+  await them.controller.ok(['cli', 'shop', '--', 'set', 'kept', 'yes'])
+  const before = await them.status('shop')
+  const { spec } = await them.controller.ask<{ spec: { hosts: { name: string }[] } }>('/deployments/shop/spec')
+  await them.moveAgent('c', '127.0.0.33')
+  const hosts = spec.hosts.map((host) => {
+    if (host.name === 'c') return { ...host, address: '127.0.0.33' }
+    return host.name === 'a' ? { ...host, announce: { hostname: 'a.example' } } : host
+  })
+  const file = them.controller.file('moved.yaml', { ...spec, hosts })
+  await them.controller.ok(['apply', file, '--yes'])
+  await eventually(
+    async () => {
+      const { nodes, ready } = await them.status('shop')
+      const moved = nodes.filter(({ hostId }) => hostId === 'c')
+      return ready === 'yes' && moved.length === 2 && moved.every(({ host }) => host === '127.0.0.33')
+    },
+    { what: 'both engines of c are at its new address', withinMs: 60_000 },
+  )
+  const { nodes, shards } = await them.status('shop')
+  const pids = new Map(before.nodes.map(({ id, pid }) => [id, pid]))
+  for (const { id, hostId, pid } of nodes) expect(pid === pids.get(id)).toBe(hostId !== 'c')
+  const changed = shards.filter(({ id, primary }) => before.shards.find((one) => one.id === id)?.primary !== primary)
+  expect(changed.length).toBeLessThanOrEqual(1)
+  const { stdout } = await them.controller.ok(['cli', 'shop', '--', 'cluster', 'nodes'])
+  expect(stdout).toContain('127.0.0.33:')
+  expect(stdout).not.toContain('127.0.0.23:')
+  expect(stdout).toContain(',a.example')
+  expect((await them.controller.ok(['cli', 'shop', '--', 'get', 'kept'])).stdout).toContain('yes')
+})
+
 test('copies of a host that is lost are made anew on the others, and it is not needed when it is back', async () => {
   await them.killAll('c')
   await eventually(

@@ -78,6 +78,15 @@ export class JoinedHosts {
     })
   }
 
+  /** Its agent ends, and comes back at another address; the engines run on. */
+  async moveAgent(name: string, address: string): Promise<void> {
+    const host = this.host(name)
+    host.running.signal('SIGTERM')
+    await host.running.ended
+    await this.startAgain(name, ['--address', address])
+    await eventually(async () => (await this.joined(name))?.address === address, { what: `${name} is at ${address}` })
+  }
+
   async close(): Promise<void> {
     const agents = [...this.#hosts.values()].map(({ program }) => program)
     await Promise.all([this.controller, ...agents].map((one) => one.close()))
