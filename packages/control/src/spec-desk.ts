@@ -125,6 +125,7 @@ export class SpecDesk {
   async plan(input: unknown, terms: ApplyTerms = { acceptEviction: false }): Promise<PlanPreview> {
     const spec = parseSpec(input)
     if (this.#options.isAdopted(spec.name)) throw refusedAdopted(spec.name)
+    this.#refuseStrangers(spec)
     const before = this.#options.store.load(spec.name)
     const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
     refuseChanges(spec.name, edits)
