@@ -49,13 +49,13 @@ describe('a full disk', () => {
 
   test('refuses writes while it lasts; when the ballast is gone all is well again, and told', async () => {
     const [before, mark] = [freeBytes(), it.mark]
-    expect(it.controller.previewFault(it.name, wish).order?.targets).toHaveLength(6)
+    expect((await it.controller.previewFault(it.name, wish)).order?.targets).toHaveLength(6)
     const { id, because } = await it.controller.injectFault(it.name, wish, 'test')
     expect(freeBytes()).toBe(0)
     const ballast = join(it.place.home.deployment(it.name), `ballast-${id}`)
     expect(existsSync(ballast)).toBe(true)
     await eventually(async () => (await write()).includes('MISCONF'))
-    await eventually(() => it.controller.faults(it.name)[0]?.healedAt != null)
+    await eventually(async () => (await it.controller.faults(it.name))[0]?.healedAt != null)
     expect(existsSync(ballast)).toBe(false)
     expect(freeBytes()).toBeGreaterThan(before / 2)
     await eventually(async () => (await write()).includes('OK'))

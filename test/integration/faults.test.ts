@@ -52,7 +52,7 @@ describe('a fault is there, and over by itself', () => {
     it.controller.injectFault(it.name, wishFor(fault, more), 'test')
 
   const isOver = (id: string) =>
-    eventually(() => it.controller.faults(it.name).find((fault) => fault.id === id)?.healedAt ?? false, {
+    eventually(async () => (await it.controller.faults(it.name)).find((fault) => fault.id === id)?.healedAt ?? false, {
       withinMs: 20_000,
       what: 'healed',
     })
@@ -150,7 +150,7 @@ describe('a fault is there, and over by itself', () => {
   })
 
   test('throttled writes reach the disk late, or it is said why they cannot be', async () => {
-    const { order, preconditions } = it.controller.previewFault(it.name, wishFor('slow-disk'))
+    const { order, preconditions } = await it.controller.previewFault(it.name, wishFor('slow-disk'))
     if (order === null) {
       const refused = preconditions.find(({ met }) => !met)?.because
       expect(refused).toMatch(/only root may throttle|control groups|not writable|not switched on|no disk/)
@@ -215,8 +215,10 @@ describe('a fault is refused', () => {
     expect(await refused('kill-primary')).toBe(
       'no kill-primary on it: it is not labelled for drills: set "drills: yes" in its spec, or say --yes-on-production it',
     )
-    expect(it.controller.previewFault(it.name, wishFor('kill-primary', { onProduction: it.name })).order).not.toBeNull()
-    expect(it.controller.faults(it.name)).toEqual([])
+    expect(
+      (await it.controller.previewFault(it.name, wishFor('kill-primary', { onProduction: it.name }))).order,
+    ).not.toBeNull()
+    expect(await it.controller.faults(it.name)).toEqual([])
     expect(it.told('drill')).toEqual([])
   })
 

@@ -5,12 +5,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import type { Status, UserAccess } from '@holdfast/core'
+import type { FaultName, FaultSeen, FaultWish, Status, UserAccess } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineLink } from '../../packages/control/src/engine/link.ts'
 import type { HostLooked, JoinedHost } from '../../packages/control/src/hosts/desk.ts'
 import { tagOf } from '../../packages/control/src/ledger/probe.ts'
+import { readProcess } from '../../packages/control/src/proc.ts'
 import type { BackupsListed } from '../../packages/control/src/server/platform.ts'
+import { brokenTruths, reportIn } from '../support/drilled.ts'
 import { freePorts } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Running } from '../support/program.ts'
@@ -86,6 +88,22 @@ async function holds(link: EngineLink, tag: string): Promise<boolean> {
   return true
 }
 
+
+/** The engines that run, on whichever host. */
+const enginesOf = (name: string): Readonly<Record<string, number>> =>
+  Object.assign({}, ...[...agents.values()].map(({ program }) => program.engines(name)))
+const faults = async (): Promise<readonly FaultSeen[]> =>
+  (await controller.ask<{ faults: FaultSeen[] }>('/deployments/shop/faults')).faults
+async function inject(fault: FaultName, wish: Partial<FaultWish> = {}): Promise<FaultSeen> {
+  const { url, token } = controller.controller() ?? {}
+  const answer = await fetch(`${url}/api/v1/deployments/shop/faults`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ fault, ...wish }),
+  })
+  if (!answer.ok) throw new Error(await answer.text())
+  return (await answer.json()) as FaultSeen
+}
 const hosts = async (): Promise<readonly JoinedHost[]> =>
   (await controller.ask<{ hosts: JoinedHost[] }>('/hosts')).hosts
 
@@ -136,7 +154,7 @@ describe('joining', () => {
 
 describe('a Cluster over three hosts', () => {
   test('comes up with both copies of a shard on two of them', async () => {
-    const spec = controller.file('shop.yaml', { name: 'shop', expose: { basePort: ports.base } })
+    const spec = controller.file('shop.yaml', { name: 'shop', drills: 'yes', expose: { basePort: ports.base } })
     await controller.ok(['up', spec, '--hosts', 'a,b,c', '-d'], { withinMs: 120_000 })
     const { nodes } = await status()
     const perHost = ['a', 'b', 'c'].map((name) => nodes.filter(({ hostId }) => hostId === name).length)
@@ -170,6 +188,30 @@ describe('a Cluster over three hosts', () => {
     b.running = b.program.start(['agent'], { withinMs: 600_000 })
     await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
     expect(b.program.engines('shop')).toEqual(before)
+  })
+
+  test('a drill kills a primary on another host, and its promises are kept', async () => {
+    const command = ['drill', 'shop', 'kill-primary', '--clients', 'cache', '--yes', '--json']
+    const { stdout } = await controller.run(command, { withinMs: 120_000 })
+    expect(brokenTruths(reportIn(stdout))).toEqual([])
+  })
+
+  test('a freeze lasts on its own host, and is healed there', async () => {
+    const { id, targets } = await inject('freeze', { forMs: 1000 })
+    const pid = enginesOf('shop')[targets[0] ?? ''] ?? 0
+    expect(readProcess(pid)?.state).toBe('T')
+    await eventually(async () => (await faults()).find((one) => one.id === id)?.healedAt != null, { what: 'healed' })
+    expect(readProcess(pid)?.state).not.toBe('T')
+    await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
+  })
+
+  test('all nodes are killed on three hosts at the same moment, as one fault', async () => {
+    const before = Object.values(enginesOf('shop'))
+    const { targets } = await inject('kill-all')
+    expect(targets).toHaveLength(6)
+    await eventually(() => Object.values(enginesOf('shop')).every((pid) => !before.includes(pid)), { what: 'killed' })
+    expect(await faults()).toMatchObject([{ fault: 'kill-all' }, { fault: 'freeze' }, { fault: 'kill-primary' }])
+    await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
   })
 
   test('a host that carries something is not removed', async () => {

@@ -73,8 +73,8 @@ export interface ControllerOptions {
   readonly vacancies: VacancyDesk
   /** The hosts that have joined, as their agents are reached. */
   readonly enrolled: () => readonly Peer[]
-  /** The faults of this machine. */
-  readonly faults: FaultHost
+  /** The faults of a host, this machine among them; undefined: it has not joined. */
+  readonly faults: (hostId: string) => FaultHost | undefined
   readonly books: Bookkeeper
   readonly shelf: Shelf
   readonly enginesFor: (terms: Credentials & { clustered: boolean }) => EnginePort
@@ -236,7 +236,7 @@ export class Controller implements Platform {
     return { user: engineUsers.app, password, authority: loop.authority }
   }
 
-  previewFault(name: string, wish: FaultWish): FaultPreview {
+  previewFault(name: string, wish: FaultWish): Promise<FaultPreview> {
     return this.#faults.preview(name, wish)
   }
 
@@ -248,7 +248,7 @@ export class Controller implements Platform {
     return this.#faults.heal(name, id, actor)
   }
 
-  faults(name: string): readonly FaultSeen[] {
+  faults(name: string): Promise<readonly FaultSeen[]> {
     return this.#faults.seen(name)
   }
 

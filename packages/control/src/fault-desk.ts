@@ -1,12 +1,14 @@
 /**
- * Faults, as the controller keeps them: aimed at what it sees, ordered from the agent under its epoch, and told in the
- * event log, when they begin and when they are over. It also heals what a killed keeper has left behind.
+ * Faults, as the controller keeps them: aimed at what it sees, ordered from the agents under its epoch, and told in the
+ * event log, when they begin and when they are over.
  */
 import { randomBytes } from 'node:crypto'
 import type { FaultPreview, FaultSeen, FaultWish, Spec, Status } from '@holdfast/core'
-import { faultTable, formatDuration, HoldfastError, previewFault } from '@holdfast/core'
+import { faultTable, formatDuration, HoldfastError, localHostId, previewFault } from '@holdfast/core'
 import type { Clock } from './clock.ts'
-import type { FaultHost, SceneKnown } from './host/faults/fault-host.ts'
+import type { SceneOverHosts } from './deployment-faults.ts'
+import { DeploymentFaults } from './deployment-faults.ts'
+import type { FaultHost } from './host/faults/fault-host.ts'
 import type { Log } from './log.ts'
 import { readController } from './store/controller-file.ts'
 import { readDrillLock } from './store/drill-lock.ts'
@@ -15,10 +17,6 @@ import type { History } from './store/store.ts'
 
 /** How often it looks whether a fault is over. */
 const lookEveryMs = 500
-/** What was seen is older by then. Longer than for an action: the fault has a process to start. */
-const injectWithinMs = 20_000
-/** Leftovers that would not heal are tried again, and not all the time. */
-const healAgainMs = 5000
 /** What ended longer ago is no news to a controller that has just started. */
 const newsMs = 600_000
 
@@ -28,7 +26,7 @@ export interface FaultDeskOptions {
   readonly history: History
   readonly clock: Clock
   readonly log: Log
-  readonly faults: FaultHost
+  readonly faults: (hostId: string) => FaultHost | undefined
   readonly names: () => string[]
   readonly status: (name: string) => Status | undefined
   readonly spec: (name: string) => Spec
@@ -42,23 +40,13 @@ interface News {
   readonly because: string
 }
 
-/** Faults are injected beside the engine, and its machine may be another. */
-function refuseAcrossHosts({ name, hosts }: Spec): void {
-  if (hosts.length === 0) return
-  throw new HoldfastError(
-    'REFUSED_DRILL',
-    `${name} runs on ${hosts.length} hosts, and faults are injected on the machine of the controller alone: break it by hand, and watch it with "holdfast status ${name} --watch"`,
-    { name },
-  )
-}
-
 export class FaultDesk {
   readonly #options: FaultDeskOptions
+  readonly #faults: DeploymentFaults
   /** Deployments of which a fault is just being injected. */
   readonly #injecting = new Set<string>()
   /** Sentences that are in the log already: a fault's id, and `id healed`. By deployment, read from the log at first. */
   readonly #told = new Map<string, Set<string>>()
-  readonly #healTriedAt = new Map<string, number>()
   /** Who heals which fault right now: the look round may notice it first, and tells it in his name. */
   readonly #healedBy = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
@@ -66,6 +54,7 @@ export class FaultDesk {
 
   constructor(options: FaultDeskOptions) {
     this.#options = options
+    this.#faults = new DeploymentFaults(options.faults, (name) => hostsOf(options.spec(name)))
   }
 
   /** Begins to look after the faults of this home. */
@@ -83,17 +72,17 @@ export class FaultDesk {
     await this.#looking
   }
 
-  preview(name: string, wish: FaultWish): FaultPreview {
-    const { clock, faults, home, spec } = this.#options
+  async preview(name: string, wish: FaultWish): Promise<FaultPreview> {
+    const { clock, home, spec } = this.#options
     const status = this.#statusOf(name)
-    refuseAcrossHosts(spec(name))
+    const seen = await this.seen(name)
     return previewFault({
       wish,
       status,
       spec: spec(name),
-      underway: faults.seen(name).find(({ healedAt }) => healedAt === null) ?? null,
+      underway: seen.find(({ healedAt }) => healedAt === null) ?? null,
       lock: readDrillLock(home, name) ?? null,
-      machine: faults.machine(name, this.#known(status)),
+      machines: await this.#faults.machines(name, this.#known(status)),
       id: `f-${randomBytes(4).toString('hex')}`,
       pick: 0,
       now: clock.wall(),
@@ -101,19 +90,16 @@ export class FaultDesk {
   }
 
   async inject(name: string, wish: FaultWish, actor: string): Promise<FaultSeen> {
-    const { faults } = this.#options
-    const { order, preconditions } = this.preview(name, wish)
+    const { order, preconditions } = await this.preview(name, wish)
     const unmet = preconditions.filter(({ met }) => !met).map(({ because }) => because)
     if (this.#injecting.has(name)) unmet.push('another fault is just being injected: wait until it is there')
     if (order === null || unmet.length > 0) {
       throw new HoldfastError('REFUSED_DRILL', `no ${wish.fault} on ${name}: ${unmet.join('; ')}`, { name, unmet })
     }
     const status = this.#statusOf(name)
-    const controllerEpoch = status.controller.epoch
     this.#injecting.add(name)
     try {
-      const envelope = { deployment: name, controllerEpoch, notAfter: faults.now() + injectWithinMs, order }
-      const fault = await faults.inject(envelope, this.#known(status))
+      const fault = await this.#faults.inject(order, status.controller.epoch, this.#known(status))
       this.#tellBegun(fault, actor)
       return fault
     } finally {
@@ -124,7 +110,7 @@ export class FaultDesk {
   async heal(name: string, id: string, actor: string): Promise<FaultSeen> {
     this.#healedBy.set(id, actor)
     try {
-      const fault = await this.#options.faults.heal(name, id)
+      const fault = await this.#faults.heal(name, id)
       if (fault.healedAt === null) {
         throw new HoldfastError('DRILL_FAILED', `not healed: ${fault.because}: ${fault.trouble ?? 'it goes on'}`, {
           name,
@@ -139,11 +125,11 @@ export class FaultDesk {
     }
   }
 
-  seen(name: string): readonly FaultSeen[] {
-    return this.#options.faults.seen(name)
+  seen(name: string): Promise<readonly FaultSeen[]> {
+    return this.#faults.seen(name)
   }
 
-  /** Tells what has become of the faults, also of those that healed while no controller was there, and heals leftovers. */
+  /** Tells what has become of the faults, also of those that healed while no controller was there. */
   async look(): Promise<void> {
     try {
       for (const name of this.#options.names()) await this.#lookAfter(name)
@@ -154,20 +140,11 @@ export class FaultDesk {
 
   async #lookAfter(name: string): Promise<void> {
     if (this.#options.status(name)?.controller.lease !== 'held' || this.#injecting.has(name)) return
-    await this.#healLeftovers(name)
-    for (const fault of this.#options.faults.seen(name)) {
+    const seen = await this.seen(name)
+    this.#passOverOld(seen)
+    for (const fault of seen) {
       this.#tellBegun(fault)
       if (fault.healedAt !== null) this.#tellHealed(fault, this.#healedBy.get(fault.id))
-    }
-  }
-
-  async #healLeftovers(name: string): Promise<void> {
-    const { clock, faults, log } = this.#options
-    for (const id of faults.leftOver(name)) {
-      if (clock.now() - (this.#healTriedAt.get(id) ?? Number.NEGATIVE_INFINITY) < healAgainMs) continue
-      this.#healTriedAt.set(id, clock.now())
-      const { healedAt, trouble } = await faults.heal(name, id)
-      if (healedAt === null) log.warn({ deployment: name, fault: id, trouble }, 'fault not healed yet')
     }
   }
 
@@ -212,13 +189,16 @@ export class FaultDesk {
     const told = new Set(
       drills.map(({ cause, because }) => (because.startsWith('healed') ? `${cause} healed` : String(cause))),
     )
-    // A log that is full of other things since then does not make an old fault news.
-    const recently = this.#options.clock.wall() - newsMs
-    for (const { id, healedAt } of this.seen(name)) {
-      if (healedAt !== null && healedAt < recently) told.add(id).add(`${id} healed`)
-    }
     this.#told.set(name, told)
     return told
+  }
+
+  /** A log that is full of other things since then does not make an old fault news. */
+  #passOverOld(seen: readonly FaultSeen[]): void {
+    const recently = this.#options.clock.wall() - newsMs
+    for (const { deployment, id, healedAt } of seen) {
+      if (healedAt !== null && healedAt < recently) this.#toldOf(deployment).add(id).add(`${id} healed`)
+    }
   }
 
   #statusOf(name: string): Status {
@@ -227,10 +207,10 @@ export class FaultDesk {
     throw new HoldfastError('UNREACHABLE_ENGINE', `nobody has looked at ${name} yet: try again in a second`, { name })
   }
 
-  #known({ nodes }: Status): SceneKnown {
+  #known({ nodes }: Status): SceneOverHosts {
     const controller = readController(this.#options.home)
     return {
-      nodes: nodes.map(({ id, shard, host, port }) => ({ id, shard, host, port })),
+      nodes: nodes.map(({ id, shard, hostId, host, port }) => ({ id, shard, hostId, host, port })),
       controller:
         controller === undefined
           ? null
@@ -238,3 +218,6 @@ export class FaultDesk {
     }
   }
 }
+
+const hostsOf = ({ hosts }: Spec): readonly string[] =>
+  hosts.length === 0 ? [localHostId] : hosts.map(({ name }) => name)

@@ -144,6 +144,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
       const { admin = '', app: application = '' } = store.load(deployment)?.secrets ?? {}
       return { [engineUsers.admin]: admin, [engineUsers.app]: application }
     },
+    log,
   })
   const books = new Bookkeeper({
     controllerId: id,
@@ -177,7 +178,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     nodeDir: ({ host: at, id: node }, deployment) =>
       at === localHostId ? home.node(deployment, node) : join(deploymentsOn(register, at), deployment, node),
     shelf,
-    faults,
+    faults: (hostId) => (hostId === localHostId ? faults : fleet.faultsOf(hostId)),
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
     sentinelsFor: (terms) => new Sentinels(systemClock, terms),
@@ -203,6 +204,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     await outside?.close()
     await app.close()
     await gate?.close()
+    faults.close()
     fleet.close()
     shelf.close()
     host.close()
@@ -230,6 +232,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
     books.run(controller)
     controller.run(on)
+    void faults.run()
   }
   return {
     controller,

@@ -182,3 +182,5 @@ function parse<T>(schema: z.ZodType<T>, input: unknown): T {
   const [issue] = parsed.error.issues
   throw new HoldfastError('USAGE', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not understood'}`)
 }
+
+export { id as agentId, parse as parseAsked, port as agentPort }

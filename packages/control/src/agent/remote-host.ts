@@ -2,10 +2,7 @@
  * The agent of another machine, behind the same port as the one of this machine. What it says in times of its own clock is
  * told in times of ours; what it does not say in time is not known.
  */
-import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
 import { createInterface } from 'node:readline'
-import type { TLSSocket } from 'node:tls'
 import type {
   AgentGreeting,
   AgentNews,
@@ -25,13 +22,12 @@ import type {
   SentinelPlace,
 } from '@holdfast/core'
 import { HoldfastError, orderHeader, shiftNode, shiftProxy, shiftSentinel } from '@holdfast/core'
-import { answeredError, bytesOf } from '../answer-text.ts'
-import type { Clock } from '../clock.ts'
+import type { FaultHost } from '../host/faults/fault-host.ts'
 import type { EngineExit, HostPort, HostSight } from '../host/host.ts'
-import { KeptConnections } from './kept-connections.ts'
-import type { Credentials } from './mutual-tls.ts'
-import { refusalOf } from './mutual-tls.ts'
-import { digestOf, octets, toJson } from './server.ts'
+import type { LineOptions } from './line.ts'
+import { AgentLine } from './line.ts'
+import { RemoteFaults } from './remote-faults.ts'
+import { digestOf, toJson } from './server.ts'
 
 /** A turn waits for every look: one that is not answered by then is as good as none. */
 const lookWithinMs = 400
@@ -48,38 +44,21 @@ const driftMax = 0.001
 const holdEveryMs = 300
 const holdWithinMs = 300
 
-export interface RemoteHostOptions {
-  /** The name of the host, as its certificate says it. */
-  readonly id: string
-  readonly address: string
-  readonly port: number
-  readonly clock: Clock
-  readonly credentials: () => Credentials
+export interface RemoteHostOptions extends LineOptions {
   readonly terms: (deployment: string) => AgentTerms
   /** The deployments that this controller holds the lease of, and in which epochs. */
   readonly epochs: () => Readonly<Record<string, number>>
 }
 
-interface Asked {
-  readonly method: 'GET' | 'POST' | 'PUT'
-  readonly path: string
-  readonly body?: unknown
-  /** In place of a body: a piece of a file. */
-  readonly piece?: Uint8Array
-  readonly headers?: Readonly<Record<string, string>>
-  readonly withinMs: number
-}
-
 export class RemoteHost implements HostPort {
   readonly id: string
+  readonly faults: FaultHost
   readonly #options: RemoteHostOptions
-  readonly #connections: KeptConnections
-  readonly #over = new AbortController()
+  readonly #line: AgentLine
   /** How far its clock is behind ours, ms, and in which of its boots that is so. */
   #clock: { readonly behindMs: number; readonly boot: string; readonly at: number } | undefined
   #isAway = false
   readonly #since: number
-  #heardAt = Number.NEGATIVE_INFINITY
   #hearing: HearingSeen | null = null
   /** What its agent's own clock said last. */
   #heard: AliveAnswered = { boot: '', now: 0 }
@@ -89,7 +68,12 @@ export class RemoteHost implements HostPort {
   constructor(options: RemoteHostOptions) {
     this.id = options.id
     this.#options = options
-    this.#connections = new KeptConnections(options.credentials)
+    this.#line = new AgentLine(options)
+    this.faults = new RemoteFaults(this.#line, {
+      clock: options.clock,
+      now: () => this.now(),
+      boot: () => this.#clock?.boot ?? '',
+    })
     this.#since = options.clock.now()
     void this.#listen()
     void this.#hold()
@@ -102,7 +86,7 @@ export class RemoteHost implements HostPort {
 
   /** When it last said anything at all, by the clock of this process. */
   get heardAt(): number {
-    return this.#heardAt
+    return this.#line.heardAt
   }
 
   onExit(listener: (exit: EngineExit) => void): void {
@@ -135,29 +119,28 @@ export class RemoteHost implements HostPort {
     const boot = this.#clock?.boot ?? ''
     const { action } = envelope
     const asked = { method: 'POST', path: '/v1/act', withinMs: actWithinMs } as const
-    if (action.kind !== 'receive') return void (await this.#ask({ ...asked, body: { boot, envelope } }))
+    if (action.kind !== 'receive') return void (await this.#line.ask({ ...asked, body: { boot, envelope } }))
     const { piece, ...order } = action
     const header = toJson({ boot, envelope: { ...envelope, action: order } })
-    await this.#ask({ ...asked, piece, headers: { [orderHeader]: header } })
+    await this.#line.ask({ ...asked, piece, headers: { [orderHeader]: header } })
   }
 
   readPart(body: PartAsked): Promise<Uint8Array> {
-    return this.#reach({ method: 'POST', path: '/v1/part', body, withinMs: partWithinMs }, (bytes) => bytes)
+    return this.#line.read({ method: 'POST', path: '/v1/part', body, withinMs: partWithinMs })
   }
 
   /** Others may have heard it until this process began to listen. */
   sight(): HostSight {
-    return { heardAt: Math.max(this.#since, this.#heardAt), hearing: this.#hearing }
+    return { heardAt: Math.max(this.#since, this.#line.heardAt), hearing: this.#hearing }
   }
 
   /** Who it says it is. */
   greet(): Promise<AgentGreeting> {
-    return this.#ask({ method: 'GET', path: '/v1/host', withinMs: lookWithinMs }) as Promise<AgentGreeting>
+    return this.#line.ask({ method: 'GET', path: '/v1/host', withinMs: lookWithinMs }) as Promise<AgentGreeting>
   }
 
   close(): void {
-    this.#over.abort()
-    this.#connections.close()
+    this.#line.close()
   }
 
   async #look(wish: Partial<LookAsked> & { deployment: string }): Promise<{ answer: LookAnswered; byMs: number }> {
@@ -168,12 +151,12 @@ export class RemoteHost implements HostPort {
     let askedAt = 0
     const ask = (): Promise<unknown> => {
       askedAt = clock.now()
-      return this.#ask({ method: 'POST', path: '/v1/look', body, withinMs })
+      return this.#line.ask({ method: 'POST', path: '/v1/look', body, withinMs })
     }
     try {
       const answer = (await ask().catch(async (error: unknown) => {
         if (!(error instanceof HoldfastError) || error.facts['missing'] !== 'terms') throw error
-        await this.#ask({ method: 'PUT', path: `/v1/terms/${wish.deployment}`, body: mine, withinMs })
+        await this.#line.ask({ method: 'PUT', path: `/v1/terms/${wish.deployment}`, body: mine, withinMs })
         return ask()
       })) as LookAnswered
       this.#isAway = false
@@ -208,12 +191,12 @@ export class RemoteHost implements HostPort {
    */
   async #hold(): Promise<void> {
     const { clock, epochs } = this.#options
-    const { signal } = this.#over
+    const signal = this.#line.over
     while (!signal.aborted) {
       const body: Hold = { boot: this.#heard.boot, heard: this.#heard.now, epochs: epochs() }
       try {
         const asked = { method: 'POST', path: '/v1/hold', body, withinMs: holdWithinMs } as const
-        this.#heard = (await this.#ask(asked)) as AliveAnswered
+        this.#heard = (await this.#line.ask(asked)) as AliveAnswered
       } catch {
         // It is away, or knows no such word: which the looks say.
       }
@@ -223,7 +206,7 @@ export class RemoteHost implements HostPort {
 
   /** Hears of what ends, as long as this is open: looked for again where the connection is lost, or silent. */
   async #listen(): Promise<void> {
-    const { signal } = this.#over
+    const signal = this.#line.over
     while (!signal.aborted) {
       try {
         await this.#hear(signal)
@@ -237,13 +220,13 @@ export class RemoteHost implements HostPort {
   async #hear(over: AbortSignal): Promise<void> {
     const silence = new AbortController()
     const signal = AbortSignal.any([over, silence.signal])
-    const answer = await this.#send({ method: 'GET', path: '/v1/news', withinMs: newsWithinMs }, signal)
+    const answer = await this.#line.send({ method: 'GET', path: '/v1/news', withinMs: newsWithinMs }, signal)
     let timer = setTimeout(() => silence.abort(), newsWithinMs)
     try {
       for await (const line of createInterface({ input: answer })) {
         clearTimeout(timer)
         timer = setTimeout(() => silence.abort(), newsWithinMs)
-        this.#heardAt = this.#options.clock.now()
+        this.#line.heard()
         this.#tell(JSON.parse(line) as AgentNews)
       }
     } finally {
@@ -259,56 +242,6 @@ export class RemoteHost implements HostPort {
     }
     if (news.kind === 'job-end') this.#jobListener(news.deployment)
   }
-
-  #ask(asked: Asked): Promise<unknown> {
-    return this.#reach(asked, jsonIn)
-  }
-
-  async #reach<Read>(asked: Asked, read: (bytes: Buffer) => Read): Promise<Read> {
-    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(asked.withinMs)])
-    try {
-      const answer = await this.#send(asked, signal)
-      const bytes = await bytesOf(answer)
-      this.#heardAt = this.#options.clock.now()
-      if (answer.statusCode === 200) return read(bytes)
-      throw answeredError(jsonIn(bytes)) ?? new Error(`status ${answer.statusCode}`)
-    } catch (error) {
-      if (error instanceof HoldfastError) throw error
-      const { address, port } = this.#options
-      const because = `the agent of ${this.id} (${address}:${port}) does not answer: ${messageOf(error)}`
-      throw new HoldfastError('UNREACHABLE_AGENT', because, { host: this.id, address, port }, error)
-    }
-  }
-
-  #send({ method, path, body, piece, headers: told = {} }: Asked, signal: AbortSignal): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const { address, port } = this.#options
-      const said = piece ?? (body === undefined ? undefined : toJson(body))
-      const type = piece === undefined ? 'application/json' : octets
-      const headers =
-        said === undefined ? {} : { ...told, 'content-type': type, 'content-length': Buffer.byteLength(said) }
-      const asked = request(
-        {
-          method,
-          path,
-          headers,
-          host: address,
-          port,
-          signal,
-          checkServerIdentity: (_name, { subjectaltname }) => refusalOf(subjectaltname, 'host', this.id),
-          ...this.#connections.terms(),
-        },
-        resolve,
-      )
-      asked.once('error', reject)
-      // Nothing is said before it is known who listens.
-      asked.once('socket', (socket) => {
-        const say = (): void => void asked.end(said)
-        if ((socket as TLSSocket).authorized) say()
-        else socket.once('secureConnect', say)
-      })
-    })
-  }
 }
 
 /** Not earlier than it was: what is done about a host that nobody hears then comes too late rather than too early. */
@@ -317,10 +250,3 @@ const shiftHearing = ({ listensForMs, heardAgoMs, isAlone }: Hearing, at: number
   isAlone,
   contacts: Object.fromEntries(Object.entries(heardAgoMs).map(([name, agoMs]) => [name, at - agoMs])),
 })
-
-function jsonIn(bytes: Buffer): unknown {
-  const text = bytes.toString('utf8')
-  return text === '' ? {} : JSON.parse(text)
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -29,9 +29,11 @@ import {
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fastify, { LogController } from 'fastify'
 import type { Clock } from '../clock.ts'
+import type { FaultHost } from '../host/faults/fault-host.ts'
 import type { HostPort } from '../host/host.ts'
 import { identityIn } from '../pki/certificate.ts'
 import { answerError, answerNotFound } from '../server/errors.ts'
+import { serveFaults } from './fault-routes.ts'
 import type { Credentials } from './mutual-tls.ts'
 import { refusalOf, secureTerms } from './mutual-tls.ts'
 import type { SelfFence } from './self-fence.ts'
@@ -46,6 +48,7 @@ const streamsMax = 16
 
 export interface AgentServerOptions {
   readonly host: HostPort
+  readonly faults: FaultHost
   readonly clock: Clock
   readonly boot: string
   /** Where the directories of the engines are. */
@@ -154,6 +157,8 @@ export function buildAgent(options: AgentServerOptions) {
     reply.header('content-type', octets)
     return reply.send(await host.readPart(parsePartAsked(body)))
   })
+
+  serveFaults(app, options)
 
   app.get('/v1/news', async (_request, reply) => {
     reply.header('content-type', 'application/x-ndjson')

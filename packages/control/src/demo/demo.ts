@@ -49,6 +49,8 @@ export class Demo implements DemoDoor {
   #ground: DemoGround | undefined
   #ticking: Promise<void> = Promise.resolve()
   #databaseTimer: NodeJS.Timeout | undefined
+  /** The fault of the deployment that lasted when it was looked last. */
+  #fault: string | null = null
   #lastFault: string | null = null
   /** Processes whose end was told. */
   readonly #told = new Set<string>()
@@ -142,6 +144,7 @@ export class Demo implements DemoDoor {
           return action satisfies never
       }
     } finally {
+      await this.#lookForFault()
       this.#tellState()
     }
   }
@@ -153,13 +156,14 @@ export class Demo implements DemoDoor {
 
   async stopFault(actor: string): Promise<string> {
     const { platform, database } = this.#running()
-    if (this.#faultUnderway() === null)
+    if ((await this.#lookForFault()) === null)
       throw new HoldfastError('NOT_FOUND', 'no fault lasts now: there is nothing to stop')
     try {
       if (!database.running) return await this.#startDatabase(database)
       await this.#strikes.healAll(platform, actor)
       return 'the fault is over'
     } finally {
+      await this.#lookForFault()
       this.#tellState()
     }
   }
@@ -233,7 +237,7 @@ export class Demo implements DemoDoor {
       const samples = await Promise.all(this.#lanes().map((lane) => lane.report(at)))
       for (const sample of samples) this.#story.sample(sample)
       const isNews = this.#crowd.look(at)
-      const fault = this.#faultUnderway()
+      const fault = await this.#lookForFault()
       if (isNews || fault !== this.#lastFault) this.#tellState()
       this.#lastFault = fault
       this.#tellFallen()
@@ -255,7 +259,13 @@ export class Demo implements DemoDoor {
 
   #faultUnderway(): string | null {
     if (this.#database?.running === false) return 'database'
-    return this.#ground === undefined ? null : (this.#strikes.underway(this.#ground.platform)[0] ?? null)
+    return this.#fault
+  }
+
+  async #lookForFault(): Promise<string | null> {
+    const platform = this.#ground?.platform
+    this.#fault = platform === undefined ? null : ((await this.#strikes.underway(platform))[0] ?? null)
+    return this.#faultUnderway()
   }
 
   #keys(): DemoState['keys'] {

@@ -42,7 +42,7 @@ export class Strikes {
 
   /** On the same slots of both lanes. What still lasts of an earlier one is ended first. Answers what was done. */
   async strike(strike: Strike, platform: Platform, actor: string): Promise<string> {
-    for (const id of this.underway(platform)) if (this.#ours.has(id)) await this.#heal(id, platform, actor)
+    for (const id of await this.underway(platform)) if (this.#ours.has(id)) await this.#heal(id, platform, actor)
     await this.#calm(strike, platform)
     const shards = new Map(platform.status(this.#deployment)?.shards.map(({ primary, slots }) => [primary, slots]))
     const before = platform.events.latest({ limit: 1 }).at(-1)?.seq ?? 0
@@ -63,20 +63,21 @@ export class Strikes {
   async #calm(strike: Strike, platform: Platform): Promise<void> {
     const deadline = performance.now() + calmWithinMs
     while (performance.now() < deadline) {
-      const { preconditions } = platform.previewFault(this.#deployment, wishFor(strike))
+      const { preconditions } = await platform.previewFault(this.#deployment, wishFor(strike))
       if (preconditions.every(({ met }) => met)) return
       await delay(50)
     }
   }
 
   /** The faults that last, by their ids. */
-  underway(platform: Platform): readonly string[] {
-    return platform.faults(this.#deployment).flatMap(({ id, healedAt }) => (healedAt === null ? [id] : []))
+  async underway(platform: Platform): Promise<readonly string[]> {
+    const faults = await platform.faults(this.#deployment)
+    return faults.flatMap(({ id, healedAt }) => (healedAt === null ? [id] : []))
   }
 
   /** Ends whatever lasts. */
   async healAll(platform: Platform, actor: string): Promise<void> {
-    for (const id of this.underway(platform)) await this.#heal(id, platform, actor)
+    for (const id of await this.underway(platform)) await this.#heal(id, platform, actor)
   }
 
   async #heal(id: string, platform: Platform, actor: string): Promise<void> {

@@ -1,11 +1,13 @@
 /** The machines that engines run on, each by the door to its agent: this one, and those that have joined. */
 import type { AgentGreeting } from '@holdfast/core'
 import { HoldfastError } from '@holdfast/core'
+import type { FaultHost } from '../host/faults/fault-host.ts'
 import type { HostPort } from '../host/host.ts'
 import type { EnrolledHost, HostRegister } from './register.ts'
 
 /** A host behind its agent, as far as it was heard lately. */
 export interface FarHost extends HostPort {
+  readonly faults: FaultHost
   /** When it was last heard, by this process's clock; -Infinity: never yet. */
   readonly heardAt: number
   /** Who it says it is, and what its machine is now. Throws UNREACHABLE_AGENT. */
@@ -46,6 +48,11 @@ export class Fleet {
 
   heardAt(name: string): number {
     return this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Undefined: it has not joined. */
+  faultsOf(name: string): FaultHost | undefined {
+    return this.#far.get(name)?.host.faults
   }
 
   /** What its agent says of itself and its machine, now. Throws NOT_FOUND, and UNREACHABLE_AGENT. */

@@ -17,6 +17,7 @@ import { engineWorld, findEngine } from '../binary/find.ts'
 import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
 import { FactsReader } from '../host/facts.ts'
+import { LocalFaults } from '../host/faults/local-faults.ts'
 import { LocalHost } from '../host/local.ts'
 import { refusedListening } from '../server/listen.ts'
 import type { EtcdSeat } from '../store/etcd/member.ts'
@@ -63,6 +64,19 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     admin: (deployment) => termsOf(terms, deployment).admin,
     ownedDirectives: (deployment) => terms.get(deployment)?.owned ?? [],
   })
+  const faults = new LocalFaults({
+    clock: systemClock,
+    home: home.path,
+    directory: join(home.agent, 'faults'),
+    nodeDir: (deployment, node) => home.node(deployment, node),
+    enter: (envelope) => host.enter(envelope),
+    binary: (deployment) => engines.of(termsOf(terms, deployment)),
+    secrets: (deployment) => {
+      const { username, password } = termsOf(terms, deployment).admin
+      return { [username]: password }
+    },
+    log,
+  })
   const facts = new FactsReader({ clock: systemClock, directory: home.path })
   const shown: Shown = { now: membership }
   const asker = new AliveAsker(() => shown.now)
@@ -76,6 +90,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   })
   const app = buildAgent({
     host,
+    faults,
     clock: systemClock,
     boot: systemClock.boot,
     deployments: where.deployments,
@@ -86,6 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     log,
   })
   await listen(app, where)
+  void faults.run()
   const over = new AbortController()
   const etcd = memberOf(options, () => shown.now)
   void etcd?.run()
@@ -98,6 +114,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   return {
     close: async () => {
       over.abort()
+      faults.close()
       etcd?.close()
       await renewing
       watch.close()

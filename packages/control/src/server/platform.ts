@@ -70,13 +70,13 @@ export interface Platform {
   /** The application's user, or another one of the spec. Throws NOT_FOUND for one whose password is not known. Only ever given to the command line's token, never to a browser. */
   credentials(name: string, user?: string): UserAccess | undefined
   /** What a fault would do now, and what stands against it. Does nothing. Throws NOT_FOUND. */
-  previewFault(name: string, wish: FaultWish): FaultPreview
+  previewFault(name: string, wish: FaultWish): Promise<FaultPreview>
   /** Injects a fault; answers once it is there. Throws REFUSED_DRILL with every precondition that is not met. */
   injectFault(name: string, wish: FaultWish, actor: string): Promise<FaultSeen>
   /** Heals it before its timer does; one that is healed already stays so. Throws NOT_FOUND. */
   healFault(name: string, id: string, actor: string): Promise<FaultSeen>
   /** The faults of a deployment that last, and the latest of those that are over; the newest first. */
-  faults(name: string): readonly FaultSeen[]
+  faults(name: string): Promise<readonly FaultSeen[]>
   /** Incidents and availability since a time, ms since 1970. Throws NOT_FOUND. */
   ledger(name: string, since: number): Ledger
 }

@@ -9,6 +9,7 @@ import { SelfFence } from '../../src/agent/self-fence.ts'
 import { buildAgent } from '../../src/agent/server.ts'
 import type { Clock } from '../../src/clock.ts'
 import { FactsReader } from '../../src/host/facts.ts'
+import type { FaultHost } from '../../src/host/faults/fault-host.ts'
 import type { HostPort } from '../../src/host/host.ts'
 import { createAuthority, issuePair } from '../../src/pki/authority.ts'
 import type { Identity, KeyPair } from '../../src/pki/certificate.ts'
@@ -34,6 +35,9 @@ export const someTerms: AgentTerms = {
 /** Nothing of it is fenced. */
 const unfenced: Fenceable = { id: 'a', epoch: () => 0, fence: () => {} }
 
+const refuse = (): Promise<never> => Promise.reject(new Error('no fault is done here'))
+const noFaults: FaultHost = { now: () => 0, machine: refuse, inject: refuse, heal: refuse, seen: async () => [] }
+
 export interface RunningAgent {
   readonly port: number
   readonly terms: ReadonlyMap<string, AgentTerms>
@@ -44,7 +48,12 @@ export interface RunningAgent {
 }
 
 /** The door of an agent, and whoever is behind it. */
-export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'): Promise<RunningAgent> {
+export async function serveAgent(
+  host: HostPort,
+  clock: Clock,
+  boot = 'boot-1',
+  faults: FaultHost = noFaults,
+): Promise<RunningAgent> {
   const terms = new Map<string, AgentTerms>()
   const credentials = await credentialsOf({ role: 'host', name: host.id })
   const log = pino({ level: 'silent' })
@@ -59,6 +68,7 @@ export async function serveAgent(host: HostPort, clock: Clock, boot = 'boot-1'):
   const facts = new FactsReader({ clock, directory: '/tmp' })
   const app = buildAgent({
     host,
+    faults,
     clock,
     boot,
     deployments: '/tmp/deployments',

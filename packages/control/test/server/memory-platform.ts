@@ -265,7 +265,7 @@ export class MemoryPlatform implements Platform {
     return () => this.#listeners.delete(listener)
   }
 
-  previewFault(name: string, wish: FaultWish): FaultPreview {
+  async previewFault(name: string, wish: FaultWish): Promise<FaultPreview> {
     const { costs, heals } = faultTable[wish.fault]
     const met = wish.onProduction === name
     return { order: null, preconditions: [{ met, because: `${name} is not labelled for drills` }], costs, heals }
@@ -287,7 +287,7 @@ export class MemoryPlatform implements Platform {
     return { ...fault, healedAt: fault.injectedAt + 1000 }
   }
 
-  faults(name: string): readonly FaultSeen[] {
+  async faults(name: string): Promise<readonly FaultSeen[]> {
     return this.#faults.filter(({ deployment }) => deployment === name)
   }
 

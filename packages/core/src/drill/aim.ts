@@ -2,19 +2,20 @@
  * On whom a fault would fall, and whether it may. Decided here, from what was seen; nothing is done. A fault is ordered
  * only where every precondition is met, and each says what was found, so that a refusal can be acted upon.
  */
+import { localHostId } from '../placement/hosting.ts'
 import type { Spec } from '../spec.ts'
 import type { NodeStatus, SentinelStatus, ShardStatus, Status } from '../status.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { FaultOrder, FaultPreview, FaultSeen, FaultTarget, FaultWish, Precondition } from './fault.ts'
 import { faultTable } from './fault.ts'
 
-/** What the machine allows, as its agent found it. */
+/** What a machine allows, as its agent found it. */
 export interface MachineSeen {
   /** The nodes' directories are on a file system that may be filled up. */
   readonly disk: Precondition
   /** Writes to disk can be throttled. */
   readonly throttle: Precondition
-  /** The controller is a process that may be killed, and started again. */
+  /** The controller of this home is a process that may be killed, and started again. */
   readonly controller: Precondition
 }
 
@@ -26,7 +27,8 @@ export interface AimInput {
   readonly underway: FaultSeen | null
   /** The drill that has this deployment to itself; null: none. `since` is wall clock, ms since 1970. */
   readonly lock: { readonly id: string; readonly since: number } | null
-  readonly machine: MachineSeen
+  /** What each host of its own, and the controller's, allows, by the host's id. One that did not answer is not in it. */
+  readonly machines: ReadonlyMap<string, MachineSeen>
   /** The id of the fault, if it is ordered. */
   readonly id: string
   /** Which shard in sync is hit first where several could be: any whole number, 0 is the first. */
@@ -240,20 +242,37 @@ function lasts(forMs: number, isOverAtOnce: boolean): Precondition {
   return { met: false, because: `a fault lasts from ${limits}: say another length` }
 }
 
-function machineAllows({ wish, machine }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
+function machineAllows({ wish, spec, machines }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
+  const hosts = [...new Set(targets.map(({ hostId }) => hostId))]
+  const allows = (hostId: string, what: keyof MachineSeen): Precondition => allowedOn(hostId, machines, what)
   switch (wish.fault) {
     case 'disk-full':
-      return [machine.disk]
+      return hosts.map((hostId) => allows(hostId, 'disk'))
     case 'slow-disk':
-      return [machine.throttle]
+      return hosts.map((hostId) => allows(hostId, 'throttle'))
     case 'memory-full':
       return targets.map(canBeFilled)
     case 'kill-controller':
+      return [allows(localHostId, 'controller')]
     case 'unattended':
-      return [machine.controller]
+      return [spec.hosts.length > 0 ? notAtOnce : allows(localHostId, 'controller')]
     default:
       return []
   }
+}
+
+const notAtOnce: Precondition = {
+  met: false,
+  because:
+    'controller and primary are on two hosts, and no order reaches the second once the controller is dead: take kill-controller',
+}
+
+function allowedOn(hostId: string, machines: AimInput['machines'], what: keyof MachineSeen): Precondition {
+  const seen = machines.get(hostId)?.[what]
+  if (seen === undefined) {
+    return { met: false, because: `the agent of ${hostId} does not say what its machine allows: see "holdfast hosts"` }
+  }
+  return hostId === localHostId ? seen : { ...seen, because: `host ${hostId}: ${seen.because}` }
 }
 
 function canBeFilled({ id, memoryMaxBytes }: NodeStatus): Precondition {
@@ -268,11 +287,11 @@ function canBeFilled({ id, memoryMaxBytes }: NodeStatus): Precondition {
   }
 }
 
-const asTarget = ({ id, shard, role, host, port, pid }: NodeStatus): FaultTarget[] =>
-  pid === null ? [] : [{ id, shard, role, host, port, pid }]
+const asTarget = ({ id, shard, role, hostId, host, port, pid }: NodeStatus): FaultTarget[] =>
+  pid === null ? [] : [{ id, shard, role, hostId, host, port, pid }]
 
-const asSentinelTarget = ({ id, host, port, pid }: SentinelStatus): FaultTarget[] =>
-  pid === null ? [] : [{ id, shard: null, role: 'sentinel', host, port, pid }]
+const asSentinelTarget = ({ id, hostId, host, port, pid }: SentinelStatus): FaultTarget[] =>
+  pid === null ? [] : [{ id, shard: null, role: 'sentinel', hostId, host, port, pid }]
 
 /** The sentence for the event log: what, on whom, for how long. */
 function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[], forMs: number): string {

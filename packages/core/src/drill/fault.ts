@@ -166,7 +166,7 @@ export interface FaultWish {
 }
 
 /** The process that a fault falls on, as it was seen when it was aimed. */
-export interface FaultTarget extends Pick<NodeStatus, 'id' | 'host' | 'port'> {
+export interface FaultTarget extends Pick<NodeStatus, 'id' | 'hostId' | 'host' | 'port'> {
   /** Null for a Sentinel: it belongs to no shard. */
   readonly shard: string | null
   readonly role: NodeStatus['role'] | 'sentinel'

@@ -14,6 +14,7 @@ import { aNodeStatus, aReadyStatus } from '../support/ready-status.ts'
 
 const fine = { met: true, because: 'fine' }
 const machine: MachineSeen = { disk: fine, throttle: fine, controller: fine }
+const here = (seen: MachineSeen): AimInput['machines'] => new Map([['local', seen]])
 const now = 1_750_000_060_000
 
 const aWish = (parts: Partial<FaultWish> = {}): FaultWish => ({
@@ -31,7 +32,7 @@ const anInput = (parts: Partial<AimInput> = {}): AimInput => ({
   spec: parseSpec({ name: 'shop', drills: 'yes' }),
   underway: null,
   lock: null,
-  machine,
+  machines: here(machine),
   id: 'f-1',
   pick: 0,
   now,
@@ -84,7 +85,7 @@ describe('on whom it falls', () => {
 
   test('a target carries all that is needed to hit it, and nothing else', () => {
     expect(orderOf()?.targets).toEqual([
-      { id: 'node-1', shard: 'shard-1', role: 'primary', host: '127.0.0.1', port: 7001, pid: 101 },
+      { id: 'node-1', shard: 'shard-1', role: 'primary', hostId: 'local', host: '127.0.0.1', port: 7001, pid: 101 },
     ])
   })
 
@@ -111,7 +112,9 @@ describe('on whom it falls', () => {
     const order = orderOf({ status, wish: { ...wish, node: 'sentinel-3' } })
     expect(order).toMatchObject({
       because: 'SIGKILL to sentinel-3',
-      targets: [{ id: 'sentinel-3', shard: null, role: 'sentinel', host: '127.0.0.1', port: 7103, pid: 203 }],
+      targets: [
+        { id: 'sentinel-3', shard: null, role: 'sentinel', hostId: 'local', host: '127.0.0.1', port: 7103, pid: 203 },
+      ],
     })
     expect(against({ status, wish: { ...wish, node: 'node-1' } })).toEqual([
       'shop has no Sentinel node-1: it has sentinel-1, sentinel-2, sentinel-3',
@@ -213,14 +216,16 @@ describe('whether it may', () => {
 
   test('what the machine does not allow is refused in its words', () => {
     const no = { met: false, because: 'only root may throttle a disk' }
-    expect(against({ machine: { ...machine, throttle: no }, wish: aWish({ fault: 'slow-disk' }) })).toEqual([
+    expect(against({ machines: here({ ...machine, throttle: no }), wish: aWish({ fault: 'slow-disk' }) })).toEqual([
       no.because,
     ])
-    expect(against({ machine: { ...machine, disk: no }, wish: aWish({ fault: 'disk-full' }) })).toEqual([no.because])
-    expect(against({ machine: { ...machine, controller: no }, wish: aWish({ fault: 'unattended' }) })).toEqual([
+    expect(against({ machines: here({ ...machine, disk: no }), wish: aWish({ fault: 'disk-full' }) })).toEqual([
       no.because,
     ])
-    expect(against({ machine: { disk: no, throttle: no, controller: no } })).toEqual([])
+    expect(against({ machines: here({ ...machine, controller: no }), wish: aWish({ fault: 'unattended' }) })).toEqual([
+      no.because,
+    ])
+    expect(against({ machines: here({ disk: no, throttle: no, controller: no }) })).toEqual([])
   })
 
   test('a large node is not filled: it would take longer than the drill', () => {

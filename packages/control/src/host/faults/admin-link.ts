@@ -14,6 +14,11 @@ export function adminLink(target: Target, fault: Pick<FaultCase, 'scene' | 'secr
   return new EngineLink({ address, port, username: engineUsers.admin, password, authority, name: 'holdfast-fault' })
 }
 
-/** Whom to believe that it is this engine; null: it is spoken to in clear. */
-export const authorityOf = (id: string, { scene }: Pick<FaultCase, 'scene'>): string | null =>
-  readAuthority(join(scene.deploymentDir, id))
+/** Whom to believe that it is this engine; null: it is spoken to in clear. All of a deployment have one, and some are elsewhere. */
+export function authorityOf(id: string, { scene }: Pick<FaultCase, 'scene'>): string | null {
+  for (const node of [id, ...scene.nodes.map((one) => one.id)]) {
+    const authority = readAuthority(join(scene.deploymentDir, node))
+    if (authority !== null) return authority
+  }
+  return null
+}

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
+import type { FaultNode, FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
 import type { ProcessId } from '../../proc.ts'
 import { bootId, readProcess } from '../../proc.ts'
 import { writeAtomically } from '../../write-file.ts'
@@ -14,12 +14,7 @@ export interface FaultScene {
   readonly deploymentDir: string
   readonly targets: readonly FoundTarget[]
   /** Every node of the deployment. */
-  readonly nodes: readonly {
-    readonly id: string
-    readonly shard: string
-    readonly host: string
-    readonly port: number
-  }[]
+  readonly nodes: readonly FaultNode[]
   /** The controller that heals, and where its panel listens. */
   readonly controller: (ProcessId & { readonly port: number }) | null
   /** The engine's program. */

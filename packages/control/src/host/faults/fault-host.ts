@@ -11,8 +11,8 @@ export type SceneKnown = Pick<FaultScene, 'nodes' | 'controller'>
 export interface FaultHost {
   /** The agent's monotonic clock, ms: what `notAfter` is measured by. */
   now(): number
-  /** What the machine allows for a deployment. Changes nothing. */
-  machine(deployment: string, known: SceneKnown): MachineSeen
+  /** What the machine allows to be done to the nodes of a deployment that are here. Changes nothing. */
+  machine(deployment: string, here: SceneKnown): Promise<MachineSeen>
   /**
    * Answers once the fault is there; from then on it heals by its own timer, whoever dies. Throws REFUSED_* before
    * anything is touched, and REFUSED_UNSAFE where a target is not the engine of its node.
@@ -21,7 +21,5 @@ export interface FaultHost {
   /** Heals it now; one that is healed already stays so. Throws NOT_FOUND. */
   heal(deployment: string, id: string): Promise<FaultSeen>
   /** Those that last and the latest of those that are over, the newest first. */
-  seen(deployment: string): readonly FaultSeen[]
-  /** Ids of faults whose keeper is gone and that are not healed. */
-  leftOver(deployment: string): readonly string[]
+  seen(deployment: string): Promise<readonly FaultSeen[]>
 }

@@ -4,6 +4,7 @@ import type { FaultEnvelope, FaultSeen, FaultTarget, MachineSeen } from '@holdfa
 import { HoldfastError, nodePaths } from '@holdfast/core'
 import type { EngineBinary } from '../../binary/engine-binary.ts'
 import type { Clock } from '../../clock.ts'
+import type { Log } from '../../log.ts'
 import { bootId, isRunning, processesIn, signalExactly } from '../../proc.ts'
 import { cgroupOf } from './cgroup.ts'
 import type { FaultCase, FaultRecord, FaultScene, FoundTarget } from './fault-file.ts'
@@ -16,6 +17,8 @@ import { startKeeper } from './start-keeper.ts'
 
 /** A keeper that is told to heal has done so within this, or says what is in its way. */
 const healWithinMs = 30_000
+/** How often it looks whether a keeper was killed: what that has left behind is healed here. */
+const leftOverEveryMs = 2000
 /** Faults that are over and still told of. */
 const keptMax = 20
 
@@ -30,25 +33,42 @@ export interface LocalFaultsOptions {
   readonly binary: (deployment: string) => Promise<EngineBinary>
   /** Passwords of the engine's users. */
   readonly secrets: (deployment: string) => Readonly<Record<string, string>>
+  readonly log: Pick<Log, 'warn'>
 }
 
-/** The faults of the machine that the controller runs on. Each lives in a process of its own; here they are begun and told of. */
+/** The faults of one machine. Each lives in a process of its own; here they are begun and told of. */
 export class LocalFaults implements FaultHost {
   readonly #options: LocalFaultsOptions
+  readonly #over = new AbortController()
 
   constructor(options: LocalFaultsOptions) {
     this.#options = options
+  }
+
+  /** Heals what killed keepers have left behind, from now on: whoever ordered it may not reach this machine any more. */
+  async run(): Promise<void> {
+    const { clock, log } = this.#options
+    while (!this.#over.signal.aborted) {
+      for (const record of readFaults(this.#options.directory).filter(isLeftOver)) {
+        const { id: fault, deployment } = record.order
+        const trouble = await this.#healLeftover(record).catch(messageOf)
+        if (trouble !== null) log.warn({ deployment, fault, trouble }, 'fault not healed yet')
+      }
+      await clock.sleep(leftOverEveryMs, this.#over.signal)
+    }
+  }
+
+  close(): void {
+    this.#over.abort()
   }
 
   now(): number {
     return this.#options.clock.now()
   }
 
-  machine(deployment: string, { nodes, controller }: SceneKnown): MachineSeen {
-    return lookAtMachine(
-      nodes.map(({ id }) => this.#options.nodeDir(deployment, id)),
-      controller,
-    )
+  machine(deployment: string, { nodes, controller }: SceneKnown): Promise<MachineSeen> {
+    const directories = nodes.map(({ id }) => this.#options.nodeDir(deployment, id))
+    return Promise.resolve(lookAtMachine(directories, controller))
   }
 
   async inject(envelope: FaultEnvelope, known: SceneKnown): Promise<FaultSeen> {
@@ -100,14 +120,8 @@ export class LocalFaults implements FaultHost {
     return seenFault(readFault(faultPath(this.#options.directory, id)) ?? record)
   }
 
-  seen(deployment: string): readonly FaultSeen[] {
-    return this.#records(deployment).map(seenFault)
-  }
-
-  leftOver(deployment: string): readonly string[] {
-    return this.#records(deployment)
-      .filter((record) => record.healedAt === null && !isKept(record))
-      .map(({ order }) => order.id)
+  seen(deployment: string): Promise<readonly FaultSeen[]> {
+    return Promise.resolve(this.#records(deployment).map(seenFault))
   }
 
   #records(deployment: string): FaultRecord[] {
@@ -134,7 +148,7 @@ export class LocalFaults implements FaultHost {
   }
 
   /** Its keeper was killed: what was written down is enough to undo it. */
-  async #healLeftover(record: FaultRecord): Promise<void> {
+  async #healLeftover(record: FaultRecord): Promise<string | null> {
     const { clock, directory, secrets } = this.#options
     const { order, scene } = record
     const injury = await injuryOf(order.fault)
@@ -146,6 +160,7 @@ export class LocalFaults implements FaultHost {
     const trouble = await injury.heal(fault).then(() => null, messageOf)
     const healedAt = trouble === null ? Math.round(clock.wall()) : null
     writeFault(faultPath(directory, order.id), { ...record, healedAt, trouble })
+    return trouble
   }
 
   #forgetOldest(deployment: string): void {
@@ -175,6 +190,8 @@ function findTarget(target: FaultTarget, nodeDir: string): FoundTarget {
 }
 
 const ofThisBoot = (record: FaultRecord): boolean => record.bootId === bootId()
+
+const isLeftOver = (record: FaultRecord): boolean => record.healedAt === null && !isKept(record)
 
 const isKept = (record: FaultRecord): boolean => ofThisBoot(record) && isRunning(record.keeper)
 

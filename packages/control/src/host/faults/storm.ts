@@ -55,7 +55,9 @@ async function signIn(node: Endpoint, fault: FaultCase, over: AbortSignal): Prom
 
 function knock({ id, host, port }: Endpoint, fault: FaultCase, over: AbortSignal): Promise<boolean> {
   const ca = authorityOf(id, fault)
-  const password = fault.secrets[engineUsers.app] ?? ''
+  // An agent has no password of the application.
+  const user = fault.secrets[engineUsers.app] === undefined ? engineUsers.admin : engineUsers.app
+  const password = fault.secrets[user] ?? ''
   return new Promise((resolve) => {
     const socket = ca === null ? connect({ host, port }) : connectSecurely({ host, port, ca })
     let heard = ''
@@ -73,6 +75,6 @@ function knock({ id, host, port }: Endpoint, fault: FaultCase, over: AbortSignal
       over.removeEventListener('abort', leave)
       resolve(false)
     })
-    socket.write(`AUTH ${engineUsers.app} ${password}\r\nPING\r\n`)
+    socket.write(`AUTH ${user} ${password}\r\nPING\r\n`)
   })
 }

@@ -15,7 +15,7 @@ interface ById {
 export const faultRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
   app.get<ByName>('/deployments/:name/faults', async ({ params }) => {
     refuseUnknown(platform, params.name)
-    return { faults: platform.faults(params.name) }
+    return { faults: await platform.faults(params.name) }
   })
 
   app.post<ByName>('/deployments/:name/faults/preview', async ({ params, body }) => {
