@@ -2,7 +2,7 @@
 import type { FaultEnvelope, FaultSeen, FaultSent, FaultsAnswered, MachineSeen } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import type { FaultHost, SceneKnown } from '../host/faults/fault-host.ts'
-import type { AgentLine } from './line.ts'
+import type { AgentLine, Asked } from './line.ts'
 
 const seenWithinMs = 400
 const machineWithinMs = 2000
@@ -45,20 +45,22 @@ export class RemoteFaults implements FaultHost {
   }
 
   async seen(deployment: string): Promise<readonly FaultSeen[]> {
-    const path = `/v1/faults/${deployment}`
-    return this.#inOurTime(await this.#line.ask({ method: 'GET', path, withinMs: seenWithinMs }))
+    return this.#ask({ method: 'GET', path: `/v1/faults/${deployment}`, withinMs: seenWithinMs })
   }
 
   async #one(path: string, withinMs: number, body: unknown = {}): Promise<FaultSeen> {
-    const [fault] = this.#inOurTime(await this.#line.ask({ method: 'POST', path, body, withinMs }))
+    const [fault] = await this.#ask({ method: 'POST', path, body, withinMs })
     if (fault === undefined) throw new Error(`nothing was said of the fault at ${path}`)
     return fault
   }
 
-  /** Its wall clock may be another's. */
-  #inOurTime(answer: unknown): FaultSeen[] {
-    const { wall, faults } = answer as FaultsAnswered
-    const byMs = Math.round(this.#time.clock.wall() - wall)
+  /** Told in the time of our wall clock, where its own is certainly another: the answer has taken its time, too. */
+  async #ask(asked: Asked): Promise<FaultSeen[]> {
+    const { clock } = this.#time
+    const askedAt = clock.wall()
+    const { wall, faults } = (await this.#line.ask(asked)) as FaultsAnswered
+    const [atLeast, atMost] = [askedAt - wall, clock.wall() - wall]
+    const byMs = atLeast <= 0 && atMost >= 0 ? 0 : Math.round((atLeast + atMost) / 2)
     return faults.map((fault) => ({
       ...fault,
       injectedAt: fault.injectedAt + byMs,
