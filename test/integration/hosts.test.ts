@@ -88,7 +88,6 @@ async function holds(link: EngineLink, tag: string): Promise<boolean> {
   return true
 }
 
-
 /** The engines that run, on whichever host. */
 const enginesOf = (name: string): Readonly<Record<string, number>> =>
   Object.assign({}, ...[...agents.values()].map(({ program }) => program.engines(name)))
