@@ -17,6 +17,8 @@ import type { History } from './store/store.ts'
 
 /** How often it looks whether a fault is over. */
 const lookEveryMs = 500
+/** Where none lasts: each look costs the agents of its hosts something, for as long as the deployment lives. */
+const restMs = 5000
 /** What ended longer ago is no news to a controller that has just started. */
 const newsMs = 600_000
 
@@ -49,6 +51,8 @@ export class FaultDesk {
   readonly #told = new Map<string, Set<string>>()
   /** Who heals which fault right now: the look round may notice it first, and tells it in his name. */
   readonly #healedBy = new Map<string, string>()
+  /** Until when the hosts of a deployment are not asked: none of its faults lasts. */
+  readonly #restsUntil = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
 
@@ -103,6 +107,7 @@ export class FaultDesk {
       this.#tellBegun(fault, actor)
       return fault
     } finally {
+      this.#restsUntil.delete(name)
       this.#injecting.delete(name)
     }
   }
@@ -140,7 +145,10 @@ export class FaultDesk {
 
   async #lookAfter(name: string): Promise<void> {
     if (this.#options.status(name)?.controller.lease !== 'held' || this.#injecting.has(name)) return
+    const { clock } = this.#options
+    if (clock.now() < (this.#restsUntil.get(name) ?? Number.NEGATIVE_INFINITY)) return
     const seen = await this.seen(name)
+    if (seen.every(({ healedAt }) => healedAt !== null)) this.#restsUntil.set(name, clock.now() + restMs)
     this.#passOverOld(seen)
     for (const fault of seen) {
       this.#tellBegun(fault)
