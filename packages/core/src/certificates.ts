@@ -54,7 +54,7 @@ export function addressesOf(place: { readonly host: string; readonly address: st
   const { announce, address } = spec.hosts.find(({ name }) => name === place.host) ?? {}
   const proxy = placeProxy(spec)
   const wanted = [place.address, address, announce?.ip, announce?.hostname, proxy?.address]
-  const known = wanted.filter((address) => address !== undefined && address !== '') as string[]
+  const known = wanted.filter((one) => one !== undefined && one !== '') as string[]
   return [...new Set([...known, ...(known.some(isLoopback) ? ['localhost'] : [])])]
 }
 
