@@ -135,7 +135,7 @@ describe('a fabric of hosts', () => {
     const injured = await fabric.injure(freeze('sleep', [child.pid ?? 0]), 300)
     expect(stateOf()).toBe('T')
     await injured.healed
-    expect(stateOf()).toBe('S')
+    await eventually(() => stateOf() === 'S')
   })
 
   test('a disk is full, and has its room again', async () => {
