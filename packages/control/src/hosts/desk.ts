@@ -6,9 +6,6 @@ import type { Fleet } from './fleet.ts'
 import type { EnrolledHost, HostLabels, HostRegister } from './register.ts'
 import { printJoinToken } from './token.ts'
 
-/** Without a word for so long it is said to be away. */
-const awayAfterMs = 3000
-
 export interface JoinedHost extends EnrolledHost {
   /** Whether its agent is heard. */
   readonly state: 'here' | 'away'
@@ -54,7 +51,7 @@ export class HostDesk implements HostPlatform {
   list(): readonly JoinedHost[] {
     const { register, fleet, clock } = this.#options
     return register.hosts().map((host) => {
-      const isHere = clock.now() - fleet.heardAt(host.name) < awayAfterMs
+      const isHere = fleet.isHere(host.name, clock.now())
       return { ...host, state: isHere ? 'here' : 'away', carries: this.#carriedBy(host.name) }
     })
   }

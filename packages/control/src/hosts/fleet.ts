@@ -5,6 +5,9 @@ import type { FaultHost } from '../host/faults/fault-host.ts'
 import type { HostPort } from '../host/host.ts'
 import type { EnrolledHost, HostRegister } from './register.ts'
 
+/** Without a word for so long it is said to be away; agents say one each second at least. */
+export const awayAfterMs = 3000
+
 /** A host behind its agent, as far as it was heard lately. */
 export interface FarHost extends HostPort {
   readonly faults: FaultHost
@@ -46,8 +49,9 @@ export class Fleet {
     return this.#enrolled
   }
 
-  heardAt(name: string): number {
-    return this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY
+  /** Whether its agent is heard: by `now` of our clock it has said a word in the last three seconds. */
+  isHere(name: string, now: number): boolean {
+    return now - (this.#far.get(name)?.host.heardAt ?? Number.NEGATIVE_INFINITY) < awayAfterMs
   }
 
   /** Undefined: it has not joined. */

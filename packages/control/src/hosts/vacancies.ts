@@ -3,13 +3,10 @@ import type { Document, HostFacts, HostLoad, Spec, Vacancy } from '@holdfast/cor
 import { parseSpec, roomsFor } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { proxyPortsOf } from '../taken-ports.ts'
-import type { Fleet } from './fleet.ts'
-
-/** Without a word for so long nothing is placed there. */
-const awayAfterMs = 3000
+import { awayAfterMs, type Fleet } from './fleet.ts'
 
 export interface VacancyOptions {
-  readonly fleet: Pick<Fleet, 'greet' | 'heardAt'>
+  readonly fleet: Pick<Fleet, 'greet' | 'isHere'>
   readonly clock: Clock
   readonly documents: () => readonly Document[]
 }
@@ -23,6 +20,8 @@ export class VacancyDesk {
   readonly #options: VacancyOptions
   /** A machine has the size that it had, while its agent is busy for a moment. */
   readonly #facts = new Map<string, HostFacts>()
+  /** When a host did not answer: while one is lost this is asked at each turn, and must not wait for it each time. */
+  readonly #silentAt = new Map<string, number>()
 
   constructor(options: VacancyOptions) {
     this.#options = options
@@ -48,10 +47,12 @@ export class VacancyDesk {
 
   async #ask(host: string): Promise<Pick<HostLoad, 'isHere' | 'facts'>> {
     const { fleet, clock } = this.#options
-    const greeting = await fleet.greet(host).catch(() => undefined)
+    const wasSilent = clock.now() - (this.#silentAt.get(host) ?? Number.NEGATIVE_INFINITY) < awayAfterMs
+    const isHere = fleet.isHere(host, clock.now())
+    const greeting = wasSilent && !isHere ? undefined : await fleet.greet(host).catch(() => undefined)
     if (greeting?.facts !== undefined) this.#facts.set(host, greeting.facts)
-    const isHere = greeting !== undefined || clock.now() - fleet.heardAt(host) < awayAfterMs
-    return { isHere, facts: this.#facts.get(host) ?? null }
+    if (greeting === undefined && !wasSilent) this.#silentAt.set(host, clock.now())
+    return { isHere: greeting !== undefined || isHere, facts: this.#facts.get(host) ?? null }
   }
 }
 
