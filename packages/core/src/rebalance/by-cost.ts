@@ -12,7 +12,7 @@ import type { SlotRange } from '../slots.ts'
 import { lengthOf } from './by-count.ts'
 import type { SlotMap } from './slot-map.ts'
 
-/** How far from its share an owner may be. `redis-cli` calls a cluster balanced at the same. */
+/** How far from its share an owner may be, or by half of an average slot. `redis-cli` calls a cluster balanced at the same. */
 const toleranceRatio = 0.02
 
 /** What all slots cost together, in whole parts: so sums are exact, in whatever order they are made. */
@@ -23,6 +23,11 @@ interface Piece {
   readonly cost: number
 }
 
+interface Hopeless {
+  end: number
+  single: number
+}
+
 /** `shares`: by the owner's number, one to another; nobody's is 0. Slots beyond `costs` cost nothing. */
 export function assignByCost(map: SlotMap, shares: readonly number[], costs: Float64Array): void {
   const costAt = inParts(costs, map.total)
@@ -30,13 +35,23 @@ export function assignByCost(map: SlotMap, shares: readonly number[], costs: Flo
   const shareSum = shares.reduce((sum, share) => sum + share, 0)
   const total = held.reduce((sum, cost) => sum + cost, 0)
   const target = shares.map((share) => (total * share) / shareSum)
+  // Nearer than that nobody is brought but by luck, with many slots that go here and there for it.
+  const slotHalf = total / costAt.filter((cost) => cost > 0).length / 2
   const stays = shares.flatMap((share, owner) => (share > 0 ? [owner] : []))
 
   for (const [owner, share] of shares.entries()) {
     if (share === 0) for (const run of map.runsOf(owner)) emptyOut(run)
   }
   giveEachOne()
+  /** Who has most above its share first, who lacks most last. */
+  const order = [...stays].sort(mostAbove)
+  /** Up to which bound an owner was found to have nothing to give, since it last changed. Looking again would find nothing again. */
+  const hopeless = new Map(stays.map((owner) => [owner, { end: 0, single: 0 }]))
   while (balance());
+
+  function mostAbove(one: number, other: number): number {
+    return above(other) - above(one) || one - other
+  }
 
   function costOf([from, to]: SlotRange): number {
     let sum = 0
@@ -87,32 +102,52 @@ export function assignByCost(map: SlotMap, shares: readonly number[], costs: Flo
 
   /** Gives one piece. False: all are within their tolerance, or nothing helps. */
   function balance(): boolean {
-    const isOff = (owner: number): boolean => Math.abs(above(owner)) > toleranceRatio * (target[owner] as number)
+    const taker = order.at(-1) as number
     if (!stays.some(isOff)) return false
-    const taker = neediest()
-    // The last slot of an owner stays.
-    const givers = stays.filter((owner) => map.count(owner) > 1).sort((a, b) => above(b) - above(a) || a - b)
-    const pairs = givers.filter((owner) => owner !== taker && (isOff(owner) || isOff(taker)))
-    for (const source of pairs) {
-      const piece = endPiece(source, taker) ?? undefined
-      if (piece !== undefined) return (give(piece, taker), true)
-    }
-    for (const source of pairs) {
-      const piece = singleSlot(source, taker)
-      if (piece !== undefined) return (give(piece, taker), true)
+    for (const pieceOf of [endPiece, singleSlot]) {
+      for (const source of order) {
+        // Between two who are both within their tolerance nothing is to be mended; and the last slot of an owner stays.
+        if (above(source) <= above(taker)) break
+        if (map.count(source) < 2 || !(isOff(source) || isOff(taker))) continue
+        const piece = pieceOf(source, taker)
+        if (piece === undefined) continue
+        give(piece, taker)
+        putInOrder([source, taker])
+        return true
+      }
     }
     return false
+  }
+
+  function isOff(owner: number): boolean {
+    return Math.abs(above(owner)) > Math.max(toleranceRatio * (target[owner] as number), slotHalf)
+  }
+
+  /** Whose shares have changed are put where they belong; all others are there. */
+  function putInOrder(changed: readonly number[]): void {
+    for (const owner of changed) order.splice(order.indexOf(owner), 1)
+    for (const owner of changed) {
+      let [low, high] = [0, order.length]
+      while (low < high) {
+        const middle = (low + high) >> 1
+        if (mostAbove(order[middle] as number, owner) < 0) low = middle + 1
+        else high = middle
+      }
+      order.splice(low, 0, owner)
+      hopeless.set(owner, { end: 0, single: 0 })
+    }
   }
 
   /** From the end of a run: one that borders the taker's slots before any other, then what gives most. */
   function endPiece(source: number, taker: number): Piece | undefined {
     const limit = Math.min(above(source), -above(taker))
-    if (limit <= 0) return undefined
+    const known = hopeless.get(source) as Hopeless
+    if (limit <= known.end) return undefined
     let best: (Piece & { borders: boolean }) | undefined
     for (const run of map.someRunsOf(source)) {
       for (const end of [0, 1] as const) {
         const piece = pieceFrom(run, end, limit)
-        if (piece.cost === 0 || lengthOf(piece.slots) === map.count(source)) continue
+        if (piece.cost === 0) continue
         const borders = map.ownerAt(end === 0 ? run[0] - 1 : run[1] + 1) === taker
         const isBetter =
           best === undefined ||
@@ -120,15 +155,17 @@ export function assignByCost(map: SlotMap, shares: readonly number[], costs: Flo
         if (isBetter) best = { ...piece, borders }
       }
     }
+    if (best === undefined) known.end = limit
     return best
   }
 
-  /** As many slots from this end as cost no more than that together. Those last ones that cost nothing stay. */
+  /** As many slots from this end as cost no more than that together, but not the last one of all. Those inmost that cost nothing stay. */
   function pieceFrom(run: SlotRange, end: 0 | 1, limit: number): Piece {
     const step = end === 0 ? 1 : -1
     let cost = 0
     let inner = run[end]
-    for (let slot = run[end]; slot >= run[0] && slot <= run[1]; slot += step) {
+    const most = Math.min(lengthOf(run), map.count(map.ownerAt(run[0]) as number) - 1)
+    for (let slot = run[end], count = 0; count < most; slot += step, count++) {
       const one = costAt[slot] as number
       if (cost + one > limit) break
       cost += one
@@ -141,6 +178,8 @@ export function assignByCost(map: SlotMap, shares: readonly number[], costs: Flo
   function singleSlot(source: number, taker: number): Piece | undefined {
     const limit = Math.min(above(source), -above(taker))
     const apart = above(source) - above(taker)
+    const known = hopeless.get(source) as Hopeless
+    if (apart <= known.single) return undefined
     let best = -1
     let bestCost = 0
     for (const [first, last] of map.someRunsOf(source)) {
@@ -155,6 +194,7 @@ export function assignByCost(map: SlotMap, shares: readonly number[], costs: Flo
         if (isBetter) [best, bestCost] = [slot, cost]
       }
     }
+    if (best < 0) known.single = apart
     return best < 0 ? undefined : { slots: [best, best], cost: bestCost }
   }
 }

@@ -50,7 +50,7 @@ export const smallWorld = fc
         fc.array(fc.integer({ min: -1, max: weights.length - 1 }), { minLength: total, maxLength: total }),
         fc
           .array(fc.integer({ min: -1, max: weights.length - 1 }), { minLength: 4, maxLength: 4 })
-          .map((quarters) => Array.from({ length: total }, (_, slot) => quarters[Math.floor((slot * 4) / total)])),
+          .map((quarters) => Array.from({ length: total }, (_, slot) => quarters[Math.floor((slot * 4) / total)] ?? 0)),
       ),
     }),
   )
