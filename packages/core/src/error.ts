@@ -9,6 +9,7 @@ export const errorTable = {
   SPEC_UNREADABLE: { status: 400, exit: 2, retry: false },
   SPEC_CONFLICT: { status: 409, exit: 2, retry: true },
   SPEC_IMMUTABLE: { status: 409, exit: 2, retry: false },
+  TRACE_UNREADABLE: { status: 400, exit: 2, retry: false },
   USAGE: { status: 400, exit: 2, retry: false },
   NOT_FOUND: { status: 404, exit: 2, retry: false },
   REFUSED_STALE_EPOCH: { status: 409, exit: 3, retry: false },

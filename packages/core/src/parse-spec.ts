@@ -14,6 +14,14 @@ import { checkSpec } from './spec-problems.ts'
  * SPEC_UNSUPPORTED for what is right but not built yet: neither is ever ignored.
  */
 export function parseSpec(input: unknown): Spec {
+  const spec = parseWish(input)
+  const missing = notSupportedYet(input as SpecText, spec)
+  if (missing.length > 0) throw specError('SPEC_UNSUPPORTED', missing)
+  return spec
+}
+
+/** The same, and what is not built yet may be in it: for trying out what would come of it. Throws SPEC_INVALID. */
+export function parseWish(input: unknown): Spec {
   const parsed = Spec.safeParse(withShape(input))
   if (!parsed.success) {
     throw specError('SPEC_INVALID', parsed.error.issues.flatMap(describeIssue))
@@ -21,8 +29,6 @@ export function parseSpec(input: unknown): Spec {
   const spec = withBackup(withPolicy(parsed.data, input as SpecText), input as SpecText)
   const contradictions = checkSpec(spec)
   if (contradictions.length > 0) throw specError('SPEC_INVALID', contradictions)
-  const missing = notSupportedYet(input as SpecText, spec)
-  if (missing.length > 0) throw specError('SPEC_UNSUPPORTED', missing)
   return spec
 }
 
@@ -65,7 +71,15 @@ function describeIssue(issue: z.core.$ZodIssue): Problem[] {
       message: `unknown key; ${nearestKey(key)}`,
     }))
   }
+  const inside = issue.code === 'invalid_union' ? meantBranch(issue) : []
+  if (inside.length > 0) return inside.flatMap(describeIssue)
   return [{ path: path === '' ? '(the whole spec)' : path, message: issue.message }]
+}
+
+/** Of several forms the one that was meant is the one in which only something further in is wrong. */
+function meantBranch({ path, errors }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] {
+  const meant = errors.find((issues) => issues.length > 0 && issues.every((issue) => issue.path.length > 0)) ?? []
+  return meant.map((issue) => ({ ...issue, path: [...path, ...issue.path] }))
 }
 
 function nearestKey(key: string): string {

@@ -1,5 +1,6 @@
 /** What the fields of a spec say against each other, each with its path and what to do. */
 import { z } from 'zod'
+import { checkAutoscale } from './autoscale/policy.ts'
 import { durableReplicasMin, isDurable } from './durability.ts'
 import { objectionToWord } from './engine-words.ts'
 import { judgePolicy } from './memory-fit.ts'
@@ -60,7 +61,13 @@ export function checkSpec(spec: Spec): Problem[] {
   for (const [directive, value] of Object.entries(spec.config)) {
     if (/[\r\n\0]/.test(String(value))) say(`config.${directive}`, 'a value is one line')
   }
-  problems.push(...checkBind(spec), ...checkTls(spec), ...checkUsers(spec), ...checkHosts(spec))
+  problems.push(
+    ...checkBind(spec),
+    ...checkTls(spec),
+    ...checkUsers(spec),
+    ...checkHosts(spec),
+    ...checkAutoscale(spec),
+  )
   if (spec.memory.maxPerNode < 8 * 1024 ** 2) say('memory.maxPerNode', 'at least 8mb: an empty node needs that')
   if (isDurable(spec)) problems.push(...durableProblems(spec))
   if (spec.persistOn !== 'all') problems.push(...persistOnProblems(spec))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { autoscaleSchema } from './autoscale/schema.ts'
 import { parseMaintenanceWindow } from './maintenance-window.ts'
 import { evictionPolicies } from './memory-fit.ts'
 import { bytes, duration, ratio, yesNo } from './units.ts'
@@ -170,16 +171,9 @@ export const Spec = z.strictObject({
     .prefault({})
     .describe('For topology `sentinel`.'),
   autoscale: z
-    .union([
-      z.literal('off'),
-      z.strictObject({
-        nodes: z.strictObject({ min: count(6, 1000), max: count(6, 1000) }),
-        out: z.strictObject({ cpuAbove: ratio, memoryAbove: ratio, for: duration }),
-        in: z.strictObject({ bothBelow: ratio, for: duration }),
-      }),
-    ])
+    .union([z.literal('off'), autoscaleSchema], 'off, or when to grow and shrink, such as {} for the defaults')
     .default('off')
-    .describe('Add and remove shards by CPU and memory.'),
+    .describe('Whether shards are added and removed by CPU and memory, and when. `{}`: by the defaults.'),
   maintenanceWindow: z
     .string()
     .refine(

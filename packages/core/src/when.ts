@@ -51,6 +51,11 @@ function timeOfDay(clock: string): number | undefined {
   return hours < 24 && minutes < 60 && seconds < 60 ? ((hours * 60 + minutes) * 60 + seconds) * 1000 : undefined
 }
 
+/** `2026-12-01T02:00:00Z`, ms since 1970; undefined: it is none. */
+export function readInstant(text: string): number | undefined {
+  return /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?Z$/.test(text) ? readWhen(text, 0, null) : undefined
+}
+
 /** Midnight of a day; undefined for one that no calendar has, such as 2026-02-30. */
 function startOf(date: string): number | undefined {
   const [year = 0, month = 0, day = 0] = date.split('-').map(Number)

@@ -7,6 +7,7 @@ import { addLife, addServices } from './commands/life.ts'
 import { addConnections, addLooks } from './commands/looks.ts'
 import { addBackups, addHolds, addOperations } from './commands/operations.ts'
 import type { Run } from './commands/run.ts'
+import { addScaling } from './commands/scaling.ts'
 import { addWishes } from './commands/wishes.ts'
 import { openContext } from './context.ts'
 import { explain } from './explain.ts'
@@ -61,6 +62,7 @@ function buildProgram(rest: readonly string[], run: Run): Command {
   addLife(program, run)
   addLooks(program, run)
   addWishes(program, run)
+  addScaling(program, run)
   addConnections(program, run, rest)
   addOperations(program, run)
   addBackups(program, run)
