@@ -3,11 +3,11 @@
 /** One look at all primaries. Times are ms of one clock, whichever it is. */
 export interface LoadSample {
   readonly at: number
-  readonly shards: readonly ShardLoad[]
+  readonly shards: readonly PrimaryLoad[]
 }
 
 /** What one primary had to do since the sample before. */
-export interface ShardLoad {
+export interface PrimaryLoad {
   readonly shard: string
   /** Null: nobody is known to be primary. */
   readonly primary: string | null
@@ -101,7 +101,7 @@ function addUp({ at, shards }: LoadSample): WholeSample | null {
   }
 }
 
-type NumberOfLoad = Exclude<keyof ShardLoad, 'shard' | 'primary'>
+type NumberOfLoad = Exclude<keyof PrimaryLoad, 'shard' | 'primary'>
 
 /** With one more, and without those that are older than `keepMs` or more than `countMax`. One from the past is not kept. */
 export function withSample(

@@ -1,4 +1,4 @@
-import type { LoadSample, ScalePolicy, ScaleState, ShardLoad } from '../../src/index.ts'
+import type { LoadSample, PrimaryLoad, ScalePolicy, ScaleState } from '../../src/index.ts'
 import { parseWish, policyOf } from '../../src/index.ts'
 
 /** The policy of a spec that wants `autoscale`, with the defaults of the rest. */
@@ -8,7 +8,7 @@ export const aPolicy = (autoscale: object = {}, spec: object = {}): ScalePolicy 
 /** Of a deployment whose memory counts as it is. */
 export const aStorePolicy = (autoscale: object = {}): ScalePolicy => aPolicy(autoscale, { use: 'primary-store' })
 
-const aShardLoad = (parts: Partial<ShardLoad> = {}): ShardLoad => ({
+const aPrimaryLoad = (parts: Partial<PrimaryLoad> = {}): PrimaryLoad => ({
   shard: 'shard-1',
   primary: 'node-1',
   cpu: 0.5,
@@ -20,13 +20,13 @@ const aShardLoad = (parts: Partial<ShardLoad> = {}): ShardLoad => ({
   ...parts,
 })
 
-type Parts = Partial<Omit<ShardLoad, 'shard'>>
+type Parts = Partial<Omit<PrimaryLoad, 'shard'>>
 
 /** All shards alike, but for what is said of each. */
 export const aSample = (at: number, parts: Parts = {}, each: readonly Parts[] = [{}, {}, {}]): LoadSample => ({
   at,
   shards: each.map((own, index) =>
-    aShardLoad({ shard: `shard-${index + 1}`, primary: `node-${index + 1}`, ...parts, ...own }),
+    aPrimaryLoad({ shard: `shard-${index + 1}`, primary: `node-${index + 1}`, ...parts, ...own }),
   ),
 })
 
