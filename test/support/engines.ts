@@ -42,13 +42,17 @@ export function shareEngines(home: string, from = enginesHome): void {
   symlinkSync(join(from, 'engines'), join(home, 'engines'))
 }
 
-let nextBase = 12_000 + (process.pid % 80) * 100
+/** Each worker of a test run looks in a range of its own, and begins where another run hardly does. */
+const workers = 2
+const portsEach = 4700
+const firstPort = 12_000 + ((Number(process.env['VITEST_POOL_ID'] ?? 1) - 1) % workers) * portsEach
+let nextBase = firstPort + (process.pid % 40) * 100
 
 /** The first of `count` ports that are free, with their bus ports; below the ports that the system hands out. */
 export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < 500; tries++) {
     const base = nextBase
-    nextBase = nextBase + count > 21_500 ? 12_000 : nextBase + count
+    nextBase = nextBase + count > firstPort + portsEach ? firstPort : nextBase + count
     const ports = Array.from({ length: count }, (_, index) => [base + index, base + index + 10_000]).flat()
     const free = await Promise.all(ports.map(isFree))
     if (free.every(Boolean)) return base
