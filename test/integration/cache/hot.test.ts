@@ -86,23 +86,25 @@ test('a key in four copies lies on several nodes, is read from all, and a change
 
 test('what another process changed is served from no copy for longer than it lives', async () => {
   const cluster = later(await startCluster({ shards: 3, replicasPerShard: 0 }))
+  // A change that the engine was not told of in time is a deletion later on, and nobody would ever see the new value.
   const [here, there] = [
     open(cluster, { copies: 4 }, 'holdfast+cluster'),
-    open(cluster, { copies: 4 }, 'holdfast+cluster'),
+    open(cluster, { copies: 4, engineDeadline: '10s' }, 'holdfast+cluster'),
   ]
-  await there.set('star', 'old')
+  await there.set('star', 'old', { confirm: true })
   await eventually(async () => (await here.get('star')) === 'old')
-  await there.set('star', 'new')
+  await there.set('star', 'new', { confirm: true })
   const changedAt = clock.monotonic()
-  // A copy that was just being written lives a second, and what was read from it is believed for another.
-  await eventually(
-    async () => {
-      const values = await Promise.all(Array.from({ length: 20 }, () => here.get('star')))
-      return values.every((value) => value === 'new')
-    },
-    { withinMs: 3000 },
-  )
-  expect(clock.monotonic() - changedAt).toBeLessThan(2500)
+  // A copy that was just being written lives a second, and what was read from it is believed for another. What counts
+  // is when a read began; one that the engine did not answer in time is answered with what is held, and says so.
+  const outdated: number[] = []
+  await eventually(async () => {
+    const beganAt = clock.monotonic()
+    const found = await Promise.all(Array.from({ length: 20 }, () => here.get('star', { meta: true })))
+    if (found.some(({ value, stale }) => value !== 'new' && !stale)) outdated.push(beganAt - changedAt)
+    return found.every(({ value }) => value === 'new')
+  })
+  expect(outdated.filter((ms) => ms >= 2500)).toEqual([])
 })
 
 test('an engine that comes back empty gets its hottest keys first, so many a second', async () => {
