@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Ledger, Status } from '@holdfast/core'
+import type { AutoscaleAnswer, Ledger, Status } from '@holdfast/core'
 import { clients } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { secretsOf } from '../support/deployment.ts'
@@ -73,6 +73,30 @@ describe('the command line', () => {
     )
     for (const node of status.nodes) expect(Object.keys(node).sort()).toEqual(nodeFields)
     expect(Object.fromEntries(status.nodes.map(({ id, pid }) => [id, pid]))).toEqual(it.engines('shop'))
+  })
+
+  test('autoscale says what would be done about its size, and what was measured for it', async () => {
+    expect((await it.ok(['autoscale', 'shop'])).stdout).toMatch(
+      /^shop {3}undecided: of the last 5 min there are \d+ of 30/,
+    )
+    const cpu = { cpu: expect.any(Number), evicted: 0, hits: expect.any(Number), memoryMaxBytes: 64 * 1024 ** 2 }
+    await eventually(async () => {
+      const { stdout } = await it.ok(['autoscale', 'shop', '--json'])
+      const { samples, autoscale } = JSON.parse(stdout) as AutoscaleAnswer
+      expect(autoscale).toBe('off')
+      expect(samples.at(-1)?.shards).toMatchObject([cpu, cpu, cpu])
+    })
+  })
+
+  test('autoscale simulate plays a trace, and says what is wrong with one', async () => {
+    const lines = Array.from({ length: 120 }, (_, index) => `${index * 10_000},3,85%,20%`)
+    const trace = it.file('day.csv', ['at,shards,cpu,memory', ...lines].join('\n'))
+    const { stdout } = await it.ok(['autoscale', 'simulate', '--trace', trace])
+    expect(stdout).toMatch(/ out {2}cpu: CPU above 70% for 5 min .*one pair more, 3 to 4 shards$/m)
+    const broken = it.file('broken.csv', 'at,shards,cpu,memory\n0,3,85,20%\n')
+    expect(await it.refused('TRACE_UNREADABLE', ['autoscale', 'simulate', '--trace', broken])).toContain(
+      `${broken}:2: cpu: "85" is not a share`,
+    )
   })
 
   test('events tell what happened and why, also to a reader that leaves early', async () => {

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import type { FaultName, SpecText } from '@holdfast/core'
+import { parseInfo, parseLoad } from '@holdfast/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { secretsOf, TestDeployment, TestHome } from '../support/deployment.ts'
@@ -41,6 +42,14 @@ describe.each(engines)('on %s', (name) => {
     expect(`${engine?.version}.`.startsWith(`${version}.`)).toBe(true)
     expect(await it.command('node-1', 'INFO', 'server')).toContain(`valkey_version:${engine?.version}`)
     expect(it.told('drift')).toEqual([])
+    const load = parseLoad(parseInfo(String(await it.command('node-1', 'INFO'))))
+    expect(load).toEqual({
+      runId: expect.stringMatching(/^\w{40}$/),
+      mainThreadMs: expect.any(Number),
+      evictedKeys: 0,
+      hits: expect.any(Number),
+      misses: expect.any(Number),
+    })
   })
 
   test('a killed primary: its replica takes over at once, and nothing acknowledged is lost', async () => {

@@ -1,6 +1,7 @@
 /** All deployments of one home: their loops, and the edits of what is wanted that people and programs make. */
 import type {
   AgentTerms,
+  AutoscaleAnswer,
   Document,
   FaultPreview,
   FaultSeen,
@@ -38,6 +39,7 @@ import type { Programs } from './programs.ts'
 import { DeploymentLoop } from './reconcile.ts'
 import type { NodeDir } from './render-files.ts'
 import { renderFiles } from './render-files.ts'
+import { ScaleDesk } from './scale-desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -102,6 +104,7 @@ export class Controller implements Platform {
   readonly #faults: FaultDesk
   readonly #specs: SpecDesk
   readonly #operations: OperationDesk
+  readonly #scale: ScaleDesk
   readonly #adopted: AdoptionDesk
   #running = false
   /** Stops hearing of what other controllers have changed. */
@@ -131,6 +134,11 @@ export class Controller implements Platform {
       wake: (name) => this.#wake(name),
       engineOf: (name) => options.programs.engineOf(name),
       findEngine: (spec) => options.programs.find(spec),
+    })
+    this.#scale = new ScaleDesk({
+      ...options,
+      document: (name) => this.#documentOf(name),
+      status: (name) => this.status(name),
     })
     this.backups = new BackupDesk({
       ...options,
@@ -255,6 +263,10 @@ export class Controller implements Platform {
   ledger(name: string, since: number): Ledger {
     this.#documentOf(name)
     return this.#options.books.read(name, since)
+  }
+
+  autoscale(name: string): Promise<AutoscaleAnswer> {
+    return this.#scale.answer(name)
   }
 
   previewOperation(name: string, wish: OperationWish): OperationPreview {
@@ -387,6 +399,7 @@ export class Controller implements Platform {
       engine: () => programs.engineSeen(name),
       onPlan: (plan) => this.topology.asked(name, plan, Math.round(clock.wall())),
       onStatus: (status) => this.#publish(status),
+      onLook: (picture, spec) => this.#scale.saw(name, picture, spec),
       onGone: () => {
         this.#drop(name)
         this.#options.books.forget(name)
@@ -409,6 +422,7 @@ export class Controller implements Platform {
     for (const eye of entry?.eyes ?? []) eye.close()
     this.#loops.delete(name)
     this.topology.forget(name)
+    this.#scale.forget(name)
     this.#options.programs.forget(name)
   }
 

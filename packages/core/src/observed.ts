@@ -102,6 +102,19 @@ export interface EngineFacts {
   readonly clients: number
   readonly keys: number
   readonly uptimeSeconds: number
+  /** What it had to do since it started. Absent: nobody asked. */
+  readonly load?: EngineLoad
+}
+
+/** Counters since the start of the process. */
+export interface EngineLoad {
+  /** Of this process: another one counts from zero again. */
+  readonly runId: string
+  /** CPU time of its main thread. Null: it does not say, as before Redis 6.2. */
+  readonly mainThreadMs: number | null
+  readonly evictedKeys: number
+  readonly hits: number
+  readonly misses: number
 }
 
 /** What an engine writes to its disk, and whether it is at it. */

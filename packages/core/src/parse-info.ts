@@ -1,4 +1,4 @@
-import type { AttachedReplica, DiskFacts, EngineFacts, ReplicaLink } from './observed.ts'
+import type { AttachedReplica, DiskFacts, EngineFacts, EngineLoad, ReplicaLink } from './observed.ts'
 
 export type InfoFields = ReadonlyMap<string, string>
 
@@ -57,6 +57,19 @@ export function parseDisk(info: InfoFields): DiskFacts {
     saving: isSet('rdb_bgsave_in_progress'),
     saveOk: info.get('rdb_last_bgsave_status') !== 'err',
     savedAgoSeconds: savedAgo(info),
+  }
+}
+
+/** What `INFO` says of the work since the process started; all of it is in the sections that it tells unasked. */
+export function parseLoad(info: InfoFields): EngineLoad {
+  const [user, system] = [info.get('used_cpu_user_main_thread'), info.get('used_cpu_sys_main_thread')]
+  const isTold = user !== undefined && system !== undefined
+  return {
+    runId: info.get('run_id') ?? '',
+    mainThreadMs: isTold ? (Number(user) + Number(system)) * 1000 : null,
+    evictedKeys: infoNumber(info, 'evicted_keys'),
+    hits: infoNumber(info, 'keyspace_hits'),
+    misses: infoNumber(info, 'keyspace_misses'),
   }
 }
 

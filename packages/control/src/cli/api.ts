@@ -1,4 +1,5 @@
 import type {
+  AutoscaleAnswer,
   BackupListed,
   ErrorCode,
   FaultPreview,
@@ -114,6 +115,11 @@ export class Api {
   events(name: string, limit: number): Promise<HoldfastEvent[]> {
     const query = `deployment=${encodeURIComponent(name)}&limit=${limit}`
     return this.ask<{ events: HoldfastEvent[] }>('GET', `/events?${query}`).then(({ events }) => events)
+  }
+
+  /** What was measured, and what would be done about the size now. */
+  autoscale(name: string): Promise<AutoscaleAnswer> {
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/autoscale`)
   }
 
   /** Incidents and availability since a time, ms since 1970. */

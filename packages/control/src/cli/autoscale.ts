@@ -1,8 +1,55 @@
 import { readFileSync, statSync } from 'node:fs'
-import type { ScalePolicy, Trace } from '@holdfast/core'
-import { drawSimulation, duration, HoldfastError, parseTrace, parseWish, policyOf, simulateScale } from '@holdfast/core'
+import type { AutoscaleAnswer, ScaleNumbers, ScalePolicy, Trace } from '@holdfast/core'
+import {
+  drawSimulation,
+  duration,
+  formatDuration,
+  HoldfastError,
+  parseTrace,
+  parseWish,
+  percent,
+  policyOf,
+  simulateScale,
+} from '@holdfast/core'
 import { readSpecFile } from '../store/read-spec.ts'
+import { chooseName, withApi } from './connect.ts'
 import type { Context } from './context.ts'
+import { table } from './table.ts'
+
+/** `holdfast autoscale NAME`: what would be done about its size now, and why. */
+export async function autoscale(
+  context: Context,
+  name: string | undefined,
+  { json }: { readonly json?: boolean },
+): Promise<void> {
+  await withApi(context, { acts: false }, async (api, isBorrowed) => {
+    const answer = await api.autoscale(await chooseName(api, name))
+    if (isBorrowed) context.say('no controller runs here, so nothing was measured: "holdfast serve" or "up" keeps one')
+    context.out(json === true ? JSON.stringify(answer, null, 2) : renderAnswer(answer))
+  })
+}
+
+function renderAnswer({ deployment, autoscale: wish, policy, decision, samples }: AutoscaleAnswer): string {
+  const isOff = wish === 'off' ? ' (the spec has autoscale: off; by the defaults it would be so)' : ''
+  const { shards, out, in: into } = policy
+  const words = [
+    ['size', `${decision.shards.from} shards, of ${shards.min} to ${shards.max}`],
+    [
+      'out',
+      `CPU above ${percent(out.cpuAbove)} or memory above ${percent(out.memoryAbove)} for ${formatDuration(out.forMs)}`,
+    ],
+    ['in', `both below ${percent(into.bothBelow)} for ${formatDuration(into.forMs)}`],
+    ['measured', measuredInWords(decision.numbers)],
+    ['samples', `${samples.length}, one each ${formatDuration(policy.sampleEveryMs)}`],
+  ]
+  return [`${deployment}   ${decision.action}: ${decision.because}${isOff}`, '', table(words)].join('\n')
+}
+
+function measuredInWords({ cpu, memory, hottest, hitRate }: ScaleNumbers): string {
+  if (cpu === null || memory === null || hottest === null) return 'nothing yet'
+  const hit = hitRate === null ? '' : `, hit rate ${percent(hitRate)}`
+  return `CPU ${percent(cpu.mean)} (${hottest.shard} ${percent(hottest.cpu)}), memory ${percent(memory.mean)}${hit}`
+}
 
 export interface SimulateOptions {
   readonly trace: string

@@ -6,6 +6,7 @@ import {
   parseClusterNodes,
   parseDisk,
   parseInfo,
+  parseLoad,
   parseReplication,
 } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
@@ -46,7 +47,7 @@ export class ValkeyEngines implements EnginePort {
 
 async function readFacts(link: EngineLink): Promise<EngineFacts> {
   const info = parseInfo(String(await link.command(['INFO'], null)))
-  return { ...readInfo(info), engineId: '', clusterOk: false, view: { me: '', entries: [], open: [] } }
+  return { ...readOwn(info), engineId: '', clusterOk: false, view: { me: '', entries: [], open: [] } }
 }
 
 async function readFactsOfClustered(link: EngineLink): Promise<EngineFacts> {
@@ -56,12 +57,15 @@ async function readFactsOfClustered(link: EngineLink): Promise<EngineFacts> {
   )
   const view = parseClusterNodes(String(nodesText))
   return {
-    ...readInfo(parseInfo(String(infoText))),
+    ...readOwn(parseInfo(String(infoText))),
     engineId: view.me,
     clusterOk: parseInfo(String(clusterText)).get('cluster_state') === 'ok',
     view: view.open.length === 0 ? view : { ...view, open: await countKeys(link, view.open) },
   }
 }
+
+/** What an engine of ours says of itself; one that somebody else runs is not asked for its load. */
+const readOwn = (info: InfoFields) => ({ ...readInfo(info), load: parseLoad(info) })
 
 /** What an engine says of itself by INFO alone. */
 export function readInfo(info: InfoFields): Omit<EngineFacts, 'engineId' | 'clusterOk' | 'view'> {

@@ -73,6 +73,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'PUT /api/v1/deployments/:name/spec': 'operator',
   'POST /api/v1/deployments/:name/wanted': 'operator',
   'GET /api/v1/deployments/:name/credentials': 'admin program',
+  'GET /api/v1/deployments/:name/autoscale': 'viewer',
   'GET /api/v1/deployments/:name/incidents': 'viewer',
   'GET /api/v1/deployments/:name/faults': 'viewer',
   'POST /api/v1/deployments/:name/faults': 'admin',

@@ -1,4 +1,5 @@
 import type {
+  AutoscaleAnswer,
   BackupListed,
   EngineBuild,
   FaultPreview,
@@ -32,6 +33,8 @@ export interface Platform {
   /** What `apply` would do, in words. Changes nothing. Throws SPEC_*. */
   plan(spec: unknown, terms?: ApplyTerms): Promise<PlanPreview>
   setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): Promise<void>
+  /** What was measured of it, and what would be done about its size now. Changes nothing. Throws NOT_FOUND, REFUSED_UNSAFE, UNREACHABLE_ENGINE. */
+  autoscale(name: string): Promise<AutoscaleAnswer>
   /** What an operation would do now, and what speaks against it. Changes nothing. Throws NOT_FOUND. */
   previewOperation(name: string, wish: OperationWish): OperationPreview
   /** Asks for an operation; one of the same id is asked for already. Throws REFUSED_UNSAFE with what speaks against it. */

@@ -1,4 +1,6 @@
 import {
+  type AutoscaleAnswer,
+  decideScale,
   describeLedger,
   type EventDraft,
   ended,
@@ -16,6 +18,7 @@ import {
   operationFor,
   type Pause,
   parseSpec,
+  policyOf,
   type SpecText,
   type Status,
   transferFor,
@@ -293,6 +296,12 @@ export class MemoryPlatform implements Platform {
 
   /** The incidents that it was given, as far as they had not ended by then. */
   readonly incidents: Incident[] = []
+
+  async autoscale(name: string): Promise<AutoscaleAnswer> {
+    const policy = policyOf(parseSpec({ name }))
+    const state = { now: 0, shards: 3, frozen: null, lastActionEndedAt: null, noRoom: null }
+    return { deployment: name, autoscale: 'off', policy, decision: decideScale(policy, [], state), samples: [] }
+  }
 
   ledger(name: string, since: number): Ledger {
     const incidents = this.incidents.filter(({ endedAt }) => endedAt === null || endedAt >= since)

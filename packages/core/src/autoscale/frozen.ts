@@ -1,3 +1,4 @@
+import type { Operation } from '../operation.ts'
 import { isUnfinished } from '../operation.ts'
 import type { Status } from '../status.ts'
 import { formatInstant } from '../units.ts'
@@ -15,3 +16,17 @@ export function frozenBecause({ name, wanted, paused, ready, because, operations
 }
 
 export type FrozenBy = Pick<Status, 'name' | 'wanted' | 'paused' | 'ready' | 'because' | 'operations'>
+
+/**
+ * When the size was last changed, or was to be, ms since 1970; null: never. One that failed in the middle has moved load
+ * as well.
+ */
+export function lastScaleEndedAt(
+  operations: readonly Pick<Operation, 'kind' | 'beganAt' | 'endedAt'>[],
+): number | null {
+  const ends = operations.flatMap(({ kind, beganAt, endedAt }) => {
+    const isScale = (kind as string) === 'scale'
+    return isScale && beganAt !== null && endedAt !== null ? [endedAt] : []
+  })
+  return ends.length === 0 ? null : Math.max(...ends)
+}

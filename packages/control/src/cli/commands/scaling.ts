@@ -1,11 +1,17 @@
 import type { Command } from 'commander'
 import type { Run } from './run.ts'
+import { nameHelp } from './run.ts'
 
 /** How large it is, and should be. */
 export function addScaling(program: Command, run: Run): void {
   const autoscale = program
     .command('autoscale')
-    .description('what would be done about the size of a deployment, and why')
+    .argument('[name]', nameHelp)
+    .option('--json', 'for programs; with the samples, which "simulate" takes as a trace')
+    .description('what would be done about the size of a deployment now, and why')
+    .action((name, options) =>
+      run(async (context) => (await import('../autoscale.ts')).autoscale(context, name, options)),
+    )
   autoscale
     .command('simulate')
     .requiredOption('--trace <file>', 'CPU and memory over a time, as CSV or JSON (docs/autoscale.md)')

@@ -22,6 +22,11 @@ export const deploymentRoutes: FastifyPluginAsync<{ platform: Platform }> = asyn
 
   app.get<ByName>('/deployments/:name', async ({ params }) => statusOf(platform, params.name))
 
+  app.get<ByName>('/deployments/:name/autoscale', async ({ params }) => {
+    refuseUnknown(platform, params.name)
+    return platform.autoscale(params.name)
+  })
+
   app.post<ByName>('/deployments/:name/wanted', async (request, reply) => {
     const { name } = request.params
     refuseUnknown(platform, name)

@@ -1,0 +1,121 @@
+/**
+ * The samples of each deployment, and what would be decided by them now. They are in memory alone: a controller that begins
+ * has none, and is undecided until it has looked for long enough. Others that stand by look as well, and have theirs.
+ */
+import type {
+  AutoscaleAnswer,
+  Document,
+  LoadLook,
+  LoadSample,
+  Picture,
+  ScaleDecision,
+  ScaleState,
+  Spec,
+  Status,
+} from '@holdfast/core'
+import {
+  decideScale,
+  frozenBecause,
+  HoldfastError,
+  lastScaleEndedAt,
+  lookAtLoad,
+  parseWish,
+  policyOf,
+  sampleOf,
+  withSample,
+} from '@holdfast/core'
+import type { Clock } from './clock.ts'
+import { findPlaces } from './free-places.ts'
+import type { VacancyDesk } from './hosts/vacancies.ts'
+
+export interface ScaleDeskOptions {
+  readonly clock: Clock
+  readonly vacancies: Pick<VacancyDesk, 'of'>
+  readonly document: (name: string) => Document
+  readonly status: (name: string) => Status | undefined
+}
+
+interface Kept {
+  readonly look: LoadLook
+  readonly samples: readonly LoadSample[]
+}
+
+export class ScaleDesk {
+  readonly #options: ScaleDeskOptions
+  readonly #kept = new Map<string, Kept>()
+
+  constructor(options: ScaleDeskOptions) {
+    this.#options = options
+  }
+
+  /** A turn has looked: where it is time for one, that is another sample. */
+  saw(name: string, picture: Picture, spec: Spec): void {
+    if (spec.topology !== 'cluster') return
+    const { sampleEveryMs, out, in: into } = policyOf(spec)
+    const kept = this.#kept.get(name)
+    // Turns come about once a second: half a second early is nearer than half a second late.
+    if (kept !== undefined && picture.at - kept.look.at < sampleEveryMs - turnMs / 2) return
+    const look = lookAtLoad(picture)
+    if (kept === undefined) return void this.#kept.set(name, { look, samples: [] })
+    const keepMs = Math.max(out.forMs, into.forMs) + sampleEveryMs
+    const limits = { keepMs, countMax: Math.ceil(keepMs / sampleEveryMs) + 1 }
+    this.#kept.set(name, { look, samples: withSample(kept.samples, sampleOf(kept.look, look), limits) })
+  }
+
+  forget(name: string): void {
+    this.#kept.delete(name)
+  }
+
+  /** Throws NOT_FOUND, REFUSED_UNSAFE for what is no Cluster, UNREACHABLE_ENGINE where nobody has looked yet. */
+  async answer(name: string): Promise<AutoscaleAnswer> {
+    const document = this.#options.document(name)
+    const spec = parseWish(document.spec)
+    if (spec.topology !== 'cluster')
+      throw new HoldfastError('REFUSED_UNSAFE', `${name} is no Cluster: its one primary cannot be shared out`, { name })
+    const status = this.#options.status(name)
+    if (status === undefined)
+      throw new HoldfastError('UNREACHABLE_ENGINE', `nobody has looked at ${name} yet: try again in a second`)
+    const toWall = this.#options.clock.wall() - this.#options.clock.now()
+    const samples = this.#kept.get(name)?.samples ?? []
+    return {
+      deployment: name,
+      autoscale: spec.autoscale === 'off' ? 'off' : 'on',
+      policy: policyOf(spec),
+      decision: await this.#decide(status, document, spec),
+      samples: samples.map((sample) => ({ ...sample, at: Math.round(sample.at + toWall) })),
+    }
+  }
+
+  /** Places are looked for only where somebody would go there. */
+  async #decide(status: Status, document: Document, spec: Spec): Promise<ScaleDecision> {
+    const { clock } = this.#options
+    const now = clock.now()
+    const endedAt = lastScaleEndedAt(status.operations)
+    const state: ScaleState = {
+      now,
+      shards: status.shards.length,
+      frozen: frozenBecause(status),
+      // Samples have a clock that nobody sets.
+      lastActionEndedAt: endedAt === null ? null : now - (clock.wall() - endedAt),
+      noRoom: null,
+    }
+    const samples = this.#kept.get(status.name)?.samples ?? []
+    const decision = decideScale(policyOf(spec), samples, state)
+    const noRoom = decision.action === 'out' ? await this.#noRoom(document, spec) : null
+    return noRoom === null ? decision : decideScale(policyOf(spec), samples, { ...state, noRoom })
+  }
+
+  /** Why a shard with all its copies fits nowhere; null: it does. */
+  async #noRoom(document: Document, spec: Spec): Promise<string | null> {
+    const wishes = Array.from({ length: 1 + spec.replicasPerShard }, () => ({ shard: 'one more' }))
+    try {
+      await findPlaces(document, spec, wishes, await this.#options.vacancies.of(spec))
+      return null
+    } catch (error) {
+      if (error instanceof HoldfastError) return error.message
+      throw error
+    }
+  }
+}
+
+const turnMs = 1000

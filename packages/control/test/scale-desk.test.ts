@@ -1,0 +1,98 @@
+import type { Document, Picture, Status } from '@holdfast/core'
+import { parseSpec } from '@holdfast/core'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { aReadyStatus } from '../../core/test/support/ready-status.ts'
+import { ScaleDesk } from '../src/scale-desk.ts'
+
+const wallAhead = 1_800_000_000_000
+const spec = parseSpec({ name: 'shop' })
+
+describe('samples of a deployment', () => {
+  let now: number
+  let desk: ScaleDesk
+  let status: Status
+  let document: Document
+
+  beforeEach(() => {
+    now = 1_000_000
+    status = aReadyStatus()
+    document = { name: 'shop', spec: { name: 'shop' }, nodes: [], operations: [] } as unknown as Document
+    desk = new ScaleDesk({
+      clock: { now: () => now, wall: () => now + wallAhead } as never,
+      vacancies: { of: async () => ({ rooms: [], taken: new Set(), loads: [] }) },
+      document: () => document,
+      status: () => status,
+    })
+  })
+
+  /** A turn each second, in which every main thread has used this share of a core. */
+  function turns(seconds: number, share: number): void {
+    for (let second = 0; second < seconds; second++) {
+      now += 1000
+      desk.saw('shop', lookWith(share), spec)
+    }
+  }
+
+  let usedMs = 0
+  function lookWith(share: number): Picture {
+    usedMs += 1000 * share
+    const load = { runId: 'a', mainThreadMs: usedMs, evictedKeys: 0, hits: 0, misses: 0 }
+    const facts = { role: 'primary', memoryBytes: 10, memoryMaxBytes: 100, load }
+    const shards = status.shards.map(({ id, primary }) => ({
+      id,
+      primary: { id: primary, facts, seen: { engine: { kind: 'answered', at: now } } },
+    }))
+    return { at: now, shards } as unknown as Picture
+  }
+
+  test('are taken one each ten seconds, however often it is looked', async () => {
+    turns(61, 0.5)
+    const { samples, deployment, autoscale } = await desk.answer('shop')
+    expect({ deployment, autoscale, count: samples.length }).toEqual({ deployment: 'shop', autoscale: 'off', count: 6 })
+    expect(samples.at(-1)?.shards[0]).toMatchObject({ shard: 'shard-1', primary: 'node-1', cpu: expect.closeTo(0.5) })
+    expect(samples.map(({ at }) => at - wallAhead)).toEqual([11, 21, 31, 41, 51, 61].map((s) => 1_000_000 + s * 1000))
+  })
+
+  test('are not kept longer than the longest time of the policy', async () => {
+    turns(1800, 0.1)
+    const { samples } = await desk.answer('shop')
+    expect(samples.length).toBeLessThanOrEqual(92)
+  })
+
+  test('decide, and a controller that begins has none and is undecided', async () => {
+    expect((await desk.answer('shop')).decision).toMatchObject({ action: 'undecided', rule: 'samples' })
+    turns(400, 0.9)
+    expect((await desk.answer('shop')).decision).toMatchObject({ action: 'out', rule: 'cpu' })
+    desk.forget('shop')
+    expect((await desk.answer('shop')).decision.action).toBe('undecided')
+  })
+
+  test('are still taken while it is frozen, and decide nothing then', async () => {
+    status = { ...status, paused: { by: 'eva', at: 0, until: null, because: 'a look' } }
+    turns(400, 0.9)
+    expect((await desk.answer('shop')).decision).toMatchObject({ action: 'none', rule: 'frozen' })
+  })
+
+  test('wait for the cool-down after a change of the size, by a clock that was set meanwhile or not', async () => {
+    turns(1300, 0.9)
+    const ended = { kind: 'scale', state: 'done', beganAt: 1, endedAt: now + wallAhead - 300_000 } as never
+    status = { ...status, operations: [ended] }
+    expect((await desk.answer('shop')).decision).toMatchObject({
+      rule: 'cool-down',
+      because: 'the last change ended 5 min ago: nothing for another 5 min',
+    })
+  })
+
+  test('ask for no more where no host has room', async () => {
+    const hosts = [{ name: 'a', address: '10.0.0.1', zone: 'x' }]
+    document = { ...document, spec: { name: 'shop', hosts } }
+    turns(400, 0.9)
+    const { decision } = await desk.answer('shop')
+    expect(decision).toMatchObject({ action: 'none', rule: 'no-room' })
+  })
+
+  test('of one primary are no question of size', async () => {
+    document = { ...document, spec: { name: 'shop', topology: 'standalone' } }
+    await expect(desk.answer('shop')).rejects.toThrow('shop is no Cluster: its one primary cannot be shared out')
+  })
+})
