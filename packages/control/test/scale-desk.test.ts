@@ -1,5 +1,5 @@
-import type { Document, Picture, Status } from '@holdfast/core'
-import { parseSpec } from '@holdfast/core'
+import type { Document, Picture, Room, Status } from '@holdfast/core'
+import { parseSpec, roomsFor } from '@holdfast/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { aReadyStatus } from '../../core/test/support/ready-status.ts'
 import { ScaleDesk } from '../src/scale-desk.ts'
@@ -9,17 +9,19 @@ const spec = parseSpec({ name: 'shop' })
 
 describe('samples of a deployment', () => {
   let now: number
+  let rooms: readonly Room[]
   let desk: ScaleDesk
   let status: Status
   let document: Document
 
   beforeEach(() => {
     now = 1_000_000
+    rooms = roomsFor(spec, [])
     status = aReadyStatus()
     document = { name: 'shop', spec: { name: 'shop' }, nodes: [], operations: [] } as unknown as Document
     desk = new ScaleDesk({
       clock: { now: () => now, wall: () => now + wallAhead } as never,
-      vacancies: { of: async () => ({ rooms: [], taken: new Set(), loads: [] }) },
+      vacancies: { of: async () => ({ rooms, taken: new Set(), loads: [] }) },
       document: () => document,
       status: () => status,
     })
@@ -84,8 +86,7 @@ describe('samples of a deployment', () => {
   })
 
   test('ask for no more where no host has room', async () => {
-    const hosts = [{ name: 'a', address: '10.0.0.1', zone: 'x' }]
-    document = { ...document, spec: { name: 'shop', hosts } }
+    rooms = [{ host: 'local', zone: 'local', free: 1 }]
     turns(400, 0.9)
     const { decision } = await desk.answer('shop')
     expect(decision).toMatchObject({ action: 'none', rule: 'no-room' })
