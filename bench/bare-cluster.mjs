@@ -77,6 +77,29 @@ export class BareCluster {
     )
   }
 
+  /** Two more servers: one that knows all others and has no slots, and its replica, in sync. */
+  async addPair() {
+    const base = await freePorts(2)
+    const [primary, replica] = [0, 1].map((index) => ({ id: `bare-${base + index}`, port: base + index }))
+    if (primary === undefined || replica === undefined) throw new Error('two servers')
+    for (const node of [primary, replica]) {
+      this.#pids.set(node.port, startServer(this.#engine, join(this.#directory, node.id), node.port, this.#settings))
+      const link = this.cluster.linkTo(node)
+      await eventually(() => link.command(['PING']), { withinMs: 10_000, what: `${node.id} answers` })
+    }
+    const [first] = this.cluster.nodes
+    for (const node of [primary, replica])
+      await this.cluster.linkTo(node).command(['CLUSTER', 'MEET', '127.0.0.1', String(first?.port)])
+    const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
+    await eventually(() => this.cluster.linkTo(replica).command(['CLUSTER', 'REPLICATE', id]), {
+      withinMs: 10_000,
+      what: 'the replica knows its primary',
+    })
+    this.cluster.nodes = [...this.cluster.nodes, primary, replica]
+    await this.whole()
+    return { primary, replica }
+  }
+
   /** As a script does it: told to end, waited for, started again. @param {import('./cluster.mjs').Node} node */
   async restart(node) {
     const pid = await this.pidOf(node)

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/core'
-import { ErrorReply, RedisClient } from '@redis/client'
+import { ErrorReply, RedisClient, RESP_TYPES } from '@redis/client'
 import type { Reach } from './reach.ts'
 import { isAddress } from './reach.ts'
 
@@ -33,6 +33,7 @@ const openWithinMs = 3000
  */
 const protocol = { RESP: 2 } as const
 const newClient = RedisClient.factory(protocol)
+const asBytes = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } }
 
 /** A single connection without the library's own ideas of retrying, queueing and giving up. */
 function makeClient(target: LinkTarget) {
@@ -101,12 +102,30 @@ export class EngineLink {
 
   /** The replies in order, all written in one go. The first error reply is thrown. */
   async pipeline(commands: readonly (readonly string[])[], withinMs: number | null = 1000): Promise<unknown[]> {
+    return this.#ask(commands, withinMs, {})
+  }
+
+  /** The same with every string of a reply as its bytes: keys need not be text. */
+  async pipelineOfBytes(
+    commands: readonly (readonly (string | Buffer)[])[],
+    withinMs: number | null = 1000,
+  ): Promise<unknown[]> {
+    return this.#ask(commands, withinMs, asBytes)
+  }
+
+  async #ask(
+    commands: readonly (readonly (string | Buffer)[])[],
+    withinMs: number | null,
+    how: Parameters<Client['sendCommand']>[1],
+  ): Promise<unknown[]> {
     const where = whereOf(this.#target)
-    const answers = this.#open().then((client) => Promise.all(commands.map((args) => client.sendCommand([...args]))))
+    const answers = this.#open().then((client) =>
+      Promise.all(commands.map((args) => client.sendCommand([...args], how))),
+    )
     try {
       return await (withinMs === null ? answers : within(answers, withinMs, where))
     } catch (error) {
-      throw describe(error, where, commands[0]?.slice(0, 2).join(' ') ?? '')
+      throw describe(error, where, commands[0]?.slice(0, 2).map(String).join(' ') ?? '')
     }
   }
 

@@ -17,10 +17,12 @@ import { Access, closeSessions, wordAfter } from './access.ts'
 import type { AgentMemory, NodeMemory } from './agent-memory.ts'
 import { blankNode } from './agent-memory.ts'
 import type { Watch } from './backup/hash-file.ts'
+import type { JobResult } from './backup/jobs.ts'
 import { Jobs } from './backup/jobs.ts'
 import { clearRestore, placeFetched, RestoreFiles } from './backup/place.ts'
 import { receivePiece } from './backup/receive.ts'
 import { work } from './backup/work.ts'
+import type { Admin } from './change-engine.ts'
 import { changeEngine } from './change-engine.ts'
 import { DataDirectory } from './data-files.ts'
 import { logPath, removeNode, startEngine, tailOfLog } from './engine-process.ts'
@@ -419,9 +421,11 @@ export class LocalEngine {
     this.#process.noticeExit(pid, this.#node().record?.at ?? Number.NEGATIVE_INFINITY)
   }
 
-  async #work(job: NodeJob, watch: Watch): Promise<string> {
+  async #work(job: NodeJob, watch: Watch): Promise<string | JobResult> {
     const { binary, clock, memoryDir } = this.#options
     const at = {
+      endpoint: this.#place,
+      admin: this.#admin,
       node: this.#place.id,
       nodeDir: this.#nodeDir,
       dataDir: this.#dataDir,
@@ -462,11 +466,14 @@ export class LocalEngine {
     }
   }
 
+  get #admin(): Admin {
+    return { ...this.#options.admin(this.deployment), authority: () => readAuthority(this.#nodeDir) }
+  }
+
   #surroundings(gate: () => void) {
-    const { admin } = this.#options
     return {
       nodeDir: this.#nodeDir,
-      admin: { ...admin(this.deployment), authority: () => readAuthority(this.#nodeDir) },
+      admin: this.#admin,
       taken: (directives: Readonly<Record<string, string>>) => this.#take(directives),
       gate,
     }

@@ -6,7 +6,9 @@
  * Some is done beside an engine, by the agent of its host; the rest on the *shelf*, the machine of the controller that
  * acts, where backups are. What is on another machine is brought here, or there, a piece at a time.
  */
+import type { Endpoint } from '../action.ts'
 import type { SlotRange } from '../slots.ts'
+import { countSlots } from '../slots.ts'
 import type { BackupFile, ManifestHead } from './manifest.ts'
 
 /** Beside an engine. */
@@ -34,6 +36,20 @@ export type NodeJob =
       readonly file: BackupFile
       /** Whether to load it for trial first: where nobody has, or another engine wrote it. */
       readonly trial: boolean
+    }
+  /** Slots that this node's engine owns, with their keys, to another primary. */
+  | {
+      readonly kind: 'move'
+      readonly id: string
+      readonly slots: readonly SlotRange[]
+      readonly target: Endpoint
+      readonly targetId: string
+      /** `best`: atomically, where both engines can. */
+      readonly mover: 'best' | 'classic'
+      /** No more than so many bytes in a second. Null: as fast as the clients of both engines bear. */
+      readonly bytesPerSecond: number | null
+      /** A slot with a bigger key than this stays where it is. */
+      readonly keyBytesMax: number
     }
   | Discard
 
@@ -97,6 +113,8 @@ export interface JobSeen {
   readonly bytes: number
   /** How it ended. */
   readonly because: string | null
+  /** With a move that is done: slots that stay, since a key of theirs is too big. Absent: none. */
+  readonly left?: readonly number[]
 }
 
 /** The shelf of the controller that looks. */
@@ -122,6 +140,8 @@ export function describeJob(job: Job): string {
       return `remove what is left over in ${job.directory}`
     case 'discard':
       return `remove the unfinished backup ${job.backup}`
+    case 'move':
+      return `move ${countSlots(job.slots)} slots to ${job.target.address}:${job.target.port}`
     case 'fetch':
       return job.from === null ? `check ${job.file.file} as it arrived` : `fetch ${job.file.file} from ${job.from}`
     default:

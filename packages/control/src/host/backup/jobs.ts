@@ -18,12 +18,15 @@ interface JobMemory {
   write(jobs: readonly JobSeen[]): void
 }
 
+/** What came of a long work, in words, and what it has left undone. */
+export type JobResult = Pick<JobSeen, 'left'> & { readonly because: string }
+
 export interface JobsOptions<Kind extends Job> {
   readonly memory: JobMemory
   /** How many that are over are remembered. Default: 8. */
   readonly keptMax?: number
   /** Does it, and answers what came of it, in words. */
-  readonly run: (job: Kind, watch: Watch) => Promise<string>
+  readonly run: (job: Kind, watch: Watch) => Promise<string | JobResult>
   readonly onEnd: () => void
 }
 
@@ -49,10 +52,14 @@ export class Jobs<Kind extends Job> {
     })
   }
 
-  /** Begins it, unless it runs or is done. `gate` throws once another controller has taken over. */
+  /**
+   * Begins it, unless it runs or is done. What was moved may have been moved back, so a move is never done for good.
+   * `gate` throws once another controller has taken over.
+   */
   begin(job: Kind, gate: () => void): void {
     if (this.#running.has(job.id)) return
-    if (this.#options.memory.read().some(({ id, state }) => id === job.id && state === 'done')) return
+    if (job.kind !== 'move' && this.#options.memory.read().some(({ id, state }) => id === job.id && state === 'done'))
+      return
     const running: Running<Kind> = { job, abort: new AbortController(), bytes: 0 }
     this.#note({ id: job.id, kind: job.kind, state: 'running', bytes: 0, because: null })
     this.#running.set(job.id, running)
@@ -85,15 +92,16 @@ export class Jobs<Kind extends Job> {
 
   async #work(running: Running<Kind>, watch: Watch): Promise<void> {
     const { job, abort } = running
-    const end = (state: 'done' | 'failed', because: string): void => {
+    const end = (state: 'done' | 'failed', result: JobResult): void => {
       // After `close`, or with another controller at work, what became of it is no longer ours to say.
       if (this.#running.get(job.id) !== running) return
       this.#running.delete(job.id)
-      this.#note({ id: job.id, kind: job.kind, state, bytes: running.bytes, because })
+      this.#note({ id: job.id, kind: job.kind, state, bytes: running.bytes, ...result })
       this.#options.onEnd()
     }
     try {
-      end('done', await this.#options.run(job, watch))
+      const result = await this.#options.run(job, watch)
+      end('done', typeof result === 'string' ? { because: result } : result)
     } catch (error) {
       if (error instanceof HoldfastError && interruptions.includes(error.code)) {
         if (this.#running.get(job.id) !== running) return
@@ -104,7 +112,7 @@ export class Jobs<Kind extends Job> {
       if (this.#running.get(job.id) === running && abort.signal.aborted && job.kind === 'snapshot') {
         if (directory !== null) rmSync(partOf(directory, job.backup), { recursive: true, force: true })
       }
-      end('failed', messageOf(directory === null ? error : explainDisk(error, directory, 'this')))
+      end('failed', { because: messageOf(directory === null ? error : explainDisk(error, directory, 'this')) })
     }
   }
 
@@ -121,6 +129,9 @@ export class Jobs<Kind extends Job> {
 /** Somebody else acts now, or the other machine does not answer: nothing of it has gone wrong for good. */
 const interruptions: readonly string[] = ['REFUSED_STALE_EPOCH', 'UNREACHABLE_AGENT']
 
-const directoryOf = (job: Job): string | null => ('directory' in job ? job.directory : job.from)
+function directoryOf(job: Job): string | null {
+  if ('directory' in job) return job.directory
+  return 'from' in job ? job.from : null
+}
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

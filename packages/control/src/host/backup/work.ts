@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import type { NodeJob, ShelfJob } from '@holdfast/core'
+import type { Endpoint, NodeJob, ShelfJob } from '@holdfast/core'
 import type { EngineBinary } from '../../binary/engine-binary.ts'
 import type { Clock } from '../../clock.ts'
+import type { Admin } from '../change-engine.ts'
+import { moveSlots } from '../move/move.ts'
 import { collectPart } from './collect.ts'
 import type { Far } from './far.ts'
 import { fetchFile } from './fetch.ts'
 import type { Watch } from './hash-file.ts'
+import type { JobResult } from './jobs.ts'
 import { partOf, takenPath } from './paths.ts'
 import { sealBackup } from './seal.ts'
 import { sendFile } from './send.ts'
@@ -19,6 +22,9 @@ const writer = randomBytes(4).toString('hex')
 
 /** The node that a long work is of. */
 export interface Workplace {
+  /** Where its engine listens, and as whom the agent changes engines. */
+  readonly endpoint: Endpoint
+  readonly admin: Admin
   readonly node: string
   readonly nodeDir: string
   readonly dataDir: string
@@ -41,7 +47,7 @@ export interface ShelfPlace {
 }
 
 /** Does one long work, and answers what came of it, in words. */
-export async function work(job: NodeJob, at: Workplace, watch: Watch): Promise<string> {
+export async function work(job: NodeJob, at: Workplace, watch: Watch): Promise<string | JobResult> {
   const { node, nodeDir, dataDir, binary, scratch, clock, command, lastWords } = at
   switch (job.kind) {
     case 'snapshot': {
@@ -56,6 +62,8 @@ export async function work(job: NodeJob, at: Workplace, watch: Watch): Promise<s
     }
     case 'fetch':
       return fetchFile(job, { nodeDir, binary, scratch, writer }, watch)
+    case 'move':
+      return moveSlots(job, at, watch)
     case 'discard':
       return discard(job)
     default:
