@@ -1,5 +1,7 @@
 import type { Operation, OperationWish } from './operation.ts'
 import { graceMsDefault, isUnfinished } from './operation.ts'
+import { assignSlots } from './rebalance/assign.ts'
+import { movesBetween } from './rebalance/moves.ts'
 import type { NodeStatus, Status } from './status.ts'
 import { formatDuration } from './units.ts'
 
@@ -21,6 +23,8 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
       return previewReplacement(wish, status)
     case 'rotate':
       return previewRotation(wish, status)
+    case 'rebalance':
+      return previewRebalance(wish, status)
     default:
       return wish.kind satisfies never
   }
@@ -164,3 +168,21 @@ const behindOthers = ({ operations }: Status): string[] =>
 const refuse = (objection: string): OperationPreview => ({ lines: [], objection })
 
 const idsOf = (list: readonly { readonly id: string }[]): string => list.map(({ id }) => id).join(', ')
+
+function previewRebalance({ weights = {} }: OperationWish, status: Status): OperationPreview {
+  if (status.topology !== 'cluster') return refuse(`${status.name} has one shard: there is nothing to balance`)
+  const unknown = Object.keys(weights).find((id) => !status.shards.some((shard) => shard.id === id))
+  if (unknown !== undefined) return refuse(`there is no ${unknown}: shards are ${idsOf(status.shards)}`)
+  const moves = movesBetween(
+    new Map(status.shards.map(({ id, slots }) => [id, slots])),
+    assignSlots({
+      owned: new Map(status.shards.map(({ id, slots }) => [id, slots])),
+      weights: new Map(status.shards.map(({ id }) => [id, weights[id] ?? 1])),
+    }),
+  )
+  const lines = moves.map(({ from, to, count }) => `${count} slots from ${from} to ${to}`)
+  return {
+    lines: [...(lines.length === 0 ? ['every shard has its share already'] : lines), ...behindOthers(status)],
+    objection: null,
+  }
+}

@@ -130,7 +130,34 @@ export interface Rotation extends Asked {
   readonly steppedAt: number
 }
 
-export type Operation = Switchover | Restart | Replace | Backup | Restore | Rotation
+/** Slots go to other shards, with their keys, until each shard has what was decided. */
+export interface Rebalance extends Asked, MoveTerms {
+  readonly kind: 'rebalance'
+  /** The shares of the shards, one to another, where the slots are to be decided when it begins. */
+  readonly weights: Readonly<Record<string, number>>
+  /** What each shard shall have in the end, by its id. Null: not decided yet. */
+  readonly wanted: Assignment | null
+  /** How many slots had to move when it began. */
+  readonly slotsToMove: number
+}
+
+/** All slots, by the shards that shall have them. */
+export type Assignment = Readonly<Record<string, readonly SlotRange[]>>
+
+/** How slots may be moved. */
+export interface MoveTerms {
+  /** `best`: atomically, where the engines can. */
+  readonly mover: 'best' | 'classic'
+  /** From one shard, in a second. Null: as fast as the clients bear. */
+  readonly bytesPerSecond: number | null
+  /** A slot with a bigger key than this stays where it is. */
+  readonly keyBytesMax: number
+}
+
+/** A key of so much holds up its engine for about half a second while it moves. */
+export const moveTermsDefault: MoveTerms = { mover: 'best', bytesPerSecond: null, keyBytesMax: 64 * 1024 * 1024 }
+
+export type Operation = Switchover | Restart | Replace | Backup | Restore | Rotation | Rebalance
 export type OperationKind = Operation['kind']
 /** Those that need nothing but a subject. What takes files from a directory, or puts them there, is asked for elsewhere. */
 export const operationKinds = [
@@ -139,6 +166,7 @@ export const operationKinds = [
   'upgrade',
   'replace',
   'rotate',
+  'rebalance',
 ] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
@@ -164,6 +192,12 @@ export interface OperationWish {
   readonly users?: readonly string[]
   readonly graceMs?: number
   readonly closes?: Rotation['closes']
+  /** With a rebalance: the shares of the shards; one that is not named has 1. */
+  readonly weights?: Readonly<Record<string, number>>
+  /** With a rebalance: what each shard shall have, where that is decided already. */
+  readonly wanted?: Assignment | null
+  /** With a rebalance: how slots may be moved. */
+  readonly terms?: Partial<MoveTerms>
 }
 
 /** How long the old password stays valid where nobody says otherwise. */
@@ -212,6 +246,10 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
         changedAt: null,
         steppedAt: now,
       }
+    case 'rebalance': {
+      const { weights = {}, wanted = null, terms } = wish
+      return { ...asked, kind: 'rebalance', weights, wanted, slotsToMove: 0, ...moveTermsDefault, ...terms }
+    }
     default:
       return wish.kind satisfies never
   }

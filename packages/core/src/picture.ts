@@ -21,7 +21,7 @@ import { memoryOnlyOf } from './persist-on.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { primaryAmong, readSentinel } from './sentinel-picture.ts'
 import type { SlotRange } from './slots.ts'
-import { countSlots, normalizeSlots, slotCountTotal } from './slots.ts'
+import { countSlots, normalizeSlots, slotCountTotal, subtractSlots } from './slots.ts'
 import type { Spec } from './spec.ts'
 
 /** The observed facts, read once for all rules: who lives, who owns what, who is whose. */
@@ -49,6 +49,8 @@ export interface Picture {
   readonly owners: readonly Claim[]
   /** Slots that nobody owns. Known only where somebody answers. */
   readonly unowned: readonly SlotRange[]
+  /** Slots that an agent moves at this moment: their two engines do not speak of them at the same time. */
+  readonly moving: readonly SlotRange[]
 }
 
 export interface ProxyPicture {
@@ -119,6 +121,7 @@ export function readPicture(
     owners.some((claim) => claim.engineId === node.engineId),
   )
   const views = viewsOf(nodes)
+  const moving = movingSlots(all)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
   const byId = new Map(nodes.map((node) => [node.id, node]))
@@ -151,9 +154,17 @@ export function readPicture(
     shelf: observed.shelf ?? noShelf,
     views,
     owners,
-    unowned,
+    unowned: subtractSlots(unowned, moving),
+    moving,
   }
 }
+
+const movingSlots = (nodes: readonly NodePicture[]): SlotRange[] =>
+  normalizeSlots(
+    nodes.flatMap(({ agent }) =>
+      (agent?.jobs ?? []).flatMap((job) => (job.state === 'running' ? (job.slots ?? []) : [])),
+    ),
+  )
 
 const noShelf: ShelfSeen = { at: null, jobs: [] }
 
@@ -189,6 +200,7 @@ function readUnclustered(all: readonly NodePicture[], observed: Observed, spec: 
     views: [],
     owners: [],
     unowned: [],
+    moving: [],
   }
 }
 

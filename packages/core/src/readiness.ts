@@ -7,7 +7,8 @@ import type { ViewEntry } from './observed.ts'
 import type { Picture, ShardPicture } from './picture.ts'
 import { addressOf, everyCopy, primaryIdOf } from './picture.ts'
 import { names } from './sentinel-picture.ts'
-import { countSlots, formatSlots, slotCountTotal } from './slots.ts'
+import type { SlotRange } from './slots.ts'
+import { countSlots, formatSlots, hasSlot, slotCountTotal, subtractSlots } from './slots.ts'
 import { upstreamsOf } from './upstream.ts'
 
 export interface Readiness {
@@ -96,20 +97,24 @@ function slotGaps(picture: Picture): string[] {
   return [...problems, ...orphans.map((shard) => `${shard.id} has no living primary`)]
 }
 
-/** What each node sees must be what all see: the same members, healthy and linked, with the same slots and primaries. */
+/**
+ * What each node sees must be what all see: the same members, healthy and linked, with the same slots and primaries. Of
+ * slots on their way they hear one after the other.
+ */
 function disagreements(picture: Picture): string[] {
   const expected = expectedView(picture)
   const problems: string[] = []
   for (const node of picture.nodes) {
     if (node.facts === null) continue
     const { entries, open } = node.facts.view
-    const odd = entries.find((entry) => describeEntry(entry) !== expected.get(entry.engineId))
+    const odd = entries.find((entry) => describeEntry(entry, picture.moving) !== expected.get(entry.engineId))
+    const halfMoved = open.find(({ slot }) => !hasSlot(picture.moving, slot))
     if (entries.length !== picture.nodes.length) {
       problems.push(`${node.id} knows ${entries.length} of ${picture.nodes.length} nodes`)
     } else if (odd !== undefined) {
       const subject = picture.nodes.find((other) => other.engineId === odd.engineId)?.id ?? odd.engineId.slice(0, 8)
       problems.push(`${node.id} sees ${subject} differently`)
-    } else if (open.length > 0) problems.push(`${node.id} has slot ${open[0]?.slot} half moved`)
+    } else if (halfMoved !== undefined) problems.push(`${node.id} has slot ${halfMoved.slot} half moved`)
     else if (!node.facts.clusterOk) problems.push(`${node.id} does not accept writes yet`)
   }
   return problems
@@ -122,14 +127,17 @@ function expectedView(picture: Picture): Map<string, string> {
       if (node.engineId === null) continue
       const isPrimary = node === shard.primary
       const slots = picture.owners.find((claim) => claim.engineId === node.engineId)?.slots ?? []
-      expected.set(node.engineId, `${isPrimary ? '-' : (shard.primary?.engineId ?? '?')} ok ${formatSlots(slots)}`)
+      const settled = formatSlots(subtractSlots(slots, picture.moving))
+      expected.set(node.engineId, `${isPrimary ? '-' : (shard.primary?.engineId ?? '?')} ok ${settled}`)
     }
   }
   return expected
 }
 
-const describeEntry = (entry: ViewEntry): string =>
-  `${entry.follows ?? '-'} ${entry.handshake || !entry.linked ? 'unlinked' : entry.health} ${formatSlots(entry.slots)}`
+function describeEntry(entry: ViewEntry, moving: readonly SlotRange[]): string {
+  const health = entry.handshake || !entry.linked ? 'unlinked' : entry.health
+  return `${entry.follows ?? '-'} ${health} ${formatSlots(subtractSlots(entry.slots, moving))}`
+}
 
 /** Each Sentinel watches the primary, knows all others and every replica, and could have a failover agreed on. */
 function sentinelTrouble({ sentinels, nodes, shards }: Picture): string[] {

@@ -32,6 +32,7 @@ const questions: Readonly<Record<OperationWish['kind'], string>> = {
   upgrade: 'Upgrade as shown?',
   replace: 'Replace as shown?',
   rotate: 'Rotate as shown?',
+  rebalance: 'Move the slots as shown?',
 }
 
 /** `holdfast switchover NAME SHARD`: shows who hands over to whom, asks, and waits until it is done. */

@@ -1,5 +1,5 @@
 import { HoldfastError } from '@holdfast/core'
-import { ErrorReply, RedisClient, RESP_TYPES } from '@redis/client'
+import { ErrorReply, RESP_TYPES, RedisClient } from '@redis/client'
 import type { Reach } from './reach.ts'
 import { isAddress } from './reach.ts'
 

@@ -113,6 +113,8 @@ export interface JobSeen {
   readonly bytes: number
   /** How it ended. */
   readonly because: string | null
+  /** With a move: the slots that it is about. Absent: another work. */
+  readonly slots?: readonly SlotRange[]
   /** With a move that is done: slots that stay, since a key of theirs is too big. Absent: none. */
   readonly left?: readonly number[]
 }

@@ -7,6 +7,7 @@ import type { Operation } from '../operation.ts'
 import { ended, isUnfinished } from '../operation.ts'
 import { dropNextExcept } from '../passwords.ts'
 import { planBackup } from './backup.ts'
+import { planRebalance } from './rebalance.ts'
 import { planReplacement } from './replacement.ts'
 import { planRestart } from './restart.ts'
 import { planRestore } from './restore.ts'
@@ -45,6 +46,8 @@ export function describeOperation(operation: Operation): string {
       return `restore of ${operation.subject} from ${operation.from}`
     case 'rotate':
       return describeRotation(operation)
+    case 'rebalance':
+      return `rebalance of ${operation.subject}`
     default:
       return operation satisfies never
   }
@@ -65,6 +68,8 @@ function planOne(operation: Operation, input: PlanInput): Step {
       return planRestore(operation, input)
     case 'rotate':
       return planRotate(operation, input)
+    case 'rebalance':
+      return planRebalance(operation, input)
     default:
       return operation satisfies never
   }

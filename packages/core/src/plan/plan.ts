@@ -1,4 +1,4 @@
-import type { Plan } from '../action.ts'
+import type { Action, Plan } from '../action.ts'
 import type { Pause } from '../document.ts'
 import { pauseAt } from '../document.ts'
 import { judgeReadiness } from '../readiness.ts'
@@ -20,6 +20,7 @@ import { planLeftovers } from './leftovers.ts'
 import { planLetGo } from './let-go.ts'
 import { planLift } from './lift.ts'
 import { planFollow, planForget, planMeet, planRemind } from './members.ts'
+import { haltMoves } from './moving.ts'
 import { planOperations } from './operations.ts'
 import { throughSentinels } from './passage.ts'
 import { planPersistence } from './persistence.ts'
@@ -130,7 +131,7 @@ export function planTurn(input: PlanInput): Plan {
     return finish([firstActing(planFence(input), planDown(input))], 'down, as wanted', null)
   const plan = planUp(input)
   const pause = pauseAt(input.document, input.wallNow)
-  return pause === null ? plan : holdBack(plan, pause)
+  return pause === null ? plan : holdBack(plan, pause, haltMoves(input.picture))
 }
 
 function planUp(input: PlanInput): Plan {
@@ -151,10 +152,10 @@ function planUp(input: PlanInput): Plan {
   return finish(steps, because, ready === 'yes' ? null : settlingMs)
 }
 
-/** What is found out by looking is told as ever. */
-function holdBack(plan: Plan, { by, because }: Pause): Plan {
+/** What is found out by looking is told as ever, and what goes on by itself is ended: slots stay where they are now. */
+function holdBack(plan: Plan, { by, because }: Pause, halt: readonly Action[]): Plan {
   const would = plan.actions.length === 0 ? plan.because : `would do: ${plan.because}`
-  return { actions: [], because: `paused by ${by} (${because}): ${would}`, notes: plan.notes, lookAgainMs: null }
+  return { actions: halt, because: `paused by ${by} (${because}): ${would}`, notes: plan.notes, lookAgainMs: null }
 }
 
 function finish(steps: readonly Step[], otherwise: string, lookAgainMs: number | null): Plan {

@@ -74,6 +74,7 @@ function oncePerSlot(steps: readonly Step[]): Step[] {
 
 function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {
   return (node.facts?.view.open ?? []).map(({ slot, direction, peer, keys }) => {
+    if (hasSlot(picture.moving, slot)) return idle
     const other = shardNamed(picture, peer)?.primary ?? undefined
     if (direction === 'migrating') {
       if (ownerOf(picture, slot) !== node) return close(node, slot, 'the slot is not its own')
@@ -85,7 +86,8 @@ function mendOpenSlots(node: NodePicture, picture: Picture): Step[] {
     }
     const owner = ownerOf(picture, slot)
     if (owner === undefined || owner === node) return close(node, slot, 'it is here already')
-    if (isOpen(owner, slot)) return idle
+    // Its agent may be at work on it, for all that anybody hears.
+    if (isOpen(owner, slot) || owner.agent === null) return idle
     return keys === 0 ? close(node, slot, `${owner.id} has it and no key has moved`) : finish(owner, node, slot)
   })
 }

@@ -61,7 +61,7 @@ export class Jobs<Kind extends Job> {
     if (job.kind !== 'move' && this.#options.memory.read().some(({ id, state }) => id === job.id && state === 'done'))
       return
     const running: Running<Kind> = { job, abort: new AbortController(), bytes: 0 }
-    this.#note({ id: job.id, kind: job.kind, state: 'running', bytes: 0, because: null })
+    this.#note({ ...factsOf(job), state: 'running', bytes: 0, because: null })
     this.#running.set(job.id, running)
     const { signal } = running.abort
     const watch: Watch = {
@@ -96,7 +96,7 @@ export class Jobs<Kind extends Job> {
       // After `close`, or with another controller at work, what became of it is no longer ours to say.
       if (this.#running.get(job.id) !== running) return
       this.#running.delete(job.id)
-      this.#note({ id: job.id, kind: job.kind, state, bytes: running.bytes, ...result })
+      this.#note({ ...factsOf(job), state, bytes: running.bytes, ...result })
       this.#options.onEnd()
     }
     try {
@@ -125,6 +125,12 @@ export class Jobs<Kind extends Job> {
     this.#options.memory.write(this.#options.memory.read().filter((job) => job.id !== id))
   }
 }
+
+const factsOf = (job: Job): Pick<JobSeen, 'id' | 'kind' | 'slots'> => ({
+  id: job.id,
+  kind: job.kind,
+  ...(job.kind === 'move' ? { slots: job.slots } : {}),
+})
 
 /** Somebody else acts now, or the other machine does not answer: nothing of it has gone wrong for good. */
 const interruptions: readonly string[] = ['REFUSED_STALE_EPOCH', 'UNREACHABLE_AGENT']
