@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation, OperationPreview, OperationWish, SpecText } from '@holdfast/core'
 import {
+  bytes,
   duration,
   formatDuration,
   formatInstant,
   HoldfastError,
   isUnfinished,
+  moveTermsDefault,
   parseSpec,
   parseWhen,
 } from '@holdfast/core'
@@ -74,6 +76,40 @@ export function rotate(
     const wish = { kind: 'rotate', id: randomUUID(), subject: chosen, users, graceMs, closes } as const
     return askFor(context, api, chosen, wish, options)
   })
+}
+
+/** `holdfast rebalance NAME`: shows what moves where, asks, and tells how far it is. */
+export function rebalance(
+  context: Context,
+  name: string,
+  { weight = [], rate, keyMax, classic = false, ...options }: OperationOptions & RebalanceOptions,
+): Promise<void> {
+  const terms = {
+    mover: classic ? 'classic' : moveTermsDefault.mover,
+    bytesPerSecond: rate === undefined ? moveTermsDefault.bytesPerSecond : sizeOf(rate, '--rate'),
+    keyBytesMax: keyMax === undefined ? moveTermsDefault.keyBytesMax : sizeOf(keyMax, '--key-max'),
+  } as const
+  const weights = Object.fromEntries(weight.map(weightOf))
+  return operate(context, name, { kind: 'rebalance', subject: name, weights, terms }, options)
+}
+
+interface RebalanceOptions {
+  readonly weight?: readonly string[]
+  readonly rate?: string
+  readonly keyMax?: string
+  readonly classic?: boolean
+}
+
+function weightOf(text: string): [shard: string, weight: number] {
+  const [, shard, weight] = /^([^=]+)=(\d+(?:\.\d+)?)$/.exec(text) ?? []
+  if (shard !== undefined && Number(weight) > 0) return [shard, Number(weight)]
+  throw new HoldfastError('USAGE', `--weight ${text}: a shard and a number above 0, such as shard-2=0.5`)
+}
+
+function sizeOf(text: string, option: string): number {
+  const parsed = bytes.safeParse(text)
+  if (parsed.success && parsed.data > 0) return parsed.data
+  throw new HoldfastError('USAGE', `${option} ${text}: a size, such as 64mb`)
 }
 
 interface RotateOptions {

@@ -3,7 +3,6 @@ import { HoldfastError, nodePaths, parseInfo, parseReplication } from '@holdfast
 import { loadUsers } from './access.ts'
 import { dropFiles } from './data-files.ts'
 import { writeConfig, writeSignIn, writeUsers } from './engine-process.ts'
-import { finishMove } from './finish-move.ts'
 import { handOver } from './hand-over.ts'
 import { dropOldIdentities, writeIdentity } from './identity-files.ts'
 
@@ -41,6 +40,7 @@ type EngineAction = Exclude<
         | 'lift-fence'
         | 'purge'
         | 'close-sessions'
+        | 'finish-move'
         | 'work'
         | 'end-work'
         | 'place'
@@ -86,9 +86,6 @@ export async function changeEngine(action: EngineAction, command: Command, aroun
       return
     case 'close-slot':
       await command(['CLUSTER', 'SETSLOT', String(action.slot), 'STABLE'])
-      return
-    case 'finish-move':
-      await finishMove(action, command, around.admin)
       return
     case 'configure':
       writeIdentity(around.nodeDir, action.files)

@@ -31,6 +31,7 @@ import { readAuthority } from './identity-files.ts'
 import { LastRead } from './last-read.ts'
 import type { LocalHostOptions } from './local.ts'
 import { memoryLeft } from './memory-left.ts'
+import { moveSlots } from './move/move.ts'
 import type { EngineSaid } from './node-record.ts'
 import { recordOf } from './node-record.ts'
 import { Settings } from './settings.ts'
@@ -183,6 +184,8 @@ export class LocalEngine {
         return this.#memory.save(this.deployment, true)
       case 'close-sessions':
         return this.#closeSessions(action, gate)
+      case 'finish-move':
+        return this.#finishMove(action, gate)
       case 'save':
       case 'begin-log':
         this.#node().saveAskedAt = this.#options.clock.now()
@@ -217,6 +220,13 @@ export class LocalEngine {
     const memory = this.#node()
     memory.closing = await closeSessions(this.#link, action, memory.closing, () => this.#options.clock.now())
     this.#memory.save(this.deployment, false)
+  }
+
+  /** Whatever its keys take: it has begun already. */
+  async #finishMove({ slot, ...to }: Extract<Action, { kind: 'finish-move' }>, gate: () => void): Promise<void> {
+    const order = { ...to, slots: [[slot, slot]], mover: 'classic', bytesPerSecond: null } as const
+    const from = { endpoint: this.#place, admin: this.#admin, clock: this.#options.clock }
+    await moveSlots({ ...order, keyBytesMax: Number.POSITIVE_INFINITY }, from, { guard: gate, progress: () => {} })
   }
 
   /** What was read back is old as soon as something is set, also where only a part of it was. */

@@ -58,6 +58,21 @@ export function addOperations(program: Command, run: Run): void {
       run(async (context) => (await import('../operation.ts')).replace(context, name, node, options)),
     )
   program
+    .command('rebalance')
+    .argument('<name>', nameHelp)
+    .option('--weight <shard=share...>', 'the share of a shard, such as shard-2=0.5 (default: 1 each)')
+    .option('--rate <size>', 'no more than so many bytes from a shard in a second, such as 20mb')
+    .option('--key-max <size>', 'a slot with a bigger key stays where it is (default: 64mb)')
+    .option('--classic', 'slot by slot also where the engines can move many at once')
+    .option('--at <time>', atHelp)
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('move slots with their keys until every shard has its share')
+    .action((name, options) =>
+      run(async (context) => (await import('../operation.ts')).rebalance(context, name, options)),
+    )
+  program
     .command('rotate')
     .argument('[name]', nameHelp)
     .option('--user <user...>', 'whose password, such as app (default: all users)')

@@ -3,7 +3,7 @@
  * one batch of slots half moved, which the next turn of the controller mends, and the rest where it was.
  */
 import { setTimeout as rest } from 'node:timers/promises'
-import type { Endpoint, EngineBuild, NodeJob } from '@holdfast/core'
+import type { Endpoint, EngineBuild } from '@holdfast/core'
 import { engineHas, engineVersion, formatBytes, formatDuration, HoldfastError, parseInfo } from '@holdfast/core'
 import type { Clock } from '../../clock.ts'
 import type { JobResult } from '../backup/jobs.ts'
@@ -26,13 +26,9 @@ export interface MoveFrom {
 }
 
 /** Throws ENGINE_REFUSED, UNREACHABLE_ENGINE, and what `watch.guard` throws. */
-export async function moveSlots(
-  job: Extract<NodeJob, { kind: 'move' }>,
-  from: MoveFrom,
-  watch: Watch,
-): Promise<JobResult> {
+export async function moveSlots(order: MoveOrder, from: MoveFrom, watch: Watch): Promise<JobResult> {
   const began = from.clock.now()
-  const { moved, how } = await moveBest(job, from, watch)
+  const { moved, how } = await moveBest(order, from, watch)
   const took = formatDuration(from.clock.now() - began)
   const told = `moved ${moved.slots} slots with ${moved.keys} keys (${formatBytes(moved.bytes)}) in ${took}, ${how}`
   if (moved.left.length === 0) return { because: told }

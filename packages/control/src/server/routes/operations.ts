@@ -1,5 +1,5 @@
 import type { OperationWish } from '@holdfast/core'
-import { graceMsDefault, needsNodes } from '@holdfast/core'
+import { graceMsDefault, moveTermsDefault, needsNodes } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
 import { flag, isObject, oneOf, parseFields, text, usage } from '../body.ts'
@@ -22,6 +22,10 @@ const nameMax = 80
 const sentenceMax = 500
 const usersMax = 50
 const graceMsMax = 30 * 86_400_000
+
+const commonFields = ['kind', 'id', 'subject', 'to', 'notBefore', 'surge'] as const
+const rotationFields = ['users', 'graceMs', 'closes'] as const
+const rebalanceFields = ['weights', 'mover', 'bytesPerSecond', 'keyBytesMax'] as const
 
 /** What is asked for once, a pause, and drained nodes: what people do beside editing the spec. */
 export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
@@ -92,15 +96,34 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 }
 
 function wishOf(body: unknown): OperationWish {
-  const fields = parseFields(body, ['kind', 'id', 'subject', 'to', 'notBefore', 'users', 'graceMs', 'closes', 'surge'])
-  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate'])
+  const fields = parseFields(body, [...commonFields, ...rotationFields, ...rebalanceFields])
+  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate', 'rebalance'])
   const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
   const surge = flag(fields, 'surge')
   if (surge && kind !== 'restart') throw usage(`surge: a ${kind} has no use for one more copy`)
   const subject = text(fields, 'subject', nameMax)
   const asked = { kind, id, subject, to, notBefore: time(fields, 'notBefore'), surge }
+  if (kind === 'rebalance') return { ...asked, ...rebalanceOf(fields) }
   return kind === 'rotate' ? { ...asked, ...rotationOf(fields) } : asked
+}
+
+function rebalanceOf(fields: Fields): Pick<OperationWish, 'weights' | 'terms'> {
+  const { weights = {} } = fields
+  if (!isObject(weights) || Object.values(weights).some((weight) => typeof weight !== 'number' || !(weight > 0))) {
+    throw usage('weights: numbers above 0 by shard, such as { "shard-1": 2 }; a shard that is not named has 1')
+  }
+  const mover = fields['mover'] === undefined ? moveTermsDefault.mover : oneOf(fields, 'mover', ['best', 'classic'])
+  const bytesPerSecond = bytesOf(fields, 'bytesPerSecond') ?? moveTermsDefault.bytesPerSecond
+  const keyBytesMax = bytesOf(fields, 'keyBytesMax') ?? moveTermsDefault.keyBytesMax
+  return { weights: weights as Record<string, number>, terms: { mover, bytesPerSecond, keyBytesMax } }
+}
+
+/** Null: not said. */
+function bytesOf(fields: Fields, key: string): number | null {
+  const value = fields[key] ?? null
+  if (value === null || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) return value
+  throw usage(`${key}: a whole number of bytes above 0`)
 }
 
 function rotationOf(fields: Fields): Pick<OperationWish, 'users' | 'graceMs' | 'closes'> {
