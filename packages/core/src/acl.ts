@@ -141,7 +141,7 @@ export function rightsOf(user: EngineUser, engine: EngineBuild): string {
     case 'app':
       return `~* &* ${appCommands(engine)}`
     case 'replication':
-      return 'resetkeys resetchannels -@all +psync +replconf +ping'
+      return `resetkeys resetchannels -@all +psync +replconf +ping${importing(engine)}`
     case 'probe':
       return `resetkeys resetchannels -@all ${probeCommands(engine)}`
     case 'admin':
@@ -165,6 +165,10 @@ function rightsGivenTo({ keys, channels, commands }: Spec['security']['users'][n
   const needed = `+ping +info +role ${clusterQuestions(engine)} ${greetings(engine)}`
   return [...where, '-@all', ...categories, '-@admin -@dangerous', needed, ...single].join(' ')
 }
+
+/** From then on slots move over links of the same kind as a replica's. */
+const importing = (engine: EngineBuild): string =>
+  engineHas(engine, { redis: null, valkey: '9.0' }) ? ' +sync +select +cluster|syncslots' : ''
 
 const greetings = (engine: EngineBuild): string =>
   `+hello +auth +select +client|setname +client|id +client|getname${introductionTo(engine)}`

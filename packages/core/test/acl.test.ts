@@ -60,6 +60,9 @@ describe("the engine's users", () => {
 
   test('replicas may copy, and nothing else', () => {
     expect(rightsOf('replication', redis7)).toBe('resetkeys resetchannels -@all +psync +replconf +ping')
+    expect(rightsOf('replication', { flavor: 'valkey', version: '9.1.2' })).toBe(
+      'resetkeys resetchannels -@all +psync +replconf +ping +sync +select +cluster|syncslots',
+    )
   })
 
   test('of the spec may do what it says, and nothing that changes an engine', () => {
