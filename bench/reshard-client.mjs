@@ -12,64 +12,91 @@ import { now } from './time.mjs'
 const lanes = 8
 const value = 'x'.repeat(200)
 
-/** @type {import('ioredis').Cluster | undefined} */
-let client
-let stopped = false
-/** @type {Promise<unknown> | undefined} */
-let using
-/** @type {number[]} */
-let took = []
-let errors = 0
-let beganAt = 0
-/** @type {string | null} */
-let said = null
+class Use {
+  /** @type {number[]} */
+  #took = []
+  #errors = 0
+  /** @type {string | null} */
+  #said = null
+  #beganAt = now()
+  #isOver = false
+  /** @type {import('ioredis').Cluster} */
+  #client
+  /** @type {Promise<unknown>} */
+  #lanes
 
-/** @param {number} keys */
-async function lane(keys) {
-  while (!stopped) {
-    const key = `key:${Math.floor(Math.random() * keys)}`
-    const began = now()
-    try {
-      await (Math.random() < 0.5 ? client?.get(key) : client?.set(key, value))
-      took.push(now() - began)
-    } catch (error) {
-      errors++
-      said ??= String(error)
+  /**
+   * @param {import('ioredis').Cluster} client
+   * @param {number} keys
+   */
+  constructor(client, keys) {
+    this.#client = client
+    this.#lanes = Promise.all(Array.from({ length: lanes }, () => this.#lane(keys)))
+  }
+
+  /** What came before does not count. */
+  reset() {
+    this.#took = []
+    this.#errors = 0
+    this.#beganAt = now()
+  }
+
+  /** @returns {Promise<Used>} */
+  async stop() {
+    this.#isOver = true
+    await this.#lanes
+    this.#client.disconnect()
+    const sorted = this.#took.sort((a, b) => a - b)
+    /** @param {number} share */
+    const at = (share) => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
+    const said = this.#said
+    return {
+      errors: this.#errors,
+      calls: sorted.length,
+      tookMs: now() - this.#beganAt,
+      p50: at(0.5),
+      p99: at(0.99),
+      max: at(1),
+      said,
+    }
+  }
+
+  /** @param {number} keys */
+  async #lane(keys) {
+    while (!this.#isOver) {
+      const key = `key:${Math.floor(Math.random() * keys)}`
+      const began = now()
+      try {
+        await (Math.random() < 0.5 ? this.#client.get(key) : this.#client.set(key, value))
+        this.#took.push(now() - began)
+      } catch (error) {
+        this.#errors++
+        this.#said ??= String(error)
+      }
     }
   }
 }
 
-process.on('message', async (/** @type {{ start: Start } | 'reset' | 'stop'} */ message) => {
+/** @type {Use | undefined} */
+let use
+
+process.on('message', (/** @type {{ start: Start } | 'reset' | 'stop'} */ message) => {
+  void answer(message).then((said) => process.send?.(said))
+})
+
+/** @param {{ start: Start } | 'reset' | 'stop'} message */
+async function answer(message) {
   if (message === 'reset') {
-    took = []
-    errors = 0
-    beganAt = now()
-    return process.send?.('reset')
+    use?.reset()
+    return 'reset'
   }
-  if (message === 'stop') {
-    stopped = true
-    await using
-    client?.disconnect()
-    const tookMs = now() - beganAt
-    const { p99, p50 } = percentiles(took)
-    return process.send?.({ errors, calls: took.length, tookMs, p50, p99, max: Math.max(0, ...took.slice(-1e5)), said })
-  }
+  if (message === 'stop') return use?.stop()
   const { ports, username, password, keys } = message.start
-  client = new ioredis.Cluster(
+  const client = new ioredis.Cluster(
     ports.map((port) => ({ host: '127.0.0.1', port })),
     password === '' ? {} : { redisOptions: { username, password } },
   )
   await client.ping()
-  stopped = false
-  beganAt = now()
-  using = Promise.all(Array.from({ length: lanes }, () => lane(keys)))
-  process.send?.('started')
-})
-
-/** @param {readonly number[]} times */
-function percentiles(times) {
-  const sorted = [...times].sort((a, b) => a - b)
-  /** @param {number} share */
-  const at = (share) => sorted[Math.floor((sorted.length - 1) * share)] ?? 0
-  return { p50: at(0.5), p99: at(0.99) }
+  use = new Use(client, keys)
+  return 'started'
 }

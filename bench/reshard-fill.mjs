@@ -4,17 +4,20 @@ import ioredis from 'ioredis'
 
 const atOnce = 500
 
-process.on(
-  'message',
-  async (/** @type {{ ports: number[], keys: number, valueBytes: number }} */ { ports, keys, valueBytes }) => {
-    const client = new ioredis.Cluster(ports.map((port) => ({ host: '127.0.0.1', port })))
-    const value = 'x'.repeat(valueBytes)
-    for (let from = 0; from < keys; from += atOnce) {
-      await Promise.all(
-        Array.from({ length: Math.min(atOnce, keys - from) }, (_, at) => client.set(`key:${from + at}`, value)),
-      )
-    }
-    client.disconnect()
-    process.send?.('filled')
-  },
-)
+process.on('message', (/** @type {Fill} */ message) => {
+  void fill(message).then(() => process.send?.('filled'))
+})
+
+/**
+ * @typedef {{ ports: number[], keys: number, valueBytes: number }} Fill
+ * @param {Fill} fill
+ */
+async function fill({ ports, keys, valueBytes }) {
+  const client = new ioredis.Cluster(ports.map((port) => ({ host: '127.0.0.1', port })))
+  const value = 'x'.repeat(valueBytes)
+  for (let from = 0; from < keys; from += atOnce) {
+    const some = Array.from({ length: Math.min(atOnce, keys - from) }, (_, at) => from + at)
+    await Promise.all(some.map((at) => client.set(`key:${at}`, value)))
+  }
+  client.disconnect()
+}

@@ -95,13 +95,13 @@ async function moveAQuarter(engine, way) {
     await fill(bare)
     const { primary } = await bare.addPair()
     const ports = bare.cluster.nodes.map(({ port }) => port)
-    await say(client, { start: { ports, ...bare.cluster.credentials, username: 'default', keys: keyCount } })
+    await tell(client, { start: { ports, ...bare.cluster.credentials, username: 'default', keys: keyCount } })
     await delay(1500)
-    await say(client, 'reset')
+    await tell(client, 'reset')
     const began = now()
     await way(bare, primary)
     const ms = now() - began
-    const used = /** @type {Used} */ (await say(client, 'stop'))
+    const used = /** @type {Used} */ (await tell(client, 'stop'))
     await eventually(async () => ((await ownedBy(bare, primary)) === 4096 ? true : undefined), {
       withinMs: 10_000,
       what: 'a quarter of all slots has moved',
@@ -115,7 +115,7 @@ async function moveAQuarter(engine, way) {
 }
 
 /** @param {import('node:child_process').ChildProcess} child @param {unknown} message @returns {Promise<unknown>} */
-function say(child, message) {
+function tell(child, message) {
   return new Promise((resolve, reject) => {
     child.once('message', resolve)
     child.once('exit', () => reject(new Error('the client has ended')))
@@ -167,7 +167,7 @@ async function fill(bare) {
   const child = fork(fileURLToPath(new URL('reshard-fill.mjs', import.meta.url)))
   const ports = bare.cluster.nodes.map(({ port }) => port)
   try {
-    await say(child, { ports, keys: keyCount, valueBytes })
+    await tell(child, { ports, keys: keyCount, valueBytes })
   } finally {
     child.kill('SIGKILL')
   }

@@ -49,8 +49,7 @@ function rebalance({ weights = {}, ...terms }: Terms = {}): Promise<Operation> {
   return it.controller.askOperation(it.name, wish, 'ann')
 }
 
-const slotsOf = (shard: string): readonly SlotRange[] =>
-  it.status().shards.find(({ id }) => id === shard)?.slots ?? []
+const slotsOf = (shard: string): readonly SlotRange[] => it.status().shards.find(({ id }) => id === shard)?.slots ?? []
 
 /** So slow that a test can do something meanwhile: about three seconds for what shard-1 gives away. */
 const slowly = { mover: 'classic', bytesPerSecond: 60_000 } as const
@@ -67,10 +66,10 @@ async function halfway(weights: Readonly<Record<string, number>>): Promise<Opera
 }
 
 test('slots by weight, under writes', async () => {
-  let isOver = false
+  const over = new AbortController()
   const errors: unknown[] = []
   const writing = (async () => {
-    for (let at = 0; !isOver; at++) {
+    for (let at = 0; !over.signal.aborted; at++) {
       const key = `key:${at % keyCount}`
       const value = `written ${at}`
       await client.set(key, value).then(
@@ -79,9 +78,7 @@ test('slots by weight, under writes', async () => {
       )
     }
   })()
-  const done = await it.over(await rebalance({ weights: { 'shard-1': 2 } })).finally(() => {
-    isOver = true
-  })
+  const done = await it.over(await rebalance({ weights: { 'shard-1': 2 } })).finally(() => over.abort())
   await writing
   expect(done).toMatchObject({ state: 'done' })
   expect(countSlots(slotsOf('shard-1'))).toBe(8192)
@@ -117,13 +114,17 @@ test.each([
   ['the target', 'shard-3', 'primaryOf'],
   ["the source's replica", 'shard-1', 'replicaOf'],
   ["the target's replica", 'shard-3', 'replicaOf'],
-] as const)('%s is killed in the middle', async (_, shard, which) => {
-  await it.over(await rebalance({ weights: { 'shard-1': 2 } }))
-  const asked = await halfway({ 'shard-1': 1, 'shard-2': 1, 'shard-3': 2 })
-  it.kill(it[which](shard).id)
-  expect(await it.over(asked)).toMatchObject({ state: 'done' })
-  expect(countSlots(slotsOf('shard-3'))).toBe(8192)
-}, 60_000)
+] as const)(
+  '%s is killed in the middle',
+  async (_, shard, which) => {
+    await it.over(await rebalance({ weights: { 'shard-1': 2 } }))
+    const asked = await halfway({ 'shard-1': 1, 'shard-2': 1, 'shard-3': 2 })
+    it.kill(it[which](shard).id)
+    expect(await it.over(asked)).toMatchObject({ state: 'done' })
+    expect(countSlots(slotsOf('shard-3'))).toBe(8192)
+  },
+  60_000,
+)
 
 test('a pause halts the slots where they are, and they go on afterwards', async () => {
   await it.over(await rebalance())
