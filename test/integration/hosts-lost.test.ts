@@ -14,7 +14,7 @@ beforeAll(async () => {
     placement: { remakeAfter: '2s' },
   })
   await them.controller.ok(['up', spec, '--hosts', 'a,b,c', '-d'], { withinMs: 120_000 })
-})
+}, 240_000)
 
 afterAll(async () => {
   await them?.close()
@@ -78,3 +78,22 @@ test('copies of a host that is lost are made anew on the others, and it is not n
   expect(them.host('c').program.engines('shop')).toEqual({})
   expect((await them.status('shop')).nodes.map(({ id }) => id).sort()).toEqual(nodes.map(({ id }) => id).sort())
 })
+
+test('a host that is let go hands over, and has its copies made anew on the others', async () => {
+  const refused = await them.controller.run(['remove-host', 'b'])
+  expect(refused.stderr).toMatch(/on b: node-\d+ \((primary|replica) of shard-\d\)/)
+  expect(refused.stderr).toContain('Let b go as shown? Nobody is here to ask')
+  const { stdout } = await them.controller.ok(['remove-host', 'b', '--yes', '--no-wait'])
+  expect(stdout).toContain('b is emptied by and by')
+  await eventually(
+    async () => {
+      const { nodes, ready } = await them.status('shop')
+      return ready === 'yes' && nodes.length === 6 && nodes.every(({ hostId }) => hostId !== 'b')
+    },
+    { what: 'six nodes in sync on a and c', withinMs: 60_000 },
+  )
+  expect(them.host('b').program.engines('shop')).toEqual({})
+  expect((await them.controller.ok(['cli', 'shop', '--', 'get', 'kept'])).stdout).toContain('yes')
+  const last = await them.controller.run(['remove-host', 'a', '--yes'])
+  expect(last.stderr).toContain('a shard has 2 copies')
+}, 120_000)

@@ -14,6 +14,7 @@ import type {
   Peer,
   SpecText,
   Status,
+  TakeOffPreview,
   UserAccess,
   Wanted,
 } from '@holdfast/core'
@@ -320,6 +321,14 @@ export class Controller implements Platform {
 
   plan(input: unknown, terms?: ApplyTerms): Promise<PlanPreview> {
     return this.#specs.plan(input, terms)
+  }
+
+  previewTakeOff(name: string, host: string): Promise<TakeOffPreview> {
+    return this.#specs.previewTakeOff(name, host)
+  }
+
+  takeOff(name: string, host: string, actor: string): Promise<Applied> {
+    return this.#specs.takeOff(name, host, actor)
   }
 
   setWanted(name: string, wanted: Wanted, options: WantedOptions, actor: string): Promise<void> {

@@ -26,7 +26,6 @@ import {
   everyCopy,
   formatDuration,
   HoldfastError,
-  hasLostForGood,
   hostProxy,
   judgeReadiness,
   localHostId,
@@ -38,6 +37,7 @@ import {
   replaced,
   runsAsRendered,
   shelfId,
+  someShallMove,
   statusOf,
   withOperations,
 } from '@holdfast/core'
@@ -228,7 +228,7 @@ export class DeploymentLoop {
     this.#options.onLook?.(picture, known.spec)
     const wallNow = Math.round(clock.wall())
     const supplied = this.#options.supplied?.(known.spec)
-    const vacancy = hasLostForGood(picture, known.spec) ? await this.#options.vacancy?.(known.spec) : undefined
+    const vacancy = someShallMove(picture, known.spec) ? await this.#options.vacancy?.(known.spec) : undefined
     const seen = {
       ...known,
       picture,

@@ -8,6 +8,7 @@ import type {
   SpecChange,
   SpecText,
   Status,
+  TakeOffPreview,
   Wanted,
 } from '@holdfast/core'
 import {
@@ -29,12 +30,14 @@ import {
   parseMaintenanceWindow,
   parseSpec,
   placeSentinels,
+  previewTakeOff,
   proxyId,
   refuseChanges,
   refusedAdopted,
   replaced,
   secretsFor,
   shortOfCores,
+  takenOff,
   usesTls,
   withOperations,
 } from '@holdfast/core'
@@ -99,6 +102,8 @@ export class SpecDesk {
     if (before === undefined) return this.#create(spec, text, actor)
     const changes = await this.#changes(before, spec, terms)
     refuseChanges(spec.name, changes)
+    const gone = takenOff(parseSpec(before.spec), spec)
+    await this.#refuseTakeOff(gone, before, spec)
     refuseUncovered(spec, certificatesDue({ ...before, certificates: undefined }, spec, 0))
     if (isDeepStrictEqual(before.spec, text)) return { name: spec.name, revision: before.specRevision, changed: false }
     await this.#prepareProxy(spec, parseSpec(before.spec))
@@ -108,7 +113,8 @@ export class SpecDesk {
       places.map((place) => ({ id: place.id, place })),
     )
     const secrets = secretsFor(spec, before.secrets, newPassword)
-    const edited = { ...grown, spec: text, specRevision: before.specRevision + 1, secrets }
+    const nodes = grown.nodes.map((place) => movedOff(place, gone, takenOff(spec, parseSpec(before.spec))))
+    const edited = { ...grown, nodes, spec: text, specRevision: before.specRevision + 1, secrets }
     const saved = await this.#options.store.save(
       withRestart(edited, changes, {
         actor,
@@ -129,6 +135,7 @@ export class SpecDesk {
     const before = this.#options.store.load(spec.name)
     const edits = before === undefined ? [] : await this.#changes(before, spec, terms)
     refuseChanges(spec.name, edits)
+    if (before !== undefined) await this.#refuseTakeOff(takenOff(parseSpec(before.spec), spec), before, spec)
     const document = before ?? (await this.#newDocument(spec, input as SpecText))
     const { nodeDir, openFilesMax, programs } = this.#options
     const engine = await programs.engineFor(spec)
@@ -144,6 +151,44 @@ export class SpecDesk {
         : summaryOf(edits, this.#restartAt(spec))
     const masked = [...files].map(([node, { config }]) => [node, maskSecrets(config)])
     return { name: spec.name, isNew: before === undefined, changes, edits, because, files: Object.fromEntries(masked) }
+  }
+
+  /** What it would mean to take a host off its spec, and what speaks against it. */
+  async previewTakeOff(name: string, host: string): Promise<TakeOffPreview> {
+    const status = await this.#options.seen(name)
+    if (status === undefined) return { lines: [], objection: `nobody has looked at ${name} yet: try again in a second` }
+    const preview = previewTakeOff(host, status)
+    if (preview.objection !== null) return preview
+    try {
+      const document = this.#options.document(name)
+      const [before, after] = [parseSpec(document.spec), parseSpec(withoutHost(document.spec, host))]
+      refuseChanges(name, await this.#changes(document, after, { acceptEviction: false }))
+      await this.#refuseTakeOff(takenOff(before, after), document, after)
+      return preview
+    } catch (error) {
+      if (error instanceof HoldfastError) return { lines: [], objection: error.message }
+      throw error
+    }
+  }
+
+  /** A host goes from its spec, and what it carries moves to the others. Throws what `apply` does. */
+  takeOff(name: string, host: string, actor: string): Promise<Applied> {
+    const { spec, specRevision } = this.#options.document(name)
+    return this.apply(withoutHost(spec, host), specRevision, actor)
+  }
+
+  /** Throws REFUSED_UNSAFE where something would be lost, and REFUSED_PLACEMENT where the hosts left have no room. */
+  async #refuseTakeOff(gone: readonly string[], document: Document, spec: Spec): Promise<void> {
+    if (gone.length === 0) return
+    const { name } = spec
+    const status = await this.#options.seen(name)
+    for (const host of gone) {
+      const objection = status === undefined ? 'nobody has looked at it yet' : previewTakeOff(host, status).objection
+      if (objection === null) continue
+      throw new HoldfastError('REFUSED_UNSAFE', `${host} is not taken off ${name}: ${objection}.`, { name, host })
+    }
+    const staying = { ...document, nodes: document.nodes.filter(({ host }) => !gone.includes(host)) }
+    await this.#placesFor(missingCopies(staying, spec), staying, spec)
   }
 
   async #placesFor(wishes: readonly PlaceWish[], document: Document, spec: Spec): Promise<NodePlace[]> {
@@ -301,6 +346,16 @@ function withRestart(
   const wish = { kind: 'restart', id, subject: edited.name, reason: names.join(', '), notBefore } as const
   const operation = operationFor(wish, actor, now)
   return { ...edited, operations: withOperations(edited.operations, [operation]) }
+}
+
+/** What is on a host that goes shall hold no primary from now on; what is still on one that is put back may again. */
+const movedOff = (place: NodePlace, gone: readonly string[], back: readonly string[]): NodePlace =>
+  gone.includes(place.host) || back.includes(place.host) ? { ...place, drained: gone.includes(place.host) } : place
+
+/** The same deployment, on its other hosts. */
+function withoutHost(spec: SpecText, host: string): SpecText {
+  const { hosts } = spec as { readonly hosts?: readonly { readonly name: string }[] }
+  return { ...spec, hosts: (hosts ?? []).filter(({ name }) => name !== host) }
 }
 
 function summaryOf(edits: readonly SpecChange[], restartAt: number | null): string {

@@ -37,7 +37,7 @@ import { Access } from './store/access.ts'
 import { readController, readDeadController, removeController, writeController } from './store/controller-file.ts'
 import type { EtcdPlace } from './store/etcd/place.ts'
 import type { Home } from './store/home.ts'
-import { chooseEtcd, openStore } from './store/open-store.ts'
+import { chooseEtcd, etcdEndpoints, openStore } from './store/open-store.ts'
 import { SqliteAudit } from './store/sqlite-audit.ts'
 import { SqliteHistory } from './store/sqlite-history.ts'
 import type { HomeStore, Store } from './store/store.ts'
@@ -173,6 +173,11 @@ export async function startController(options: StartOptions): Promise<RunningCon
       clock: systemClock,
       door: () => gate?.door,
       documents,
+      specs: {
+        previewTakeOff: (deployment, name) => controller.previewTakeOff(deployment, name),
+        takeOff: (deployment, name, actor) => controller.takeOff(deployment, name, actor),
+      },
+      etcd: () => etcdEndpoints(home),
     }),
     vacancies: new VacancyDesk({ fleet, clock: systemClock, documents }),
     nodeDir: ({ host: at, id: node }, deployment) =>

@@ -147,7 +147,7 @@ function judgeCopies(before: Spec, after: Spec): Verdict {
   return more === 0 ? live() : live(`${nodes(-more)} fewer, one after the other and while all others are in sync`)
 }
 
-/** A host may come, and be at another address. One that goes has engines and their data. */
+/** A host may come, be at another address, and go: what it carries is made anew on the others first. */
 function judgeHosts(before: Spec, after: Spec): Verdict {
   if (before.hosts.length === 0 || after.hosts.length === 0) {
     return refused(
@@ -156,22 +156,28 @@ function judgeHosts(before: Spec, after: Spec): Verdict {
     )
   }
   const now = new Map(after.hosts.map((host) => [host.name, host]))
-  const lost = before.hosts.find(({ name }) => !now.has(name))
-  if (lost !== undefined) {
-    return refused(
-      `engines on ${lost.name} are known to be there`,
-      'Put it back; nodes leave a host by "holdfast replace", and it may stay in the list without any.',
-    )
+  const moved = before.hosts
+    .filter(({ name, address }) => (now.get(name)?.address ?? address) !== address)
+    .map(({ name }) => name)
+  const gone = takenOff(before, after)
+  const leaves =
+    gone.length === 0 ? '' : `what is on ${gone.join(', ')} moves to the others, and hands over first what it leads`
+  if (moved.length === 0) return live(leaves === '' ? 'a host that comes takes what is placed from now on' : leaves)
+  if (after.topology === 'cluster') {
+    const moves = `the engines on ${moved.join(', ')} are started anew there, one after the other`
+    return live(leaves === '' ? moves : `${moves}; ${leaves}`)
   }
-  const moved = before.hosts.filter(({ name, address }) => now.get(name)?.address !== address).map(({ name }) => name)
-  if (moved.length === 0) return live('a host that comes takes what is placed from now on')
-  if (after.topology === 'cluster')
-    return live(`the engines on ${moved.join(', ')} are started anew there, one after the other`)
   return refused(
     `engines on ${moved.join(', ')} are told apart by their addresses alone`,
     'Put it back, and add the machine as another host: "holdfast replace" moves its nodes there.',
   )
 }
+
+/** The names of the hosts that an edit takes off. */
+export const takenOff = (before: Spec, after: Spec): string[] =>
+  after.hosts.length === 0
+    ? []
+    : before.hosts.map(({ name }) => name).filter((name) => !after.hosts.some((host) => host.name === name))
 
 const nodes = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`
 

@@ -112,8 +112,9 @@ export function buildAgent(options: AgentServerOptions) {
 
   // The other hosts of this home may ask this, and nothing else.
   app.get('/v1/alive', ({ socket }): Promise<AliveAnswered> => {
-    const peer = identityIn(namesOf(socket as TLSSocket))
-    return Promise.resolve(watch.askedBy(peer?.name ?? ''))
+    const peer = identityIn(namesOf(socket as TLSSocket))?.name ?? ''
+    refuseStranger(peer, terms)
+    return Promise.resolve(watch.askedBy(peer))
   })
 
   app.post('/v1/hold', async ({ body }): Promise<AliveAnswered> => watch.heldBy(parseHold(body)))
@@ -165,6 +166,18 @@ export function buildAgent(options: AgentServerOptions) {
     return reply.send(news.open())
   })
   return app
+}
+
+/**
+ * A certificate outlives what it was made for: a host that was removed, or has nothing of what is here, is answered no
+ * more. An agent that knows of no deployment yet cannot tell, and answers.
+ */
+function refuseStranger(peer: string, terms: ReadonlyMap<string, AgentTerms>): void {
+  const known = [...terms.values()].flatMap(({ hosts = [] }) => hosts)
+  if (terms.size === 0 || known.some(({ name }) => name === peer)) return
+  throw new HoldfastError('AUTH_FORBIDDEN', `${peer.slice(0, 40)} is no host of any deployment that is here`, {
+    host: peer.slice(0, 40),
+  })
 }
 
 /** What the certificate at the other end of a connection says, which is read once: it stays the same as long as that lives. */

@@ -17,7 +17,7 @@ import type {
   UserAccess,
 } from '@holdfast/core'
 import { errorTable, formatDuration, HoldfastError } from '@holdfast/core'
-import type { HostLooked, JoinedHost } from '../hosts/desk.ts'
+import type { HostLooked, JoinedHost, Removal } from '../hosts/desk.ts'
 import type {
   AdoptedNow,
   AdoptWish,
@@ -77,6 +77,16 @@ export class Api {
   /** By which a machine may join as this host, once and within the hour. */
   inviteHost(wish: { readonly host: string; readonly zone?: string; readonly region?: string }): Promise<string> {
     return this.ask<{ token: string }>('POST', '/hosts/tokens', wish).then(({ token }) => token)
+  }
+
+  /** What letting it go would do. */
+  previewRemoval(name: string): Promise<Removal> {
+    return this.ask('GET', `/hosts/${encodeURIComponent(name)}/removal`)
+  }
+
+  /** From now on what it carries moves to other hosts. */
+  emptyHost(name: string): Promise<void> {
+    return this.ask('POST', `/hosts/${encodeURIComponent(name)}/removal`)
   }
 
   removeHost(name: string): Promise<void> {

@@ -43,11 +43,3 @@ export async function hosts(
     context.out(table([['HOST', 'STATE', 'ZONE', 'AGENT', 'CARRIES'], ...rows]))
   })
 }
-
-/** `holdfast remove-host NAME`. */
-export async function removeHost(context: Context, name: string): Promise<void> {
-  await withApi(context, { acts: false }, async (api) => {
-    await api.removeHost(name)
-    context.out(`${name} belongs to this home no more; end its agent there`)
-  })
-}

@@ -104,7 +104,11 @@ export class HostRegister {
   /** It is here, and perhaps at another address. Throws AUTH_FORBIDDEN for one that was removed. */
   async found(name: string, { address, port, deployments }: Whereabouts): Promise<void> {
     const known = this.host(name)
-    if (known === undefined) throw new HoldfastError('AUTH_FORBIDDEN', `there is no host ${name} in this home any more`)
+    if (known === undefined)
+      throw new HoldfastError(
+        'AUTH_FORBIDDEN',
+        `there is no host ${name} in this home any more: it was removed. To join again it needs a new token ("holdfast token --host ${name}"); engines that it still has are strangers, end them`,
+      )
     const now = { ...known, address, port, deployments }
     if (JSON.stringify(known) === JSON.stringify(now)) return
     refuseAddress(

@@ -189,7 +189,7 @@ async function listen(app: ReturnType<typeof buildAgent>, { address, port }: Whe
  * made anew on the way once a third of its time is left. An agent without a controller goes on: it is asked again.
  */
 async function keepRenewed(
-  { home, membership, where, log }: AgentOptions,
+  { home, membership, where, log, progress }: AgentOptions,
   over: AbortSignal,
   onRenewed: (fresh: Membership) => void,
 ): Promise<void> {
@@ -202,6 +202,7 @@ async function keepRenewed(
       onRenewed(held)
     } catch (error) {
       log.warn({ err: error }, 'no controller has renewed the certificate')
+      if (error instanceof HoldfastError && error.code === 'AUTH_FORBIDDEN') progress(error.message)
       restMs = againMs
     }
     await systemClock.sleep(restMs, over)

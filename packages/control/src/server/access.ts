@@ -60,6 +60,8 @@ export const accessTable: Readonly<Record<string, Access>> = {
 
   'GET /api/v1/hosts': 'viewer',
   'GET /api/v1/hosts/:host': 'viewer',
+  'GET /api/v1/hosts/:host/removal': 'viewer',
+  'POST /api/v1/hosts/:host/removal': 'admin',
   'POST /api/v1/hosts/tokens': 'admin',
   'DELETE /api/v1/hosts/:host': 'admin',
 

@@ -43,6 +43,9 @@ export async function chooseEtcd(home: Home, place: EtcdPlace, say: (line: strin
   }
 }
 
+/** Where the members of its etcd are; none where it has a file. */
+export const etcdEndpoints = async (home: Home): Promise<readonly string[]> => (await savedPlace(home))?.endpoints ?? []
+
 const placePath = (home: Pick<Home, 'path'>): string => join(home.path, 'store.json')
 
 async function savedPlace(home: Home): Promise<EtcdPlace | undefined> {

@@ -86,6 +86,18 @@ describe('whether it is there', () => {
     asker.close()
   })
 
+  test('a host that has nothing of what is here is answered no more: it may have been removed', async () => {
+    const remote = await reached({
+      terms: () => ({ ...someTerms, hosts: [{ name: 'b', address: '10.0.0.2', port: 1 }] }),
+    })
+    const at = { name: world.host.id, address: '127.0.0.1', port: agent.port }
+    const [known, removed] = [await peer(), await peer('c')]
+    expect(await known.ask(at)).toBe('heard')
+    expect(await removed.ask(at)).toBe('reached')
+    expect(Object.keys(agent.watch.hearing().heardAgoMs)).toEqual(['b'])
+    for (const one of [remote, known, removed]) one.close()
+  })
+
   test('a controller may not ask in its place', async () => {
     const controller = await credentialsOf({ role: 'controller', name: 'test' })
     const asker = new AliveAsker(() => controller)

@@ -61,6 +61,7 @@ describe('the access table', () => {
       'DELETE /api/v1/api-tokens/:token',
       'POST /api/v1/allowed-targets',
       'DELETE /api/v1/allowed-targets/:target',
+      'POST /api/v1/hosts/:host/removal',
       'POST /api/v1/hosts/tokens',
       'DELETE /api/v1/hosts/:host',
       'POST /api/v1/adoptions',

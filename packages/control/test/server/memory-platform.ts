@@ -120,6 +120,14 @@ class MemoryHosts implements HostPlatform {
     return Promise.resolve(`hfj_${name}`)
   }
 
+  previewRemoval(name: string): Promise<never> {
+    return Promise.reject(new HoldfastError('NOT_FOUND', `there is no host ${name}`))
+  }
+
+  empty(name: string): Promise<never> {
+    return this.previewRemoval(name)
+  }
+
   remove(name: string): Promise<void> {
     return Promise.reject(new HoldfastError('NOT_FOUND', `there is no host ${name}`))
   }

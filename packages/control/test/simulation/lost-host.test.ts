@@ -1,5 +1,5 @@
 /* The copies of a host that is lost are made anew on the others: the real loop, on four hosts whose ways are cut. */
-import type { NodePlace } from '@holdfast/core'
+import type { Document, NodePlace } from '@holdfast/core'
 import { layOut, parseSpec } from '@holdfast/core'
 import { expect, test } from 'vitest'
 import type { MemoryStore } from '../../src/store/memory-store.ts'
@@ -53,6 +53,10 @@ class Day {
     const document = this.#store.load('shop')
     if (document === undefined) throw new Error('there is no shop')
     return document
+  }
+
+  async save(document: Document): Promise<void> {
+    await this.#store.save(document)
   }
 
   ways(kind: 'cut' | 'mend', host: string): void {
@@ -121,6 +125,44 @@ test.each(victims)('a host that is back in time keeps its copies (%s)', async (_
     await day.advance(30_000)
     expect(day.on(host), day.simulation.tellStory()).toEqual(had)
     await day.end()
+  }
+})
+
+/** As `holdfast remove-host` edits it, with nothing but the store. */
+async function takeOff(day: Day, host: string): Promise<void> {
+  const document = day.document()
+  const { hosts: named } = document.spec as { hosts: readonly { name: string }[] }
+  await day.save({
+    ...document,
+    spec: { ...document.spec, hosts: named.filter(({ name }) => name !== host) },
+    specRevision: document.specRevision + 1,
+    nodes: document.nodes.map((place) => (place.host === host ? { ...place, drained: true } : place)),
+  })
+}
+
+test.each(victims)(
+  'a living host that is taken off keeps nothing, and no write is lost (%s)',
+  async (_, spec, host) => {
+    for (const seed of seeds) {
+      const day = await Day.begin(seed, spec)
+      await takeOff(day, host)
+      await day.advance(160_000)
+      expect(day.document().nodes.filter((place) => place.host === host)).toEqual([])
+      await day.end()
+    }
+  },
+)
+
+test('a lost host that is taken off is not waited for, and is nobody when it is back', async () => {
+  for (const seed of seeds) {
+    const day = await Day.begin(seed, { ...cache, placement: { remakeAfter: 'off' } })
+    day.ways('cut', 'b')
+    await day.advance(10_000)
+    expect(day.on('b')).not.toEqual([])
+    await takeOff(day, 'b')
+    await day.advance(200_000)
+    expect(day.document().nodes.filter((place) => place.host === 'b')).toEqual([])
+    day.simulation.close()
   }
 })
 

@@ -24,6 +24,10 @@ export function hostsOf({
   return hosts.map(({ name, address, zone = '', tiebreaker }) => ({ host: name, address, zone, tiebreaker }))
 }
 
+/** Its host is none of the spec's any more: what is there moves to others. */
+export const isTakenOff = ({ host }: Pick<NodePlace, 'host'>, { hosts }: Pick<Spec, 'hosts'>): boolean =>
+  hosts.length > 0 && !hosts.some(({ name }) => name === host)
+
 /** Where data may go. `free`: how many more engines fit on each; without it, nothing is known of their sizes. */
 export const roomsOf = (spec: Spec, free: ReadonlyMap<string, number> = new Map()): Room[] =>
   hostsOf(spec)
@@ -93,9 +97,9 @@ export interface Announced {
 
 /** Always said where there are several hosts: by the connection alone, an engine would guess one of the addresses that its machine has. */
 export function announcedBy(node: NodePlace, nodes: readonly NodePlace[], { hosts }: Spec): Announced | null {
-  const host = hosts.find(({ name }) => name === node.host)
-  if (host === undefined) return null
-  const { ip = node.address, hostname = null, ports = [] } = host.announce ?? {}
+  if (hosts.length === 0) return null
+  const { announce } = hosts.find(({ name }) => name === node.host) ?? {}
+  const { ip = node.address, hostname = null, ports = [] } = announce ?? {}
   const rank = nodes.filter((other) => other.host === node.host).findIndex(({ id }) => id === node.id)
   return { ip, hostname, port: ports[rank] ?? null }
 }

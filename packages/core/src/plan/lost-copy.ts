@@ -1,5 +1,7 @@
-/** A copy whose host has been lost for longer than it is waited for. */
+/** A copy that shall be on another host: its own has been lost for longer than it is waited for, or was taken off the spec. */
 import type { NodePicture, Picture } from '../picture.ts'
+import { everyCopy } from '../picture.ts'
+import { isTakenOff } from '../placement/hosting.ts'
 import type { Spec } from '../spec.ts'
 import type { PlanInput } from './step.ts'
 
@@ -27,6 +29,9 @@ export function isLostForGood(node: NodePicture, { picture, spec }: Pick<PlanInp
   return remakeAfter !== 'off' && since !== null && picture.at - since >= remakeAfter
 }
 
+export const shallMove = (node: NodePicture, input: Pick<PlanInput, 'picture' | 'spec'>): boolean =>
+  isTakenOff(node.place, input.spec) || isLostForGood(node, input)
+
 /** Whether there is one: where it could go is asked for then alone. */
-export const hasLostForGood = (picture: Picture, spec: Spec): boolean =>
-  picture.nodes.some((node) => isLostForGood(node, { picture, spec }))
+export const someShallMove = (picture: Picture, spec: Spec): boolean =>
+  [...everyCopy(picture), ...picture.spares].some((node) => shallMove(node, { picture, spec }))

@@ -39,6 +39,7 @@ import type { PlanInput, Step } from './step.ts'
 import { idle, join, soonest } from './step.ts'
 import { planStray } from './stray.ts'
 import { planSurplus } from './surplus.ts'
+import { planVacate } from './vacate.ts'
 import { planWriteGuard } from './write-guard.ts'
 
 type Rule = (input: PlanInput) => Step
@@ -69,6 +70,7 @@ const clusterRules: readonly Rule[] = [
   planLeftovers,
   planSurplus,
   planRemake,
+  planVacate,
   planRelocate,
   planOperations,
   planSpreadVotes,
@@ -102,6 +104,7 @@ const rulesOf: Readonly<Record<Spec['topology'], readonly Rule[]>> = {
     planLeftovers,
     planSurplus,
     planRemake,
+    planVacate,
     (input) => throughSentinels(planOperations(input), input),
   ],
   standalone: [

@@ -6,6 +6,7 @@
 import { numberIn, placeNode, spareWish } from '../document.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { addressOf } from '../picture.ts'
+import { isTakenOff } from '../placement/hosting.ts'
 import { formatDuration } from '../units.ts'
 import { lostSince } from './lost-copy.ts'
 import { part } from './part.ts'
@@ -98,7 +99,14 @@ const noted = ({ id, place }: NodePicture, since: PlanInput | null, because: str
   return replan(because, [{ id, place: { ...place, leaving } }])
 }
 
-function removeIt({ id, life, agent, place }: NodePicture, { spec, picture }: PlanInput): Step {
+function removeIt(node: NodePicture, { spec, picture }: PlanInput): Step {
+  const { id, life, agent, place } = node
+  // Nobody waits for a machine that was taken off; what is on its disk is that of a stranger by then.
+  if (isTakenOff(place, spec) && lostSince(node, picture) !== null) {
+    return replan(`${id} is gone for good; its files are on ${place.host}, which is lost and was taken off`, [
+      { id, place: null },
+    ])
+  }
   if (life === 'away' || agent === null) {
     return wait(`${id} has left, and its host ${place.host} does not answer: its files are removed when it does`)
   }
@@ -107,7 +115,7 @@ function removeIt({ id, life, agent, place }: NodePicture, { spec, picture }: Pl
     return act(`${id} has left for good: removing its files`, [{ kind: 'purge', node: id }])
   }
   // The engine was the matter, or its data, and not the place: what stood by is in use, so this stands by from now on.
-  if (picture.spares.length < spec.spares && place.spare !== true) {
+  if (picture.spares.length < spec.spares && place.spare !== true && !isTakenOff(place, spec)) {
     return replan(`${id} begins anew, and stands by`, [{ id, place: placeNode(numberIn(id), spareWish, place, spec) }])
   }
   return replan(`${id} is gone for good`, [{ id, place: null }])

@@ -7,7 +7,7 @@ import type { PlaceChange } from '../document.ts'
 import { numberIn } from '../document.ts'
 import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
-import { spreadOf } from '../placement/hosting.ts'
+import { isTakenOff, spreadOf } from '../placement/hosting.ts'
 import { copiesOfShard } from '../spec.ts'
 import { formatDuration } from '../units.ts'
 import { isLostForGood } from './lost-copy.ts'
@@ -44,11 +44,13 @@ function help(shard: ShardPicture, input: PlanInput): Step | undefined {
   return replan(`${told}: ${spare.id} takes its place in ${shard.id}`, [change])
 }
 
-/** One that answers, is empty, and is on no host with a copy of the shard, where copies shall be apart. */
+/** One that answers, is empty, stays where it is, and is on no host with a copy of the shard, where copies shall be apart. */
 export const spareFor = ({ nodes }: ShardPicture, { picture, spec }: PlanInput): NodePicture | undefined =>
   picture.spares.find(
     ({ facts, place }) =>
-      facts?.keys === 0 && (spreadOf(spec) === 'none' || !nodes.some((node) => node.place.host === place.host)),
+      facts?.keys === 0 &&
+      !isTakenOff(place, spec) &&
+      (spreadOf(spec) === 'none' || !nodes.some((node) => node.place.host === place.host)),
   )
 
 function isHopeless(node: NodePicture, now: number): boolean {

@@ -7,11 +7,12 @@ import { numberIn } from '../document.ts'
 import { isDurable } from '../durability.ts'
 import { keepsFailing } from '../persist-on.ts'
 import type { NodePicture, ShardPicture } from '../picture.ts'
+import { isTakenOff } from '../placement/hosting.ts'
 import type { Spec } from '../spec.ts'
 import { copiesOfShard } from '../spec.ts'
 import { hasCopy } from './copy.ts'
 import { isLentInVain } from './drain.ts'
-import { isLostForGood } from './lost-copy.ts'
+import { shallMove } from './lost-copy.ts'
 import type { PlanInput, Step } from './step.ts'
 import { idle, replan, wait } from './step.ts'
 import { objectionToHeir } from './switchover.ts'
@@ -70,6 +71,8 @@ function leaverOf(shard: ShardPicture, input: PlanInput): Leaver | undefined {
   const wanted = copiesOfShard(spec, numberIn(shard.id))
   const own = shard.nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
   if (own.length <= wanted) return undefined
+  // Whoever shall go hands the shard over first; until then nobody else goes in his place.
+  if (shard.primary !== null && isTakenOff(shard.primary.place, spec)) return undefined
   const [first] = own
     .filter((node) => others.includes(node))
     .sort(
@@ -91,9 +94,9 @@ function mayHaveData(node: NodePicture, shard: ShardPicture, { spec }: PlanInput
   return isCopy(node, shard) || (hadData && hasCopy(node, spec))
 }
 
-/** It does not run, or is being started once more after it has failed again and again, or is on a host that is lost. */
+/** It does not run, or is being started once more after it has failed again and again, or its host is lost or was taken off. */
 const isOut = (node: NodePicture, input: PlanInput): boolean =>
-  node.gone || keepsFailing(node) || isLostForGood(node, input)
+  node.gone || keepsFailing(node) || shallMove(node, input)
 
 const isCopy = (node: NodePicture, shard: ShardPicture): boolean =>
   node === shard.primary || objectionToHeir(node, shard) === null

@@ -29,7 +29,11 @@ export function addHosts(program: Command, run: Run): void {
     .action((name, options) => run(async (context) => (await import('../hosts.ts')).hosts(context, name, options)))
   program
     .command('remove-host')
-    .argument('<name>', 'a host that carries nothing any more')
-    .description('a machine belongs to this home no more')
-    .action((name) => run(async (context) => (await import('../hosts.ts')).removeHost(context, name)))
+    .argument('<name>', 'as "holdfast hosts" lists it, here or lost for good')
+    .option('--yes', 'do not ask')
+    .option('--no-wait', 'do not wait until it carries nothing: say it again then')
+    .description('a machine belongs to this home no more; what it carries moves to the others first')
+    .action((name, options) =>
+      run(async (context) => (await import('../remove-host.ts')).removeHost(context, name, options)),
+    )
 }

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { HostPlatform } from '../../hosts/desk.ts'
 import { parseFields, text, usage } from '../body.ts'
+import { actorOf } from '../caller.ts'
 
 /** The machines that have joined, and how more do. */
 export const hostRoutes: FastifyPluginAsync<{ hosts: HostPlatform }> = async (app, { hosts }) => {
@@ -17,6 +18,13 @@ export const hostRoutes: FastifyPluginAsync<{ hosts: HostPlatform }> = async (ap
     const zone = fields['zone'] === undefined ? '' : text(fields, 'zone', 80)
     const region = fields['region'] === undefined ? '' : text(fields, 'region', 80)
     return { token: await hosts.invite({ name, zone, region }) }
+  })
+
+  app.get<{ Params: { host: string } }>('/hosts/:host/removal', async ({ params }) => hosts.previewRemoval(params.host))
+
+  app.post<{ Params: { host: string } }>('/hosts/:host/removal', async ({ params, caller }, reply) => {
+    await hosts.empty(params.host, actorOf(caller))
+    return reply.code(202).send({ name: params.host })
   })
 
   app.delete<{ Params: { host: string } }>('/hosts/:host', async ({ params }) => {
