@@ -6,6 +6,7 @@ import type {
   FaultPreview,
   FaultSeen,
   FaultWish,
+  HostTrouble,
   Ledger,
   Operation,
   OperationPreview,
@@ -74,6 +75,8 @@ export interface ControllerOptions {
   readonly hostDesk: HostPlatform
   /** Where there is room for one more node. */
   readonly vacancies: VacancyDesk
+  /** What goes wrong with a machine. */
+  readonly troublesOn: (host: string) => readonly HostTrouble[]
   /** The hosts that have joined, as their agents are reached. */
   readonly enrolled: () => readonly Peer[]
   /** The faults of a host, this machine among them; undefined: it has not joined. */
@@ -376,6 +379,7 @@ export class Controller implements Platform {
       enginesFor,
       sentinelsFor,
       vacancies,
+      troublesOn,
     } = this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
@@ -402,6 +406,7 @@ export class Controller implements Platform {
         const engine = await programs.engineFor(spec)
         return renderFiles(saved, spec, { nodeDir, engine, openFilesMax })
       },
+      troublesOn,
       vacancy: (spec) => vacancies.of(spec),
       supplied: (spec) => supplied.look(spec),
       certify: (saved, wishes, spec) => certify(saved, wishes, spec, clock.wall()),

@@ -10,6 +10,7 @@ import type {
   CertificateWish,
   Document,
   EventKind,
+  HostTrouble,
   NodeFiles,
   Picture,
   Plan,
@@ -87,6 +88,8 @@ export interface LoopOptions extends Eyes {
   readonly certify?: (document: Document, wishes: readonly CertificateWish[], spec: Spec) => Promise<Certified>
   /** Where one more node could go. Default: nobody looks. */
   readonly vacancy?: (spec: Spec) => Promise<Vacancy>
+  /** What goes wrong with a machine. Default: nobody looks. */
+  readonly troublesOn?: (host: string) => readonly HostTrouble[]
   readonly engine: () => Status['engine']
   /** What is being done in this moment; nobody knows yet what comes of it. */
   readonly onPlan: (plan: Plan) => void
@@ -451,7 +454,7 @@ export class DeploymentLoop {
   }
 
   #publish(plan: Plan, picture: Picture, { document, spec, files, owned }: Known, lease: Lease): void {
-    const { clock, controllerId, engine, onStatus } = this.#options
+    const { clock, controllerId, engine, troublesOn, onStatus } = this.#options
     const held = lease.holder === controllerId ? 'held' : lease.holder === '' ? 'none' : 'lost'
     const controller = { id: lease.holder, epoch: lease.epoch, lease: held } as const
     const status = statusOf({
@@ -461,6 +464,7 @@ export class DeploymentLoop {
       plan,
       controller,
       engine: engine(),
+      ...(troublesOn && { troublesOn }),
       wallNow: clock.wall(),
       files,
       owned,

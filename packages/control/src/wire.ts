@@ -14,12 +14,14 @@ import { reachFor } from './engine/reach.ts'
 import { Sentinels } from './engine/sentinels.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalShelf } from './host/backup/local-shelf.ts'
+import { FactsReader } from './host/facts.ts'
 import { LocalFaults } from './host/faults/local-faults.ts'
 import { LocalHost } from './host/local.ts'
 import { HostDesk } from './hosts/desk.ts'
 import { Fleet } from './hosts/fleet.ts'
 import { nobodysGate, openGate } from './hosts/gate.ts'
 import { HostRegister } from './hosts/register.ts'
+import { TroubleWatch } from './hosts/trouble-watch.ts'
 import { VacancyDesk } from './hosts/vacancies.ts'
 import { Bookkeeper } from './ledger/bookkeeper.ts'
 import { openProbeClient } from './ledger/client.ts'
@@ -157,6 +159,12 @@ export async function startController(options: StartOptions): Promise<RunningCon
     openClient: openProbeClient,
   })
   const documents = (): Document[] => store.names().flatMap((name) => store.load(name) ?? [])
+  const facts = new FactsReader({ clock: systemClock, directory: home.path })
+  const troubles = new TroubleWatch({
+    clock: systemClock,
+    names: () => [localHostId, ...fleet.enrolled.map(({ name }) => name)],
+    facts: async (name) => (name === localHostId ? facts.read() : (await fleet.greet(name)).facts),
+  })
   const controller = new Controller({
     id,
     home,
@@ -179,6 +187,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
       },
       etcd: () => etcdEndpoints(home),
     }),
+    troublesOn: (name) => troubles.troublesOn(name),
     vacancies: new VacancyDesk({ fleet, clock: systemClock, documents }),
     nodeDir: ({ host: at, id: node }, deployment) =>
       at === localHostId ? home.node(deployment, node) : join(deploymentsOn(register, at), deployment, node),
@@ -205,6 +214,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
   let outside: Outside | undefined
   const close = async (): Promise<void> => {
     await controller.stop()
+    troubles.close()
     await books.close()
     await outside?.close()
     await app.close()
@@ -236,6 +246,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     const startTime = readProcess(process.pid)?.startTime ?? 0
     writeController(home, { id, pid: process.pid, startTime, bootId: boot, url, token, startedAt: Date.now() })
     books.run(controller)
+    void troubles.run()
     controller.run(on)
     void faults.run()
   }

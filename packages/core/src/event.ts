@@ -34,6 +34,7 @@ export const eventKinds = [
   'drill', // a fault was injected on purpose, or healed
   'operation', // something that was asked for once began or ended
   'sentinel', // what a Sentinel told its listeners: a primary switched, somebody held for down
+  'host', // something went wrong with a machine that engines run on, or is over
   'probe', // the probe could not write to a shard, or could again
 ] as const
 

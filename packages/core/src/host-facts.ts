@@ -30,6 +30,8 @@ export interface HostFacts {
     /** Of all its cores, since the look before; 0 to 1. */
     readonly cpu: number | null
     readonly memoryFreeBytes: number | null
+    /** What is left before the kernel ends somebody: less than what is free where a control group has a limit. Absent: an agent of before. */
+    readonly memoryLeftBytes?: number | null
   }
 }
 
@@ -104,12 +106,12 @@ function judgeSwap({ swap }: HostFacts): HostFinding[] {
 
 function judgeDisk({ disk }: HostFacts): HostFinding[] {
   if (disk === null) return []
-  const { totalBytes, freeBytes, readOnly } = disk
-  if (readOnly) {
+  const { totalBytes, freeBytes } = disk
+  if (disk.readOnly) {
     const because = 'the disk with the data is read-only: no snapshot, no log, no record of the agent can be written'
     return [{ about: 'disk', because, todo: 'see dmesg for why, and mount it again for writing' }]
   }
-  if (freeBytes >= freeBytesMin && freeBytes >= totalBytes * freeShareMin) return []
+  if (!isShortOfDisk(disk)) return []
   return [
     {
       about: 'disk',
@@ -118,6 +120,10 @@ function judgeDisk({ disk }: HostFacts): HostFinding[] {
     },
   ]
 }
+
+/** `times`: as many times as much has to be free. */
+export const isShortOfDisk = ({ totalBytes, freeBytes }: NonNullable<HostFacts['disk']>, times = 1): boolean =>
+  freeBytes < times * Math.max(freeBytesMin, totalBytes * freeShareMin)
 
 function judgeClock({ clockJumpMs }: HostFacts, offMs: number): HostFinding[] {
   const found: HostFinding[] = []

@@ -5,6 +5,7 @@ import type { Document } from './document.ts'
 import { pauseAt } from './document.ts'
 import { durableLimit, durablePromise, isDurable } from './durability.ts'
 import type { EventKind } from './event.ts'
+import type { HostTrouble } from './host-trouble.ts'
 import { diskLoss } from './loss-window.ts'
 import type { NodePicture, Picture, ShardPicture } from './picture.ts'
 import { addressOf, everyCopy } from './picture.ts'
@@ -18,6 +19,7 @@ import type { Spec } from './spec.ts'
 import { usesTls } from './spec.ts'
 import type {
   AsideStatus,
+  HostStatus,
   NodeState,
   NodeStatus,
   ProxyStatus,
@@ -38,6 +40,8 @@ export interface StatusInput {
   /** What is rendered for the nodes; left out where nothing could be. */
   readonly files?: PlanInput['files']
   readonly owned?: PlanInput['owned']
+  /** What goes wrong with a machine. Default: nothing is known of any. */
+  readonly troublesOn?: (host: string) => readonly HostTrouble[]
   /** Wall clock at the moment of `picture.at`. */
   readonly wallNow: number
 }
@@ -72,11 +76,25 @@ export function statusOf(input: StatusInput): Status {
     proxy: proxyStatus(picture, document),
     nodes: everyCopy(picture).map((node) => nodeStatus(node, input)),
     ...asideOf(picture, document),
+    ...hostsOf(input),
     operations: document.operations,
     ...(usesTls(spec) ? { tls: tlsStatus(document, spec) } : {}),
     users: usersOf(spec),
     paused: pauseAt(document, wallNow),
   }
+}
+
+/** Those alone with which something is wrong. */
+function hostsOf({ document, picture, troublesOn = () => [] }: StatusInput): Pick<Status, 'hosts'> {
+  const having = new Set([...document.nodes, ...(document.sentinels ?? [])].map(({ host }) => host))
+  const hosts = [...having].sort().flatMap((id): HostStatus[] => {
+    const troubles = troublesOn(id)
+    const seen = picture.hosts.get(id)
+    const isWell = seen === undefined || seen.reach === 'here'
+    if (isWell && troubles.length === 0) return []
+    return [{ id, ...(isWell ? {} : { reach: seen.reach, because: seen.because }), troubles }]
+  })
+  return hosts.length === 0 ? {} : { hosts }
 }
 
 /** What changed between two looks, in words: the event log's view of the nodes and shards. */
@@ -101,6 +119,7 @@ export function describeChanges(
       because: `${sentinel.id} is ${sentinel.state}, was ${was.state}`,
     })
   }
+  changes.push(...troubleChanges(before?.hosts ?? [], after.hosts ?? []))
   changes.push(...proxyChanges(before?.proxy ?? null, after.proxy))
   for (const shard of after.shards) {
     const was = before?.shards.find(({ id }) => id === shard.id)
@@ -121,6 +140,32 @@ export function describeChanges(
   }
   return changes
 }
+
+/** Each trouble is told of when it begins, and when it is over. */
+function troubleChanges(was: readonly HostStatus[], is: readonly HostStatus[]): ReturnType<typeof describeChanges> {
+  const among = (list: readonly HostStatus[]) =>
+    list.flatMap(({ id, troubles }) => troubles.map((trouble) => ({ id, ...trouble })))
+  const [old, now] = [among(was), among(is)]
+  type Told = (typeof now)[number]
+  const fresh = (some: readonly Told[], than: readonly Told[]) =>
+    some.filter(({ id, about }) => !than.some((other) => other.id === id && other.about === about))
+  return [
+    ...fresh(now, old).map(({ id, because, todo }) => ({
+      subject: id,
+      because: `${id}: ${because}. ${capital(todo)}`,
+    })),
+    ...fresh(old, now).map(({ id, about }) => ({ subject: id, because: `${id}: ${overIn[about]}` })),
+  ].map((change) => ({ kind: 'host' as const, ...change }))
+}
+
+const overIn: Readonly<Record<HostTrouble['about'], string>> = {
+  'disk read-only': 'the disk with the data can be written to again',
+  'disk nearly full': 'there is room on the disk with the data again',
+  memory: 'there is memory left again',
+  clock: 'its clock goes as it should',
+}
+
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 /** Of a node that is not seen nothing is known: its fence is neither set nor lifted. */
 function fenceChanges(was: NodeStatus | undefined, is: NodeStatus): ReturnType<typeof describeChanges> {

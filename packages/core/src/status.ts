@@ -1,4 +1,6 @@
+import type { Reach } from './away.ts'
 import type { Degradation, Pause } from './document.ts'
+import type { HostTrouble } from './host-trouble.ts'
 import type { Operation } from './operation.ts'
 import type { SlotRange } from './slots.ts'
 
@@ -29,6 +31,8 @@ export interface Status {
   readonly nodes: readonly NodeStatus[]
   /** Nodes of no shard. Absent: there are none. */
   readonly aside?: readonly AsideStatus[]
+  /** Hosts with which something is wrong. Absent: there are none. */
+  readonly hosts?: readonly HostStatus[]
   readonly operations: readonly Operation[]
   /** Where its engines speak TLS. Absent: they speak in clear. */
   readonly tls?: TlsStatus
@@ -92,6 +96,17 @@ export interface SentinelStatus {
   /** The epoch of the last failover that it knows of: of two Sentinels the higher is right. */
   readonly epoch: number | null
   readonly pid: number | null
+}
+
+/** A host that is not heard as it should be, or whose machine gives trouble. */
+export interface HostStatus {
+  readonly id: string
+  /** How it is reached, as several sides say. Absent: there is one machine, or nobody could tell. */
+  readonly reach?: Reach
+  /** What speaks for that, in words. Absent: it answers. */
+  readonly because?: string
+  /** What lasts there; the last that was seen, while it does not answer. */
+  readonly troubles: readonly HostTrouble[]
 }
 
 /** A node without a part in any shard: one that stands by, or goes for good. */

@@ -301,3 +301,36 @@ describe('what changed between two looks', () => {
 })
 
 const isOfNode = ({ kind }: { readonly kind: string }): boolean => kind === 'node'
+
+describe('a machine that gives trouble', () => {
+  const full = { about: 'disk nearly full', because: '1 GB of 100 GB are free', todo: 'make room' } as const
+  const withTrouble = (on: boolean): Status => {
+    const shop = aDeployment()
+    return statusOf({
+      document: shop.document,
+      spec: shop.spec,
+      picture: shop.picture(),
+      plan: shop.plan(),
+      controller: { id: 'c1', epoch: 4, lease: 'held' },
+      engine: null,
+      wallNow,
+      troublesOn: () => (on ? [full] : []),
+    })
+  }
+  const events = (before: Status, after: Status) => describeChanges(before, after).filter(({ kind }) => kind === 'host')
+
+  test('is in the status while that lasts', () => {
+    expect(withTrouble(true).hosts).toEqual([{ id: 'local', troubles: [full] }])
+    expect(withTrouble(false).hosts).toBeUndefined()
+  })
+
+  test('is told of when it begins and when it is over, and not between', () => {
+    expect(events(withTrouble(false), withTrouble(true))).toEqual([
+      { kind: 'host', subject: 'local', because: 'local: 1 GB of 100 GB are free. Make room' },
+    ])
+    expect(events(withTrouble(true), withTrouble(true))).toEqual([])
+    expect(events(withTrouble(true), withTrouble(false))).toEqual([
+      { kind: 'host', subject: 'local', because: 'local: there is room on the disk with the data again' },
+    ])
+  })
+})

@@ -47,6 +47,10 @@ function renderStatus(now: Status): string {
     if (degraded !== null)
       head.push(`${id} takes writes that no copy has: ${degraded.by} accepts it (${degraded.because})`)
   }
+  for (const { id, because, troubles } of now.hosts ?? []) {
+    if (because !== undefined) head.push(because)
+    head.push(...troubles.map((trouble) => `${id}: ${trouble.because}`))
+  }
   const waiting = now.nodes.filter(({ pendingRestart }) => pendingRestart.length > 0)
   if (waiting.length > 0) {
     const named = waiting.map(({ id, pendingRestart }) => `${id} (${pendingRestart.join(', ')})`)

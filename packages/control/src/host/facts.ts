@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { HostFacts } from '@holdfast/core'
 import type { Clock } from '../clock.ts'
 import { type GroupFiles, groupsOf, readNumber, readText } from './control-groups.ts'
+import { memoryLeft } from './memory-left.ts'
 
 export interface FactsTerms {
   readonly clock: Pick<Clock, 'now' | 'wall' | 'boot'>
@@ -51,7 +52,11 @@ export class FactsReader {
       packages: this.#installed(),
       wallNow: Math.round(wall),
       clockJumpMs: Math.round(wall - this.#began.wall - (now - this.#began.now)),
-      usage: { cpu: this.#cpuShare(), memoryFreeBytes: memory('MemAvailable') },
+      usage: {
+        cpu: this.#cpuShare(),
+        memoryFreeBytes: memory('MemAvailable'),
+        memoryLeftBytes: memoryLeft('self', { proc: this.#path('proc'), cgroups: this.#path('sys/fs/cgroup') }),
+      },
     }
   }
 

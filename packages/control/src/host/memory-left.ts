@@ -8,7 +8,7 @@ import { type Group, type GroupFiles, groupsOf, readNumber, readText } from './c
 const realFiles: GroupFiles = { proc: '/proc', cgroups: '/sys/fs/cgroup' }
 
 /** Null where this machine does not say. */
-export function memoryLeft(pid: number, files: GroupFiles = realFiles): number | null {
+export function memoryLeft(pid: number | 'self', files: GroupFiles = realFiles): number | null {
   const limits = [availableOf(files), ...groupsOf(pid, 'memory', files).flatMap(leftInGroup)]
   const known = limits.filter((bytes) => bytes !== null)
   return known.length === 0 ? null : Math.max(0, Math.min(...known))

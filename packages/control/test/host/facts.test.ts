@@ -57,7 +57,7 @@ test('all that matters is read, and nothing of what is not installed', () => {
     clockJumpMs: 0,
   })
   expect(limits).toEqual({ memoryBytes: null, cores: null })
-  expect(usage).toEqual({ cpu: null, memoryFreeBytes: 3_072_000 })
+  expect(usage).toEqual({ cpu: null, memoryFreeBytes: 3_072_000, memoryLeftBytes: 3_072_000 })
 })
 
 test('limits of control groups of version 2 are the smallest on the way up', () => {
