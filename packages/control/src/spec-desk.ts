@@ -26,6 +26,7 @@ import {
   missingCopies,
   newSecrets,
   nextOpening,
+  objectionToHostsLeft,
   operationFor,
   parseMaintenanceWindow,
   parseSpec,
@@ -182,8 +183,10 @@ export class SpecDesk {
     if (gone.length === 0) return
     const { name } = spec
     const status = await this.#options.seen(name)
+    const tooFew = objectionToHostsLeft(spec)
     for (const host of gone) {
-      const objection = status === undefined ? 'nobody has looked at it yet' : previewTakeOff(host, status).objection
+      const unseen = 'nobody has looked at it yet: try again in a second'
+      const objection = tooFew ?? (status === undefined ? unseen : previewTakeOff(host, status).objection)
       if (objection === null) continue
       throw new HoldfastError('REFUSED_UNSAFE', `${host} is not taken off ${name}: ${objection}.`, { name, host })
     }

@@ -18,6 +18,7 @@ import type {
 import type { Claim } from './ownership.ts'
 import { slotOwners } from './ownership.ts'
 import { memoryOnlyOf } from './persist-on.ts'
+import { announcedBy } from './placement/hosting.ts'
 import type { SentinelPicture } from './sentinel-picture.ts'
 import { primaryAmong, readSentinel } from './sentinel-picture.ts'
 import type { SlotRange } from './slots.ts'
@@ -73,6 +74,8 @@ export interface NodePicture {
   readonly facts: EngineFacts | null
   readonly agent: AgentNodeSeen | null
   readonly seen: NodeSeen
+  /** As others in a Cluster may call it: by its own address, and by the one that its host announces. */
+  readonly calledAt: ReadonlySet<string>
   /**
    * In a Cluster the engine's own id: as it says, else as its files or its agent's record say. Elsewhere its address,
    * which is all that engines and Sentinels know one another by.
@@ -111,7 +114,7 @@ export function readPicture(
 ): Picture {
   const seenById = new Map(observed.nodes.map((node) => [node.id, node]))
   const known = layout.map((place) =>
-    readNode(place, seenById.get(place.id) ?? unseen(place), { spec, now: observed.at, idOf }),
+    readNode(place, seenById.get(place.id) ?? unseen(place), { layout, spec, now: observed.at, idOf }),
   )
   const isSpread = spec.topology === 'cluster' && observed.hosts !== undefined
   const all = isSpread ? identifiedByOthers(known) : known
@@ -262,7 +265,7 @@ function identifiedByOthers(nodes: readonly NodePicture[]): NodePicture[] {
     if (node.engineId !== null || node.life !== 'away') return node
     const ids = new Set(
       entries
-        .filter((entry) => !entry.handshake && addressOf(entry) === addressOf(node.place))
+        .filter((entry) => !entry.handshake && node.calledAt.has(addressOf(entry)))
         .map(({ engineId }) => engineId),
     )
     const [engineId, ...more] = ids
@@ -270,11 +273,20 @@ function identifiedByOthers(nodes: readonly NodePicture[]): NodePicture[] {
   })
 }
 
-function readNode(
-  place: NodePlace,
-  seen: NodeSeen,
-  { spec, now, idOf }: { spec: Spec; now: number; idOf: (place: NodePlace) => string | null },
-): NodePicture {
+interface Reading {
+  readonly layout: readonly NodePlace[]
+  readonly spec: Spec
+  readonly now: number
+  readonly idOf: (place: NodePlace) => string | null
+}
+
+function callsOf(place: NodePlace, layout: readonly NodePlace[], spec: Spec): ReadonlySet<string> {
+  const told = announcedBy(place, layout, spec)
+  const own = addressOf(place)
+  return new Set(told === null ? [own] : [own, addressOf({ address: told.ip, port: told.port ?? place.port })])
+}
+
+function readNode(place: NodePlace, seen: NodeSeen, { layout, spec, now, idOf }: Reading): NodePicture {
   const life = judgeLife(seen, spec.timeouts.frozenAfter, now)
   const facts = life === 'alive' && seen.engine.kind === 'answered' ? seen.engine.facts : null
   const { agent } = seen
@@ -290,6 +302,7 @@ function readNode(
     facts,
     agent,
     seen,
+    calledAt: callsOf(place, layout, spec),
     engineId,
     follows: isCluster
       ? (facts?.view.entries.find((entry) => entry.engineId === engineId)?.follows ?? null)

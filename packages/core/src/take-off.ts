@@ -1,5 +1,16 @@
 /** What it means to take a host off a deployment, in words, and what speaks against it: said before anything is edited. */
+import { roomsOf } from './placement/hosting.ts'
+import type { Spec } from './spec.ts'
+import { copiesOfShard } from './spec.ts'
 import type { NodeState, NodeStatus, SentinelStatus, Status } from './status.ts'
+
+/** Whether those left can keep the copies of a shard apart; a spec of one host alone promises nothing of that. */
+export function objectionToHostsLeft(spec: Spec): string | null {
+  const left = roomsOf(spec).length
+  const copies = Math.max(...Array.from({ length: spec.shards }, (_, index) => copiesOfShard(spec, index + 1)))
+  if (spec.placement.spread === 'none' || copies <= left) return null
+  return `a shard has ${copies} copies, and ${left} ${left === 1 ? 'host is' : 'hosts are'} left for them: add a host first, want fewer copies, or accept two on one host with placement.spread: none`
+}
 
 export interface TakeOffPreview {
   readonly lines: readonly string[]

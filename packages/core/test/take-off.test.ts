@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Status } from '../src/index.ts'
-import { previewTakeOff } from '../src/index.ts'
+import { objectionToHostsLeft, parseSpec, previewTakeOff } from '../src/index.ts'
 
 const node = (id: string, hostId: string, shard: string, state = 'ok') => ({ id, hostId, shard, state })
 /** Two shards on three hosts, the second led by b. */
@@ -62,5 +62,13 @@ describe('taking a host off', () => {
     expect(objection('b', { wanted: 'down' })).toContain('bring it up first')
     expect(objection('a', { proxy: { hostId: 'a' } })).toContain('the proxy of shop is on a')
     expect(objection('a', { sentinels: [{ id: 'sentinel-1', hostId: 'a', state: 'ok' }] })).toContain('Sentinels stay')
+  })
+
+  test('is refused where those left could not keep the copies apart', () => {
+    const [a, b] = ['a', 'b'].map((name, index) => ({ name, address: `10.0.0.${index + 1}` }))
+    const left = (...hosts: unknown[]) => parseSpec({ name: 'shop', hosts })
+    expect(objectionToHostsLeft(left(a, b))).toBeNull()
+    expect(objectionToHostsLeft(left(a))).toContain('a shard has 2 copies, and 1 host is left for them')
+    expect(objectionToHostsLeft(parseSpec({ name: 'shop', hosts: [a], placement: { spread: 'none' } }))).toBeNull()
   })
 })

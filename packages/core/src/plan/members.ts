@@ -1,7 +1,7 @@
 /** Who knows whom, and who follows whom. */
 import type { Action } from '../action.ts'
 import type { NodePicture, Picture, ShardPicture } from '../picture.ts'
-import { isIdentified, primaryIdOf } from '../picture.ts'
+import { addressOf, isIdentified, primaryIdOf } from '../picture.ts'
 import { hasHistoryOf } from './candidate.ts'
 import { hasStopped } from './retire.ts'
 import type { PlanInput, Step } from './step.ts'
@@ -119,24 +119,24 @@ function isNeeded(ghost: string, picture: Picture): boolean {
 /** Unknown ids without an address, or at one where a node of ours answers with another id, or where one has left. */
 function ghostIds(picture: Picture, ours: ReadonlySet<string>): string[] {
   const answering = new Set(
-    [...picture.nodes.filter((node) => node.facts !== null), ...picture.leaving.filter(hasStopped)].map(({ place }) =>
-      whereOf(place),
+    [...picture.nodes.filter((node) => node.facts !== null), ...picture.leaving.filter(hasStopped)].flatMap(
+      ({ calledAt }) => [...calledAt],
     ),
   )
   const ghosts = picture.views
     .flatMap((view) => view.entries)
     .filter(
-      (entry) => !entry.handshake && !ours.has(entry.engineId) && (entry.port === 0 || answering.has(whereOf(entry))),
+      (entry) => !entry.handshake && !ours.has(entry.engineId) && (entry.port === 0 || answering.has(addressOf(entry))),
     )
   return [...new Set(ghosts.map((entry) => entry.engineId))].sort()
 }
 
 function strangerPorts(picture: Picture, ours: ReadonlySet<string>): number[] {
-  const places = new Set([...picture.nodes, ...picture.leaving].map(({ place }) => whereOf(place)))
+  const places = new Set([...picture.nodes, ...picture.leaving].flatMap(({ calledAt }) => [...calledAt]))
   const strangers = picture.views
     .flatMap((view) => view.entries)
-    .filter((entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(whereOf(entry)))
+    .filter(
+      (entry) => !entry.handshake && !ours.has(entry.engineId) && entry.port !== 0 && !places.has(addressOf(entry)),
+    )
   return [...new Set(strangers.map((entry) => entry.port))].sort((a, b) => a - b)
 }
-
-const whereOf = ({ address, port }: { address: string; port: number }): string => `${address}:${port}`

@@ -81,10 +81,10 @@ function stopLeaver(node: NodePicture, { picture }: PlanInput): Step {
 }
 
 /** Nodes that have it in their view of the cluster, and Sentinels that count it among the replicas. */
-function whoKnows({ place }: NodePicture, { nodes, sentinels }: Picture): string[] {
+function whoKnows({ place, calledAt }: NodePicture, { nodes, sentinels }: Picture): string[] {
   const where = addressOf(place)
   return [
-    ...nodes.filter(({ facts }) => facts?.view.entries.some((entry) => addressOf(entry) === where)),
+    ...nodes.filter(({ facts }) => facts?.view.entries.some((entry) => calledAt.has(addressOf(entry)))),
     ...sentinels.filter(({ watch }) => watch?.replicas.some((replica) => addressOf(replica) === where)),
   ].map(({ id }) => id)
 }

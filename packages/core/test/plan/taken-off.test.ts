@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { HostSeen } from '../../src/index.ts'
 import { layOut, parseSpec, planTurn, roomsOf } from '../../src/index.ts'
 import type { Break, Deployment } from '../support/deployment.ts'
-import { aDeployment, away, dead, factsOf, now } from '../support/deployment.ts'
+import { aDeployment, away, dead, factsOf, now, viewsOf } from '../support/deployment.ts'
 import { placed, purged } from '../support/layout.ts'
 
 const hosts = ['a', 'b', 'c'].map((name, index) => ({ name, address: `10.0.0.${index + 1}`, zone: `z${index + 1}` }))
@@ -130,4 +130,25 @@ test('what stands by on such a host goes, and another comes elsewhere', () => {
     { id: 'node-8', place: { spare: true, shard: '' } },
   ])
   expect(['a', 'b', 'c']).toContain(places[1]?.place?.host)
+})
+
+describe('a node that others call by what its host announces', () => {
+  const id = replicaOnB?.id ?? ''
+  const port = replicaOnB?.port ?? 0
+  const announced: Break = (world) => {
+    for (const host of world.spec.hosts) if (host.name === 'b') host.announce = { ip: '203.0.113.7' } as never
+    world.spec.security.tls = 'off'
+    for (const entry of viewsOf(world).flatMap(({ entries }) => entries))
+      if (entry.port === port) entry.address = '203.0.113.7'
+  }
+  const going = placed(id, { leaving: { because: 'asked', forgottenAt: null } })
+
+  test('is forgotten by all when it leaves, and is not taken for forgotten before', () => {
+    const { actions } = planOf(aDeployment({ spec: { hosts } }).with(announced, going, dead(id)))
+    expect(actions.filter(({ kind }) => kind === 'forget').length).toBeGreaterThan(3)
+  })
+
+  test('is no stranger while it stays', () => {
+    expect(planOf(aDeployment({ spec: { hosts } }).with(announced)).because).not.toContain('that is not ours')
+  })
 })
