@@ -49,7 +49,7 @@ test('a host at another address: its engines move there one after the other, and
   expect(stdout).not.toContain('127.0.0.23:')
   expect(stdout).toContain(',a.example')
   expect((await them.controller.ok(['cli', 'shop', '--', 'get', 'kept'])).stdout).toContain('yes')
-})
+}, 120_000)
 
 test('copies of a host that is lost are made anew on the others, and it is not needed when it is back', async () => {
   await them.killAll('c')

@@ -2,7 +2,7 @@
 import { roomsOf } from './placement/hosting.ts'
 import type { Spec } from './spec.ts'
 import { copiesOfShard } from './spec.ts'
-import type { NodeState, NodeStatus, SentinelStatus, Status } from './status.ts'
+import type { NodeStatus, SentinelStatus, Status } from './status.ts'
 
 /** Whether those left can keep the copies of a shard apart; a spec of one host alone promises nothing of that. */
 export function objectionToHostsLeft(spec: Spec): string | null {
@@ -54,7 +54,7 @@ function objectionToTakeOff(host: string, status: Status): string | null {
     return `a Sentinel of ${name} is on ${host}, and Sentinels stay where they are`
   if (wanted === 'down') return `${name} is down, and nothing of it moves: bring it up first`
   const orphaned = shards.filter(
-    ({ id }) => nodes.some(({ shard }) => shard === id) && !isAlive(leaderOf(id, status)?.state),
+    ({ id }) => nodes.some(({ shard }) => shard === id) && !isAlive(leaderOf(id, status), host),
   )
   if (orphaned.length > 0) {
     const which = orphaned.map(({ id }) => id).join(', ')
@@ -74,7 +74,10 @@ function describe(node: NodeStatus, status: Status): string {
   return `${node.id} (${leaderOf(node.shard, status) === node ? 'primary' : 'replica'} of ${node.shard})`
 }
 
-const isAlive = (state: NodeState | undefined): boolean => state === 'ok' || state === 'busy'
+/** One that says nothing for a moment is no dead one, unless it is the host itself that says nothing. */
+const isAlive = (primary: NodeStatus | undefined, host: string): boolean =>
+  primary !== undefined &&
+  (['ok', 'busy', 'starting'].includes(primary.state) || (primary.state === 'silent' && primary.hostId !== host))
 
 /** Somebody there says something, and be it that an engine is dead. */
 const isHeard = (those: readonly (NodeStatus | SentinelStatus)[]): boolean =>
