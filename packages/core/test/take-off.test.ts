@@ -56,7 +56,9 @@ describe('taking a host off', () => {
     expect(objection('a', { nodes })).toBeNull()
     const silent = (hostId: string) => [node('node-1', hostId, 'shard-1', 'silent'), node('node-3', 'b', 'shard-1')]
     expect(objection('b', { nodes: silent('a'), shards: [{ id: 'shard-1', primary: 'node-1' }] })).toBeNull()
-    expect(objection('b', { nodes: silent('b'), shards: [{ id: 'shard-1', primary: 'node-1' }] })).toContain('no living')
+    expect(objection('b', { nodes: silent('b'), shards: [{ id: 'shard-1', primary: 'node-1' }] })).toContain(
+      'no living',
+    )
     expect(objection('b', { shards: [{ id: 'shard-1', primary: null }] })).toContain('no living primary')
   })
 
