@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { HoldfastError, parseSpec, Spec } from '@holdfast/core'
+import type { SpecText } from '@holdfast/core'
+import { HoldfastError, parseSpec, parseWish, policyOf, Spec } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { parseSpecText } from '../../src/store/read-spec.ts'
 
@@ -44,6 +45,14 @@ describe('docs/spec.md', () => {
     expect(problems).toHaveLength(4)
     for (const path of problems) expect(table, path).toContain(`\`${path}`)
   })
+})
+
+test('the policy in docs/autoscale.md is the one of the defaults', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../../../docs/autoscale.md'), 'utf8')
+  const [, example = ''] = /```yaml\n(.*?)```/s.exec(text) ?? []
+  const { autoscale } = parseSpecText(example, 'docs/autoscale.md') as SpecText
+  const policy = (wish: unknown) => policyOf(parseWish({ name: 'shop', autoscale: wish }))
+  expect(policy(autoscale)).toEqual(policy({}))
 })
 
 /** The keys that are refused as not supported yet. */
