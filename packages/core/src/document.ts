@@ -22,6 +22,11 @@ export interface NodePlace {
   readonly spare?: boolean
   /** It follows a replica of its shard in place of the primary, and is never promoted. Absent: it does not. */
   readonly chained?: boolean
+  /**
+   * Its shard may be without slots, and is none the worse for it: it comes and has not got any yet, or goes and has given
+   * all of them away. Absent: a shard that nobody owns a slot of has lost them.
+   */
+  readonly slotless?: boolean
   /** It goes for good. Absent: it stays. */
   readonly leaving?: Leaving
 }

@@ -9,8 +9,9 @@ import { formatBytes } from './units.ts'
  */
 export function diskLoss(picture: Picture, spec: Spec): string {
   if (spec.persistence === 'none') return 'power failure: everything'
-  if (writesOnSome(spec)) return lossOfSome(picture, spec)
-  const primaries = picture.shards.flatMap(({ primary }) => (primary === null ? [] : [primary]))
+  const shards = picture.shards.filter(({ slotless }) => slotless !== true)
+  if (writesOnSome(spec)) return lossOfSome(shards, spec)
+  const primaries = shards.flatMap(({ primary }) => (primary === null ? [] : [primary]))
   const wantsLog = logsWrites(spec)
   const allLog = primaries.every(({ facts }) => facts === null || facts.disk.logs)
   if (wantsLog && allLog) return `power failure: ${logLoss(spec)}`
@@ -19,7 +20,7 @@ export function diskLoss(picture: Picture, spec: Spec): string {
 }
 
 /** Of each shard the files that lack least count, and the shard whose files lack most decides. */
-function lossOfSome({ shards }: Picture, spec: Spec): string {
+function lossOfSome(shards: readonly ShardPicture[], spec: Spec): string {
   const bare = shards.filter((shard) => lagOfFiles(shard, spec) === null).map(({ id }) => id)
   const worst = Math.max(0, ...shards.map((shard) => lagOfFiles(shard, spec) ?? 0))
   const behind = `what the copies that write do not have yet (${formatBytes(worst)} now)`

@@ -90,7 +90,7 @@ export interface ShardPicture {
   /** Its place in the layout, from 0. */
   readonly index: number
   readonly nodes: readonly NodePicture[]
-  /** The node that owns its slots, alive or not; null where no owner is known. */
+  /** The node that owns its slots, alive or not; null where no owner is known. Without slots: whom the others shall follow. */
   readonly primary: NodePicture | null
   /**
    * An engine id that owns slots, that none of our nodes has any more, and that a living node of this shard follows:
@@ -100,6 +100,11 @@ export interface ShardPicture {
   readonly slots: readonly SlotRange[]
   /** Whether any of its copies ever owned slots: from then on an empty engine must not become its primary. */
   readonly born: boolean
+  /**
+   * It has no slot, and shall have none: it has just come, or is about to go, and all slots are with other shards. So it has
+   * nothing that could be lost, no vote, and nobody takes over from its primary. Absent: it has slots, or has lost them.
+   */
+  readonly slotless?: true
 }
 
 /**
@@ -125,11 +130,13 @@ export function readPicture(
   )
   const views = viewsOf(nodes)
   const moving = movingSlots(all)
+  const lost = subtractSlots(unowned, moving)
   const ours = new Set(nodes.map((node) => node.engineId))
   const identified = nodes.every(isIdentified)
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const shards = shardsOf(nodes.map(({ place }) => place)).map(({ id, nodes: places }, index): ShardPicture => {
     const members = places.map((place) => byId.get(place.id) as NodePicture)
+    if (isSlotless(members, nodes, owners, lost)) return slotlessShard(id, index, members)
     const held = owners.filter((claim) => members.some((node) => node.engineId === claim.engineId))
     const main = [...held].sort((a, b) => countSlots(b.slots) - countSlots(a.slots) || b.epoch - a.epoch)[0]
     return {
@@ -157,7 +164,7 @@ export function readPicture(
     shelf: observed.shelf ?? noShelf,
     views,
     owners,
-    unowned: subtractSlots(unowned, moving),
+    unowned: lost,
     moving,
   }
 }
@@ -168,6 +175,36 @@ const movingSlots = (nodes: readonly NodePicture[]): SlotRange[] =>
       (agent?.jobs ?? []).flatMap((job) => (job.state === 'running' ? (job.slots ?? []) : [])),
     ),
   )
+
+/** By intent, and by what is seen: every slot is owned, by somebody known of another shard. */
+const isSlotless = (
+  members: readonly NodePicture[],
+  nodes: readonly NodePicture[],
+  owners: readonly Claim[],
+  lost: readonly SlotRange[],
+): boolean =>
+  members.some(({ place }) => place.slotless === true) &&
+  lost.length === 0 &&
+  owners.every(({ engineId }) => nodes.some((node) => node.engineId === engineId && !members.includes(node)))
+
+function slotlessShard(id: string, index: number, members: readonly NodePicture[]): ShardPicture {
+  const primary = firstOf(members)
+  return { id, index, nodes: members, primary, ghost: null, slots: [], born: false, slotless: true }
+}
+
+/**
+ * Whom the others of a shard without slots shall follow: who says to be a primary, and of several whom others follow
+ * already. Where none of them says so, who was one when it was last seen; else the first of the layout.
+ */
+function firstOf(members: readonly NodePicture[]): NodePicture | null {
+  const rankOf = (node: NodePicture): number => {
+    const { facts, agent } = node
+    const followers = members.filter((other) => other.follows !== null && other.follows === node.engineId).length
+    if (facts !== null) return facts.role === 'primary' ? 2 * members.length + followers : 0
+    return followers + (agent?.record?.role === 'primary' ? members.length : 0)
+  }
+  return [...members].sort((a, b) => rankOf(b) - rankOf(a))[0] ?? null
+}
 
 const noShelf: ShelfSeen = { at: null, jobs: [] }
 

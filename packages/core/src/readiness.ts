@@ -71,9 +71,10 @@ function chainTrouble(picture: Picture): string[] {
   })
 }
 
-/** The fewest living copies in sync that any shard has, its primary included. */
-export function copiesInSync(picture: Picture): number {
-  return Math.min(...picture.shards.map(inSync))
+/** The fewest living copies in sync that any shard has, its primary included. One without slots has no data to be copied. */
+export function copiesInSync({ shards }: Picture): number {
+  const withData = shards.filter(({ slotless }) => slotless !== true)
+  return Math.min(...(withData.length === 0 ? shards : withData).map(inSync))
 }
 
 function inSync(shard: ShardPicture): number {

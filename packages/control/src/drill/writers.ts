@@ -2,9 +2,9 @@ import type { ClientKind, SlotRange, Status } from '@holdfast/core'
 import { hasSlot, slotOf } from '@holdfast/core'
 import type { WriterPlan } from './workload.ts'
 
-/** A tag in a slot of each shard. */
+/** A tag in a slot of each shard that has any. */
 export function tagsOf({ shards }: Pick<Status, 'shards'>): ReadonlyMap<string, string> {
-  return new Map(shards.map(({ id, slots }) => [id, tagIn(slots)]))
+  return new Map(shards.flatMap(({ id, slots }) => (slots.length === 0 ? [] : [[id, tagIn(slots)]])))
 }
 
 /** Far more than it takes for a shard of a few slots. */

@@ -7,7 +7,9 @@ import { act, idle, join, wait } from './step.ts'
 import { attemptMs, heirFor, sinceAsked } from './switchover.ts'
 
 export function planDrain({ picture, document }: PlanInput): Step {
-  const drained = picture.shards.filter(({ primary }) => primary !== null && shallHoldNone(primary.place, document))
+  const drained = picture.shards.filter(
+    ({ primary, slotless }) => slotless !== true && primary !== null && shallHoldNone(primary.place, document),
+  )
   // While some shard has no living primary nothing is risked by choice, and the voters are needed there.
   if (picture.shards.some(({ primary }) => primary?.facts == null)) return idle
   const steps = drained.map((shard) => drainShard(shard, sinceLastHandOver(shard)))

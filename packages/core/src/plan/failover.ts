@@ -44,6 +44,8 @@ const pollMs = 10
 export function planFailover({ picture, spec, document }: PlanInput): Step {
   const strict = isStrict(spec, document)
   const steps = picture.shards.flatMap((shard): Promotion[] => {
+    // It is started again: there is nothing to take over, and the engines elect nobody for it.
+    if (shard.slotless) return []
     if (strict) return promoteProven(shard, picture, spec)
     if (shard.ghost !== null) return [succeed(shard, shard.ghost, picture, spec)]
     if (shard.primary?.gone === true) return [promote(shard, shard.primary, picture, spec)]

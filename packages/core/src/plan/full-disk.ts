@@ -12,7 +12,9 @@ import { act, idle, join, wait } from './step.ts'
 import { attemptMs, canLog, heirsOf, sinceAsked } from './switchover.ts'
 
 export function planFullDisk({ picture }: PlanInput): Step {
-  const stuck = picture.shards.filter(({ primary }) => primary?.facts?.role === 'primary' && !canLog(primary))
+  const stuck = picture.shards.filter(
+    ({ primary, slotless }) => slotless !== true && primary?.facts?.role === 'primary' && !canLog(primary),
+  )
   // While some shard has no living primary nothing is risked by choice, and the voters are needed there.
   if (stuck.length === 0 || picture.shards.some(({ primary }) => primary?.facts == null)) return idle
   const sinceMs = Math.min(...picture.nodes.map((node) => sinceAsked(node, picture)))

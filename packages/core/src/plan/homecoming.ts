@@ -13,7 +13,8 @@ const handOverMs = 1000
 
 export function planHomecoming({ picture }: PlanInput): Step {
   // A promotion comes first, and alone: its voters must agree on nothing else meanwhile.
-  if (picture.shards.some((shard) => shard.primary?.gone === true || shard.ghost !== null)) return idle
+  const voters = picture.shards.filter(({ slotless }) => slotless !== true)
+  if (voters.some((shard) => shard.primary?.gone === true || shard.ghost !== null)) return idle
   const steps = picture.shards.filter(isHomeless).map((shard) => comeHome(shard, picture))
   return steps.find((step) => step.actions.length > 0) ?? join(steps)
 }

@@ -24,7 +24,7 @@ function letGo(node: NodePicture, shard: ShardPicture, input: PlanInput): Step {
   const rendered = filesOf(node, input)
   if (node.facts === null || rendered === undefined || !saysHeld(node.agent?.config)) return idle
   const told = `${node.id} was started by somebody else`
-  if (node.facts.role === 'primary') {
+  if (node.facts.role === 'primary' && shard.slotless !== true) {
     const reason = isStrict(spec, document) ? whyHeldDurable(node, shard, input) : whyHeldBehind(node, shard, input)
     if (reason !== null) return wait(`${told} as a primary${reason}`, 250)
   }

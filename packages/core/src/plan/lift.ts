@@ -36,6 +36,7 @@ function isRightful(node: NodePicture, picture: Picture): boolean {
   if (topology === 'standalone') return true
   const rivals = shard?.nodes.filter((other) => other !== node && other.facts?.role === 'primary') ?? []
   if (shard === undefined || rivals.length > 0) return false
+  if (shard.slotless) return true
   if (topology === 'sentinel') return namedByMajority(nodes, sentinels) === node
   const saying = nodes.filter(({ facts }) =>
     facts?.view.entries.some(({ engineId, slots, health }) => {

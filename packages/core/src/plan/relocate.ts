@@ -43,7 +43,8 @@ export function planRelocate(input: PlanInput): Step {
     return wait(`${first.id} moves to ${movedTo(first.place, spec)} once all is well`)
   const next = moving.find((node) => !picture.shards.some(({ primary }) => primary === node)) ?? first
   const shard = picture.shards.find(({ primary }) => primary === next)
-  return shard === undefined || shard.nodes.length === 1 ? end(next, shard, input) : handOver(shard, next, input)
+  const staysOrHasNone = shard === undefined || shard.slotless === true || shard.nodes.length === 1
+  return staysOrHasNone ? end(next, shard, input) : handOver(shard, next, input)
 }
 
 function end(node: NodePicture, shard: ShardPicture | undefined, { spec }: PlanInput): Step {

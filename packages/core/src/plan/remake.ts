@@ -45,6 +45,7 @@ interface MovingCopy {
 function movingCopies(input: PlanInput): MovingCopy[] {
   const left = ({ nodes }: ShardPicture): number => nodes.filter(({ facts }) => facts !== null).length
   return input.picture.shards
+    .filter(({ slotless }) => slotless !== true)
     .flatMap((shard): MovingCopy[] => {
       const own = shard.nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
       const moving = own.filter((node) => shallMove(node, input))

@@ -70,7 +70,8 @@ function stopLeaver(node: NodePicture, { picture }: PlanInput): Step {
     const { pid, startTime } = process
     return act(`${id} leaves and is frozen: killing it`, [{ kind: 'fence', node: id, pid, startTime }])
   }
-  if (picture.shards.some((shard) => shard.id === node.shard && shard.primary?.facts?.role !== 'primary')) {
+  const rest = picture.shards.find((shard) => shard.id === node.shard)
+  if (rest !== undefined && rest.slotless !== true && rest.primary?.facts?.role !== 'primary') {
     return wait(`${id} stays until ${node.shard} has a living primary`, 100)
   }
   // Elected in that moment, it hands over before it goes.

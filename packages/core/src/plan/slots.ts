@@ -140,10 +140,16 @@ function shardNamed(picture: Picture, engineId: string | undefined): ShardPictur
   return picture.shards.find((shard) => shard.nodes.some((node) => node.engineId === engineId))
 }
 
-/** The shard whose even share this slot is, if it owns nothing at all. */
+/**
+ * A shard that owns nothing at all, and not by intent: the one whose even share this slot is; else the first, since after
+ * slots were moved the shares are others.
+ */
 function emptyShardAt(picture: Picture, slot: number): ShardPicture | undefined {
   const index = evenSlots(picture.shards.length).findIndex((range) => hasSlot([range], slot))
-  return picture.shards.find((shard) => shard.index === index && shard.slots.length === 0)
+  const empty = picture.shards.filter(
+    ({ slots, nodes }) => slots.length === 0 && !nodes.some(({ place }) => place.slotless === true),
+  )
+  return empty.find((shard) => shard.index === index) ?? empty[0]
 }
 
 function shardBefore(picture: Picture, slot: number): ShardPicture | undefined {

@@ -27,6 +27,8 @@ export function planSpares(input: PlanInput): Step {
 /** A spare comes to a shard that lacks a copy. One in a turn, so that none is promised twice. */
 function help(shard: ShardPicture, input: PlanInput): Step | undefined {
   const { picture, spec } = input
+  // A shard without slots has no data to keep: who comes with it in vain goes with it.
+  if (shard.slotless) return undefined
   const own = shard.nodes.filter(({ place }) => place.lentTo === undefined && place.leaving === undefined)
   const hopeless = own.filter((node) => isHopeless(node, picture.at) || isLostForGood(node, input))
   const lacking = copiesOfShard(spec, numberIn(shard.id)) - (own.length - hopeless.length)

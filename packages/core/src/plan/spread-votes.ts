@@ -59,9 +59,15 @@ function bestMove(shards: readonly ShardPicture[], seats: readonly Seat[], rooms
   return cheapest === undefined || costOf(cheapest) >= crowding(seats, rooms) ? undefined : cheapest
 }
 
+/** Whoever has no slots has no vote. */
 const seatsIn = ({ shards }: Picture): Seat[] =>
-  shards.flatMap(({ id, nodes, primary }) =>
-    nodes.map((node) => ({ id: node.id, shard: id, host: node.place.host, isPrimary: node === primary })),
+  shards.flatMap(({ id, nodes, primary, slotless }) =>
+    nodes.map((node) => ({
+      id: node.id,
+      shard: id,
+      host: node.place.host,
+      isPrimary: node === primary && slotless !== true,
+    })),
   )
 
 const withPrimary = (seats: readonly Seat[], shard: string, id: string): Seat[] =>

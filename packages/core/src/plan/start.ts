@@ -34,6 +34,7 @@ export function planStart(input: PlanInput): Step {
 function startShard(shard: ShardPicture, input: PlanInput): Step {
   const gone = shard.nodes.filter((node) => node.gone)
   if (gone.length === 0) return idle
+  if (shard.slotless) return join(gone.map((node) => startNew(node, shard, input)))
   const born = shard.born || wasSettled(input.document)
   if (!born) return join(gone.map((node) => startNew(node, shard, input)))
   if (gone.length === shard.nodes.length || onlyFilesAreLeft(shard, input)) return startFreshest(shard, input)

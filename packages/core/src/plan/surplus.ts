@@ -65,6 +65,8 @@ interface Leaver {
 /** Who of a shard is to go next: what was lent in vain, then what is dead, has no data, is drained, or came last. */
 function leaverOf(shard: ShardPicture, input: PlanInput): Leaver | undefined {
   const { spec, document } = input
+  // It goes as a whole, or is about to have slots.
+  if (shard.slotless) return undefined
   const others = shard.nodes.filter((node) => node !== shard.primary)
   const lent = others.find((node) => isLentInVain(node.place, document))
   if (lent !== undefined) return { node: lent, shard, because: 'what it was needed for is over' }

@@ -55,6 +55,9 @@ function begin(operation: Switchover, shard: ShardPicture, { picture, wallNow }:
   const { primary } = shard
   const told = `switchover of ${shard.id}`
   if (primary === null || primary.facts === null) return wait(`${told} waits: it has no living primary`, 100)
+  if (shard.slotless) {
+    return over(operation, 'failed', `${shard.id} has no slots: there is nothing to hand over`, wallNow)
+  }
   if (operation.to === primary.id) {
     return over(operation, 'done', `${primary.id} is primary of ${shard.id} already`, wallNow)
   }

@@ -14,7 +14,9 @@ import { act, idle, join } from './step.ts'
 const directive = 'min-replicas-to-write'
 
 export function planWriteGuard(input: PlanInput): Step {
-  return isDurable(input.spec) ? join(input.picture.shards.map((shard) => guardShard(shard, input))) : idle
+  // A shard that comes is guarded before its first write; one that goes takes none, whatever copies are left of it.
+  const guarded = input.picture.shards.filter(({ slotless, nodes }) => slotless !== true || nodes.length > 2)
+  return isDurable(input.spec) ? join(guarded.map((shard) => guardShard(shard, input))) : idle
 }
 
 /** What an engine has; null: nobody has read it back yet. */
