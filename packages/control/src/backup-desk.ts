@@ -12,6 +12,7 @@ import {
   parseSpec,
   pauseAt,
   previewRestore,
+  shardsOf,
 } from '@holdfast/core'
 import type { EngineBinary } from './binary/engine-binary.ts'
 import type { Clock } from './clock.ts'
@@ -126,7 +127,10 @@ export class BackupDesk implements BackupPlatform {
 
   async #openFor(name: string, from: string): Promise<ReturnType<typeof openBackup>> {
     const opened = openBackup(from)
-    const objections = objectionsToRestore(opened.manifest, this.#specOf(name), await this.#options.binary(name))
+    const staying = this.#options.document(name).nodes.filter(({ leaving }) => leaving === undefined)
+    const shards = shardsOf(staying).map(({ id }) => id)
+    const engine = await this.#options.binary(name)
+    const objections = objectionsToRestore(opened.manifest, this.#specOf(name), engine, shards)
     if (objections.length === 0) return opened
     throw new HoldfastError(
       'BACKUP_UNFIT',

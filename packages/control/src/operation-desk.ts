@@ -23,8 +23,11 @@ import {
   obstacleToFollowing,
   operationFor,
   parseSpec,
+  placesOfShards,
   previewOperation,
+  scaleChange,
   transferFor,
+  whatStays,
   withOperations,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
@@ -59,10 +62,10 @@ export class OperationDesk {
   }
 
   preview(name: string, wish: OperationWish): OperationPreview {
-    this.#load(name)
+    const { spec } = this.#load(name)
     const status = this.#options.status(name)
     if (status === undefined) return { lines: [], objection: `nobody has looked at ${name} yet: try again in a second` }
-    return previewOperation(wish, status)
+    return previewOperation(wish, status, parseSpec(spec))
   }
 
   async ask(name: string, wish: OperationWish, actor: string): Promise<Operation> {
@@ -88,10 +91,13 @@ export class OperationDesk {
       if (document.operations.some(({ id }) => id === wish.id)) return this.ask(name, wish, actor)
       const { objection } = this.preview(name, wish)
       if (objection !== null) throw new HoldfastError('REFUSED_UNSAFE', objection, { name, ...wish })
-      const places = await this.#placesFor(wish, document)
+      const found =
+        wish.kind === 'scale'
+          ? await this.#shardsFor(wish, document)
+          : { places: await this.#placesFor(wish, document) }
       // Somebody else may have been given the same number meanwhile.
       if (this.#load(name).revision === document.revision || tries >= triesMax) {
-        return this.ask(name, { ...wish, places }, actor)
+        return this.ask(name, { ...wish, ...found }, actor)
       }
     }
   }
@@ -105,6 +111,24 @@ export class OperationDesk {
     const wishes = shards.map((shard) => ({ shard }))
     const spec = parseSpec(document.spec)
     return findPlaces(document, spec, wishes, await this.#options.vacancies.of(spec))
+  }
+
+  /** The shards that come, with all their copies, and those that go. */
+  async #shardsFor(
+    { shards = 0 }: OperationWish,
+    document: Document,
+  ): Promise<Pick<OperationWish, 'places' | 'going'>> {
+    const status = this.#options.status(document.name)
+    if (status === undefined) return {}
+    const spec = parseSpec(document.spec)
+    const { coming, going } = scaleChange(
+      shards,
+      status,
+      document.nodes.map(({ shard }) => shard),
+    )
+    const wishes = placesOfShards(coming, spec)
+    if (wishes.length === 0) return { places: [], going }
+    return { places: await findPlaces(document, spec, wishes, await this.#options.vacancies.of(spec)), going }
   }
 
   async previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
@@ -183,7 +207,8 @@ export class OperationDesk {
         id,
       })
     }
-    const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}`
+    const left = known.kind === 'scale' ? `. ${whatStays(known)}` : ''
+    const because = `${describeOperation(known)} was cancelled by ${actor}; it was: ${known.because}${left}`
     const cancelled = ended(known, 'cancelled', because, this.#now())
     await this.#edit(name, (document) => ({
       ...document,

@@ -357,14 +357,15 @@ export class DeploymentLoop {
   /** What was decided about operations, and about the layout, is on disk before anything is done; what cannot be saved is not done. */
   async #keepOperations(plan: Plan, known: Known): Promise<{ plan: Plan; document: Document }> {
     const { document } = known
-    const { operations = [], places = [], engine, certify = [] } = plan
+    const { operations = [], places = [], engine, scale = document.scale, certify = [] } = plan
     const isRendered = places.length + certify.length === 0 && plan.secrets === undefined && engine === undefined
-    if (operations.length === 0 && isRendered) return { plan, document }
+    if (operations.length === 0 && isRendered && scale === document.scale) return { plan, document }
     try {
       const { secrets, ...certified } = await this.#certify(plan, known)
       const saved = await this.#options.store.save({
         ...replaced(document, places),
         operations: withOperations(document.operations, operations),
+        scale,
         ...(engine === undefined
           ? {}
           : { spec: { ...document.spec, engine }, specRevision: document.specRevision + 1 }),

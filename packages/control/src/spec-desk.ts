@@ -204,7 +204,7 @@ export class SpecDesk {
     const shrinks = after.memory.maxPerNode < old.memory.maxPerNode
     const status = shrinks ? await this.#options.seen(old.name) : undefined
     const used = (status?.nodes ?? []).map(({ id, memoryBytes }) => ({ id, memoryBytes }))
-    return judgeSpecChange(old, after, { used, acceptEviction })
+    return judgeSpecChange(old, after, { used, acceptEviction, shards: before.scale.shards })
   }
 
   /** When a restart that may wait begins at the earliest, ms since 1970; null: at once. */

@@ -1,7 +1,7 @@
 import type { Job } from './backup/job.ts'
 import { describeJob, shelfId } from './backup/job.ts'
 import type { CertificateWish } from './certificates.ts'
-import type { PlaceChange } from './document.ts'
+import type { Document, PlaceChange } from './document.ts'
 import type { EventKind } from './event.ts'
 import type { FailoverMode } from './observed.ts'
 import type { Operation } from './operation.ts'
@@ -320,6 +320,8 @@ export interface Plan {
   readonly secrets?: Secrets
   /** The spec's `engine` from now on, saved together with the operations. */
   readonly engine?: SpecText
+  /** How many shards there shall be from now on, saved together with the operations. */
+  readonly scale?: Document['scale']
   /** Certificates to be made, and saved. */
   readonly certify?: readonly CertificateWish[]
 }

@@ -2,6 +2,8 @@ import type { Operation, OperationWish } from './operation.ts'
 import { graceMsDefault, isUnfinished } from './operation.ts'
 import { assignSlots } from './rebalance/assign.ts'
 import { movesBetween } from './rebalance/moves.ts'
+import { previewScale } from './scale-preview.ts'
+import type { Spec } from './spec.ts'
 import type { NodeStatus, Status } from './status.ts'
 import { formatDuration } from './units.ts'
 
@@ -12,7 +14,7 @@ export interface OperationPreview {
   readonly objection: string | null
 }
 
-export function previewOperation(wish: OperationWish, status: Status): OperationPreview {
+export function previewOperation(wish: OperationWish, status: Status, spec: Spec): OperationPreview {
   switch (wish.kind) {
     case 'switchover':
       return previewSwitchover(wish, status)
@@ -25,6 +27,8 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
       return previewRotation(wish, status)
     case 'rebalance':
       return previewRebalance(wish, status)
+    case 'scale':
+      return previewScale(wish, status, spec)
     default:
       return wish.kind satisfies never
   }
@@ -33,6 +37,9 @@ export function previewOperation(wish: OperationWish, status: Status): Operation
 function previewSwitchover({ subject, to }: OperationWish, status: Status): OperationPreview {
   const shard = status.shards.find(({ id }) => id === subject)
   if (shard === undefined) return refuse(`there is no ${subject}: shards are ${idsOf(status.shards)}`)
+  if (status.topology === 'cluster' && shard.slots.length === 0) {
+    return refuse(`${subject} has no slots: there is nothing to hand over`)
+  }
   if (shard.replicas.length === 0) return refuse(`${subject} has no other copy: there is nobody to hand it over to`)
   if (to != null && shard.chained?.includes(to) === true) {
     return refuse(`${to} is chained and never becomes primary: replicas of ${subject} are ${shard.replicas.join(', ')}`)

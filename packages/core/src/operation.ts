@@ -157,7 +157,24 @@ export interface MoveTerms {
 /** A key of so much holds up its engine for about half a second while it moves. */
 export const moveTermsDefault: MoveTerms = { mover: 'best', bytesPerSecond: null, keyBytesMax: 64 * 1024 * 1024 }
 
-export type Operation = Switchover | Restart | Replace | Backup | Restore | Rotation | Rebalance
+/** More shards, or fewer: those that come are filled, and those that go emptied, while all of them serve. */
+export interface Scale extends Asked, MoveTerms {
+  readonly kind: 'scale'
+  /** How many there shall be. */
+  readonly shards: number
+  /** Where the nodes of those are that come. */
+  readonly places: readonly NodePlace[]
+  /** The ids of those that go. */
+  readonly going: readonly string[]
+  /** Somebody accepts that what does not fit into fewer shards is evicted. */
+  readonly acceptEviction: boolean
+  /** Which slots each shard shall have. Null until those that come are in sync. */
+  readonly wanted: Assignment | null
+  /** How many slots had to move when that was decided. */
+  readonly slotsToMove: number
+}
+
+export type Operation = Switchover | Restart | Replace | Backup | Restore | Rotation | Rebalance | Scale
 export type OperationKind = Operation['kind']
 /** Those that need nothing but a subject. What takes files from a directory, or puts them there, is asked for elsewhere. */
 export const operationKinds = [
@@ -167,6 +184,7 @@ export const operationKinds = [
   'replace',
   'rotate',
   'rebalance',
+  'scale',
 ] as const satisfies readonly OperationKind[]
 
 /** What a caller may ask for. */
@@ -198,13 +216,19 @@ export interface OperationWish {
   readonly wanted?: Assignment | null
   /** With a rebalance: how slots may be moved. */
   readonly terms?: Partial<MoveTerms>
+  /** With scaling: how many shards there shall be, and whether what does not fit any more may be evicted. */
+  readonly shards?: number
+  readonly acceptEviction?: boolean
+  /** Which shards go. Whoever asks does not say it; those are chosen whose going costs least. */
+  readonly going?: readonly string[]
 }
 
 /** How long the old password stays valid where nobody says otherwise. */
 export const graceMsDefault = 600_000
 
-/** Whether it needs nodes that are not there yet. */
-export const needsNodes = ({ kind, surge = false }: OperationWish): boolean => kind === 'replace' || surge
+/** Whether it may need nodes that are not there yet. */
+export const needsNodes = ({ kind, surge = false }: OperationWish): boolean =>
+  kind === 'replace' || kind === 'scale' || surge
 
 /** How long an operation waits for the deployment to be ready before it is given up, once its time has come. */
 export const waitsForMs = 3_600_000
@@ -250,6 +274,19 @@ export function operationFor(wish: OperationWish, requestedBy: string, now: numb
       const { weights = {}, wanted = null, terms } = wish
       return { ...asked, kind: 'rebalance', weights, wanted, slotsToMove: 0, ...moveTermsDefault, ...terms }
     }
+    case 'scale':
+      return {
+        ...asked,
+        kind: 'scale',
+        shards: wish.shards ?? 0,
+        places: wish.places ?? [],
+        going: wish.going ?? [],
+        acceptEviction: wish.acceptEviction ?? false,
+        wanted: null,
+        slotsToMove: 0,
+        ...moveTermsDefault,
+        ...wish.terms,
+      }
     default:
       return wish.kind satisfies never
   }

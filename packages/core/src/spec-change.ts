@@ -25,6 +25,8 @@ export interface SpecChange {
 /** What the nodes use now, and what the person who edits has accepted. */
 export interface EditTerms {
   readonly used: readonly { readonly id: string; readonly memoryBytes: number | null }[]
+  /** How many shards there are, whatever its spec says. */
+  readonly shards?: number
   /** A cache may throw away what does not fit any more. */
   readonly acceptEviction: boolean
 }
@@ -72,9 +74,10 @@ function judge(path: string, before: Spec, after: Spec, terms: EditTerms): Verdi
         `Create a deployment with topology ${after.topology} under another name, move the data with a backup or by writing to both, then take ${before.name} down.`,
       )
     case 'shards':
+      if (after.shards === terms.shards) return live('as many as there are since it was scaled')
       return refused(
-        'slots would have to move, and that is scaling, which is not supported yet',
-        `Create another deployment with ${after.shards} shards and move the clients.`,
+        'it is how many shards there were at its creation, and applying a file must not undo what was scaled since',
+        `Put it back, and use "holdfast scale ${before.name} --shards ${after.shards}".`,
       )
     case 'replicasPerShard':
     case 'shardOverrides':

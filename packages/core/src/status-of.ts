@@ -72,6 +72,7 @@ export function statusOf(input: StatusInput): Status {
     controller,
     engine,
     shards: picture.shards.map((shard) => shardStatus(shard, input)),
+    scale: document.scale,
     sentinels: picture.sentinels.map((sentinel) => sentinelStatus(sentinel, picture, document)),
     proxy: proxyStatus(picture, document),
     nodes: everyCopy(picture).map((node) => nodeStatus(node, input)),

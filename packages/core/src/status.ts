@@ -24,6 +24,8 @@ export interface Status {
   readonly controller: { readonly id: string; readonly epoch: number; readonly lease: 'held' | 'lost' | 'none' }
   readonly engine: { readonly flavor: string; readonly version: string; readonly path: string } | null
   readonly shards: readonly ShardStatus[]
+  /** How many shards there shall be, and who has said so. Absent: nobody says it, as of what is only watched. */
+  readonly scale?: { readonly shards: number; readonly setBy: string }
   /** With topology `sentinel`: who watches, as each of them sees it. */
   readonly sentinels: readonly SentinelStatus[]
   /** The address that follows the primary; null where the spec wants none. */

@@ -35,6 +35,7 @@ const questions: Readonly<Record<OperationWish['kind'], string>> = {
   replace: 'Replace as shown?',
   rotate: 'Rotate as shown?',
   rebalance: 'Move the slots as shown?',
+  scale: 'Scale as shown?',
 }
 
 /** `holdfast switchover NAME SHARD`: shows who hands over to whom, asks, and waits until it is done. */
@@ -148,7 +149,8 @@ export function upgrade(
   })
 }
 
-function operate(
+/** Shows what an operation would do, asks, and waits until it is over. */
+export function operate(
   context: Context,
   name: string,
   wanted: Omit<OperationWish, 'id' | 'notBefore'>,

@@ -6,16 +6,20 @@ import type { Manifest } from './manifest.ts'
 import { slotsOf } from './manifest.ts'
 import { objectionToFormat } from './rdb-head.ts'
 
-/** Every reason why it cannot be restored there; empty where it can. */
-export function objectionsToRestore(manifest: Manifest, spec: Spec, engine: EngineBuild): readonly string[] {
+/** Every reason why it cannot be restored there; empty where it can. `shards`: the ids of those that there are, where it was scaled. */
+export function objectionsToRestore(
+  manifest: Manifest,
+  spec: Spec,
+  engine: EngineBuild,
+  shards: readonly string[] = Array.from({ length: spec.shards }, (_, index) => `shard-${index + 1}`),
+): readonly string[] {
   const objections: string[] = []
   if (manifest.topology !== spec.topology) {
     objections.push(`it is of a ${manifest.topology} deployment, and ${spec.name} is ${spec.topology}`)
   }
-  const shards = Array.from({ length: spec.shards }, (_, index) => `shard-${index + 1}`)
   const held = manifest.files.map(({ shard }) => shard)
-  if (manifest.files.length !== spec.shards) {
-    objections.push(`it has ${manifest.files.length} shards, and ${spec.name} has ${spec.shards}`)
+  if (manifest.files.length !== shards.length) {
+    objections.push(`it has ${manifest.files.length} shards, and ${spec.name} has ${shards.length}`)
   } else if (shards.some((shard) => !held.includes(shard))) {
     objections.push(`its shards are ${held.join(', ')}, and those of ${spec.name} are ${shards.join(', ')}`)
   }

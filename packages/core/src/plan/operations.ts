@@ -8,12 +8,14 @@ import { ended, isUnfinished } from '../operation.ts'
 import { dropNextExcept } from '../passwords.ts'
 import { planBackup } from './backup.ts'
 import { planRebalance } from './rebalance.ts'
+import { emptyShards } from './empty-shards.ts'
 import { planReplacement } from './replacement.ts'
 import { planRestart } from './restart.ts'
 import { planRestore } from './restore.ts'
 import { describeRotation, planRotate } from './rotate.ts'
+import { planScale } from './scale.ts'
 import type { PlanInput, Step } from './step.ts'
-import { idle, record } from './step.ts'
+import { idle, record, wait } from './step.ts'
 import { planSwitchover } from './switchover.ts'
 
 export function planOperations(input: PlanInput): Step {
@@ -28,6 +30,8 @@ export function planOperations(input: PlanInput): Step {
     const because = `${describeOperation(next)} could not begin in time: ${next.because}`
     return record(ended(next, 'failed', because, input.wallNow))
   }
+  const [leaving] = next.state === 'asked' ? emptyShards(input) : []
+  if (leaving !== undefined) return wait(`${describeOperation(next)} waits until ${leaving.id} has left`, 100)
   return planOne(next, input)
 }
 
@@ -48,6 +52,8 @@ export function describeOperation(operation: Operation): string {
       return describeRotation(operation)
     case 'rebalance':
       return `rebalance of ${operation.subject}`
+    case 'scale':
+      return `scaling ${operation.subject} to ${operation.shards} shards`
     default:
       return operation satisfies never
   }
@@ -70,6 +76,8 @@ function planOne(operation: Operation, input: PlanInput): Step {
       return planRotate(operation, input)
     case 'rebalance':
       return planRebalance(operation, input)
+    case 'scale':
+      return planScale(operation, input)
     default:
       return operation satisfies never
   }

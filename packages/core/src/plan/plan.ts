@@ -11,6 +11,7 @@ import { planChained } from './chained.ts'
 import { planConfigure } from './configure.ts'
 import { planDown } from './down.ts'
 import { planDrain } from './drain.ts'
+import { planEmptyShards } from './empty-shards.ts'
 import { planFailover } from './failover.ts'
 import { planFence } from './fence.ts'
 import { planFullDisk } from './full-disk.ts'
@@ -68,6 +69,7 @@ const clusterRules: readonly Rule[] = [
   planRemind,
   planDrain,
   planLeftovers,
+  planEmptyShards,
   planSurplus,
   planRemake,
   planVacate,
@@ -177,12 +179,14 @@ const savedWith = ({
   places = [],
   secrets,
   engine,
+  scale,
   certify,
-}: Step): Pick<Plan, 'operations' | 'places' | 'secrets' | 'engine' | 'certify'> => ({
+}: Step): Pick<Plan, 'operations' | 'places' | 'secrets' | 'engine' | 'scale' | 'certify'> => ({
   ...(operations.length === 0 ? {} : { operations }),
   ...(places.length === 0 ? {} : { places }),
   ...(secrets === undefined ? {} : { secrets }),
   ...(engine === undefined ? {} : { engine }),
+  ...(scale === undefined ? {} : { scale }),
   ...(certify === undefined ? {} : { certify }),
 })
 

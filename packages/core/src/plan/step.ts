@@ -50,6 +50,8 @@ export interface Step {
   readonly secrets?: Secrets
   /** The spec's `engine` from now on. */
   readonly engine?: SpecText
+  /** How many shards there shall be from now on. */
+  readonly scale?: Document['scale']
   /** Certificates to be made, and saved. */
   readonly certify?: readonly CertificateWish[]
 }
@@ -91,6 +93,7 @@ export function join(steps: readonly Step[]): Step {
   const acting = steps.filter((step) => step.actions.length > 0)
   const secrets = steps.find((step) => step.secrets !== undefined)?.secrets
   const engine = steps.find((step) => step.engine !== undefined)?.engine
+  const scale = steps.find((step) => step.scale !== undefined)?.scale
   const certify = steps.find((step) => step.certify !== undefined)?.certify
   const told = (acting.length > 0 ? acting : steps).flatMap((step) => (step.because === null ? [] : [step.because]))
   return {
@@ -102,6 +105,7 @@ export function join(steps: readonly Step[]): Step {
     places: steps.flatMap((step) => step.places ?? []),
     ...(secrets === undefined ? {} : { secrets }),
     ...(engine === undefined ? {} : { engine }),
+    ...(scale === undefined ? {} : { scale }),
     ...(certify === undefined ? {} : { certify }),
   }
 }

@@ -73,6 +73,18 @@ export function addOperations(program: Command, run: Run): void {
       run(async (context) => (await import('../operation.ts')).rebalance(context, name, options)),
     )
   program
+    .command('scale')
+    .argument('<name>', 'the deployment')
+    .option('--shards <count>', 'how many shards there shall be')
+    .option('--replicas <count>', 'how many copies there shall be beside each primary')
+    .option('--accept-eviction', 'fewer shards may evict what they have no room for')
+    .option('--at <time>', atHelp)
+    .option('--no-wait', 'return once it is asked for')
+    .option('--json', 'for programs')
+    .option('-y, --yes', 'do not ask')
+    .description('more or fewer shards, or copies of each, while clients read and write')
+    .action((name, options) => run(async (context) => (await import('../scale.ts')).scale(context, name, options)))
+  program
     .command('rotate')
     .argument('[name]', nameHelp)
     .option('--user <user...>', 'whose password, such as app (default: all users)')

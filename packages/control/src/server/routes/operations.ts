@@ -26,6 +26,7 @@ const graceMsMax = 30 * 86_400_000
 const commonFields = ['kind', 'id', 'subject', 'to', 'notBefore', 'surge'] as const
 const rotationFields = ['users', 'graceMs', 'closes'] as const
 const rebalanceFields = ['weights', 'mover', 'bytesPerSecond', 'keyBytesMax'] as const
+const scaleFields = ['shards', 'acceptEviction'] as const
 
 /** What is asked for once, a pause, and drained nodes: what people do beside editing the spec. */
 export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async (app, { platform }) => {
@@ -96,8 +97,8 @@ export const operationRoutes: FastifyPluginAsync<{ platform: Platform }> = async
 }
 
 function wishOf(body: unknown): OperationWish {
-  const fields = parseFields(body, [...commonFields, ...rotationFields, ...rebalanceFields])
-  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate', 'rebalance'])
+  const fields = parseFields(body, [...commonFields, ...rotationFields, ...rebalanceFields, ...scaleFields])
+  const kind = oneOf(fields, 'kind', ['switchover', 'restart', 'replace', 'rotate', 'rebalance', 'scale'])
   const id = idOf(fields)
   const to = (fields['to'] ?? null) === null ? null : text(fields, 'to', nameMax)
   const surge = flag(fields, 'surge')
@@ -105,7 +106,16 @@ function wishOf(body: unknown): OperationWish {
   const subject = text(fields, 'subject', nameMax)
   const asked = { kind, id, subject, to, notBefore: time(fields, 'notBefore'), surge }
   if (kind === 'rebalance') return { ...asked, ...rebalanceOf(fields) }
+  if (kind === 'scale') return { ...asked, ...scaleOf(fields) }
   return kind === 'rotate' ? { ...asked, ...rotationOf(fields) } : asked
+}
+
+function scaleOf(fields: Fields): Pick<OperationWish, 'shards' | 'acceptEviction'> {
+  const { shards } = fields
+  if (typeof shards !== 'number' || !Number.isSafeInteger(shards) || shards < 1) {
+    throw usage('shards: how many there shall be, a whole number from 3 on')
+  }
+  return { shards, acceptEviction: flag(fields, 'acceptEviction') }
 }
 
 function rebalanceOf(fields: Fields): Pick<OperationWish, 'weights' | 'terms'> {
