@@ -8,18 +8,39 @@ import { expect, test } from 'vitest'
 import { membersOf } from './deployment-loop.ts'
 import { letsIn, sha256 } from './memory/access.ts'
 import { isServing, ownsSlots } from './memory/node.ts'
+import type { DayOptions } from './operated-day.ts'
 import { OperatedDay } from './operated-day.ts'
 
 interface Operated {
   readonly what: string
   readonly fields?: SpecText
+  readonly options?: DayOptions
+  /** What comes before it. */
+  readonly prepare?: (day: OperatedDay) => Promise<void>
   readonly begin: (day: OperatedDay) => void
+  /** Who is killed at that step. Default: the controller. */
+  readonly victim?: string
   readonly isOver: (day: OperatedDay) => boolean
   /** Only every so many steps, where what is done is done elsewhere too. Default: each. */
   readonly stride?: number
 }
 
 const isDone = (day: OperatedDay): boolean => day.operation()?.state === 'done'
+const isLatestDone = (day: OperatedDay): boolean => day.latest()?.state === 'done'
+const scaling: DayOptions = {
+  mayCome: 2,
+  probes: { first: 4700, second: 12_000 },
+  moving: [
+    [4698, 4701],
+    [11_999, 12_001],
+  ],
+}
+const withFour = async (day: OperatedDay): Promise<void> => {
+  day.scale('before', { coming: ['shard-4'] })
+  while (!isLatestDone(day)) await day.simulation.advance(250)
+  await day.simulation.settle({ withinTurns: 1000 })
+}
+const hasLeft = (day: OperatedDay): boolean => isLatestDone(day) && membersOf(day.document()).length === 6
 const isSettled = (day: OperatedDay): boolean => day.document().settledRevision === day.document().specRevision
 const users = ['app', 'replication', 'probe', 'admin']
 const newer = { flavor: 'redis', version: '7.2.5' } as const
@@ -82,14 +103,35 @@ const operated: readonly Operated[] = [
     begin: (day) => day.wantInstead({ shardOverrides: {} }),
     isOver: (day) => isSettled(day) && membersOf(day.document()).length === 6,
   },
+  ...['controller', 'node-1', 'node-7'].flatMap((victim): Operated[] => [
+    {
+      what: `a shard that comes, and a kill of ${victim}`,
+      victim,
+      options: scaling,
+      begin: (day) => day.scale('out', { coming: ['shard-4'] }),
+      isOver: isLatestDone,
+      stride: 4,
+    },
+    {
+      what: `a shard that goes, and a kill of ${victim}`,
+      victim,
+      options: scaling,
+      prepare: withFour,
+      begin: (day) => day.scale('in', { going: ['shard-4'] }),
+      isOver: hasLeft,
+      stride: 3,
+    },
+  ]),
 ]
 
-/** Kills the controller at this step from now on; answers how many steps there were. */
-function killAt(killedAt: number, { simulation, store }: OperatedDay): () => number {
+/** Kills the controller, or an engine, at this step from now on; answers how many steps there were. */
+function killAt(killedAt: number, { simulation, store }: OperatedDay, victim: string): () => number {
   let steps = 0
   const step = (): void => {
     steps++
-    if (steps === killedAt) simulation.replaceController()
+    if (steps !== killedAt) return
+    if (victim === 'controller') simulation.replaceController()
+    else simulation.inject({ kind: 'kill', nodes: [victim] })
   }
   const [save, accepted] = [store.save.bind(store), simulation.cluster.onAccepted]
   store.save = (document) => {
@@ -128,13 +170,14 @@ function whoLocksOut(day: OperatedDay): string[] {
 }
 
 test.each(operated)(
-  '$what is carried on, wherever its controller is killed',
+  '$what is carried on, at whichever step somebody is killed',
   async (one) => {
     const live = async (killedAt: number): Promise<number> => {
-      const day = await OperatedDay.begin(one.fields ?? {}, 7)
+      const day = await OperatedDay.begin(one.fields ?? {}, 7, one.options)
+      await one.prepare?.(day)
       await day.simulation.advance(3000)
       one.begin(day)
-      const count = killAt(killedAt, day)
+      const count = killAt(killedAt, day, one.victim ?? 'controller')
       await comesToItsEnd(day, one).catch((error: unknown) => {
         throw new Error(`STEP=${killedAt}: ${error instanceof Error ? error.message : String(error)}`)
       })

@@ -165,6 +165,13 @@ export function unsettled(cluster: MemoryCluster): string[] {
 /** Who belongs to the deployment, and to which shard. */
 type Shards = ReadonlyMap<MemoryNode, string>
 
+/** Whoever of a shard has slots; of one that has none by intent, whom the others follow. */
+function primaryOf(shard: string, shards: Shards): MemoryNode | undefined {
+  const members = [...shards].flatMap(([node, of]) => (of === shard ? [node] : []))
+  const followed = members.filter((node) => members.some((other) => other.conf?.follows === node.conf?.id))
+  return members.find(ownsSlots) ?? followed[0] ?? members[0]
+}
+
 function slotProblems(shards: Shards): string[] {
   const owned = [...shards.keys()].flatMap((node) => confOf(node).slots)
   const missing = missingSlots(owned)
@@ -176,9 +183,11 @@ function nodeProblems(cluster: MemoryCluster, node: MemoryNode, shards: Shards):
   const { id } = node.place
   const shard = shards.get(node) ?? ''
   const conf = confOf(node)
-  const owner = cluster.ownerOf(shard)
+  const owner = primaryOf(shard, shards)
   if (owner === undefined) return [`nobody owns ${shard}`]
-  if (shards.get(owner) !== shard) return [`${shard} is owned by ${owner.place.id}`]
+  if (!ownsSlots(owner) && cluster.layout().every((place) => place.shard !== shard || place.slotless !== true)) {
+    return [`${shard} has no slots`]
+  }
   const problems: string[] = []
   if (node === owner ? conf.role !== 'primary' : conf.follows !== confOf(owner).id) {
     problems.push(`${id} is no copy of ${owner.place.id}`)

@@ -28,7 +28,7 @@ interface Shared {
 async function twoControllers(seed: number): Promise<Shared> {
   let now = (): number => 0
   const shared = new SharedStore(() => now())
-  const day = new OperatedDay({}, seed, shared)
+  const day = new OperatedDay({}, seed, { shared })
   now = () => day.simulation.cluster.now()
   day.simulation.addController()
   day.simulation.addController()

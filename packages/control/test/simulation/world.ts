@@ -42,6 +42,8 @@ export interface SimulationOptions {
   readonly hosts?: number | readonly string[]
   /** Who belongs to the deployment now. Default: those of the spec. */
   readonly layout?: () => readonly NodePlace[]
+  /** Slots that are written to beside one of each shard, by a name for each. */
+  readonly probes?: Readonly<Record<string, number>>
 }
 
 export interface Settled {
@@ -93,6 +95,7 @@ export class Simulation {
       writeBytes: options.writeBytes ?? 100_000,
       nativeFailover: !isDurable(this.spec),
       durableWrites: isDurable(this.spec),
+      ...(options.probes === undefined ? {} : { probes: options.probes }),
       ...(options.ownedDirectives === undefined ? {} : { ownedDirectives: options.ownedDirectives }),
     })
     const hosts = typeof options.hosts === 'number' ? this.nodes.map(({ host }) => host) : (options.hosts ?? [])

@@ -251,6 +251,7 @@ function finishMove(world: World, node: MemoryNode, action: Extract<Action, { ki
   for (const end of [target, node]) {
     confOf(end).open = confOf(end).open.filter(({ slot }) => slot !== action.slot)
   }
+  world.moveKeys(action.slot, node, target)
   theirs.currentEpoch = Math.max(theirs.currentEpoch, confOf(node).currentEpoch) + 1
   theirs.configEpoch = theirs.currentEpoch
   for (const peer of theirs.peers.values()) peer.slots = subtractSlots(peer.slots, moved)

@@ -33,6 +33,8 @@ export interface MemoryClusterOptions {
   readonly ownedDirectives?: readonly string[]
   /** Who belongs to the deployment now, and to which shard. Default: all nodes, where they were placed. */
   readonly layout?: () => readonly NodePlace[]
+  /** Slots that are written to and judged beside one of each shard, by a name for each. */
+  readonly probes?: Readonly<Record<string, number>>
 }
 
 /** An envelope that the host accepted, and when. */
@@ -117,9 +119,10 @@ export class MemoryCluster implements World {
     this.#byId = new Map(this.nodes.map((node) => [node.place.id, node]))
     this.#byPort = new Map(this.nodes.map((node) => [node.place.port, node]))
     const shards = shardsOf(options.nodes)
-    this.#probeSlots = new Map(
-      evenSlots(shards.length).map(([from, to], index) => [shards[index]?.id ?? '', (from + to) >> 1]),
+    const middles = evenSlots(shards.length).map(
+      ([from, to], index) => [shards[index]?.id ?? '', (from + to) >> 1] as const,
     )
+    this.#probeSlots = new Map([...middles, ...Object.entries(options.probes ?? {})])
     for (const node of this.nodes) this.#tickFrom(node, this.now() + this.random.between(0, cronMs - 1))
     this.#recordFrom(this.now() + this.random.between(0, recordMs - 1))
   }
@@ -216,10 +219,11 @@ export class MemoryCluster implements World {
 
   promoted(node: MemoryNode, how: Promotion['how']): void {
     const conf = confOf(node)
-    const shard = this.shardOf(node)
+    const held = this.#heldBy(node)
+    const shard = held[0] ?? node.place.shard
     const others = this.nodes.filter((other) => other !== node)
-    const outdated = others.some((other) => this.#outdoes(other, node, shard))
-    const missing = others.flatMap((other) => this.#copyAhead(node, other, shard))
+    const outdated = others.some((other) => held.some((one) => this.#outdoes(other, node, one)))
+    const missing = others.flatMap((other) => this.#copyAhead(node, other, held))
     const at = this.now()
     this.promotions.push({ at, node: node.place.id, shard, how, epoch: conf.configEpoch, outdated, missing })
     if (!outdated) for (const write of missing.flatMap(({ writes }) => writes)) this.#writtenOff.add(write)
@@ -232,12 +236,29 @@ export class MemoryCluster implements World {
     this.destroyed.push(...only)
   }
 
-  /** The shard whose slots a node owns or replicates; where it has none, the one it was placed for. */
-  shardOf(node: MemoryNode): string {
-    for (const [shard, slot] of this.#probeSlots) {
-      if (node.conf !== null && hasSlot(node.conf.slots, slot)) return shard
-    }
-    return node.place.shard
+  moveKeys(slot: number, from: MemoryNode, to: MemoryNode): void {
+    const names = [...this.#probeSlots].flatMap(([name, at]) => (at === slot ? [name] : []))
+    if (names.length === 0) return
+    const isMoved = (write: number): boolean => names.includes(this.acknowledged[write]?.shard ?? '')
+    const [stay, go] = [from, to].map(({ data }) => data.writes.slice(0, data.length)) as [number[], number[]]
+    const moved = stay.filter(isMoved)
+    this.#replaceData(to, [...go, ...moved])
+    this.#replaceData(
+      from,
+      stay.filter((write) => !isMoved(write)),
+    )
+  }
+
+  #replaceData(node: MemoryNode, writes: number[]): void {
+    node.data = { writes, length: writes.length }
+    if (node.process === null) return
+    node.process.stream.offset += this.writeBytes
+    for (const replica of replicasAttachedTo(this, node)) applyStream(this, replica, node)
+  }
+
+  /** Which of the slots that are written to a node owns, by their names. */
+  #heldBy({ conf }: MemoryNode): string[] {
+    return [...this.#probeSlots].flatMap(([name, slot]) => (conf !== null && hasSlot(conf.slots, slot) ? [name] : []))
   }
 
   probeSlotOf(shard: string): number {
@@ -343,14 +364,14 @@ export class MemoryCluster implements World {
     return hasSlot(other.conf.slots, this.probeSlotOf(shard)) && other.conf.configEpoch > node.conf.configEpoch
   }
 
-  #counts(write: number, shard: string): boolean {
+  #counts(write: number, held: readonly string[]): boolean {
     const { [write]: one } = this.acknowledged
-    return one !== undefined && one.counts && one.shard === shard
+    return one !== undefined && one.counts && held.includes(one.shard)
   }
 
-  #copyAhead(node: MemoryNode, other: MemoryNode, shard: string): CopyAhead[] {
+  #copyAhead(node: MemoryNode, other: MemoryNode, held: readonly string[]): CopyAhead[] {
     const missing = writesMissing(node.data, other.data).filter(
-      (write) => this.#counts(write, shard) && !this.#writtenOff.has(write),
+      (write) => this.#counts(write, held) && !this.#writtenOff.has(write),
     )
     if (missing.length === 0) return []
     const now = this.now()

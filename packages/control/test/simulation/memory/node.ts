@@ -223,6 +223,8 @@ export interface World {
   later(ms: number, run: () => void): void
   at(port: number): MemoryNode | undefined
   promoted(node: MemoryNode, how: Promotion['how']): void
+  /** The keys of a slot are with another node from now on, and with its copies. */
+  moveKeys(slot: number, from: MemoryNode, to: MemoryNode): void
   /** A process ended: agents hear of it, and connections to it close. */
   exited(node: MemoryNode, pid: number): void
   /** A copy is about to be lost with all that only it has. */
