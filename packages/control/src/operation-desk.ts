@@ -124,6 +124,7 @@ export class OperationDesk {
     const { coming, going } = scaleChange(
       shards,
       status,
+      spec,
       document.nodes.map(({ shard }) => shard),
     )
     const wishes = placesOfShards(coming, spec)

@@ -6,6 +6,7 @@ import { cloneCopy } from './data.ts'
 import { failoverRefusal, manualFailoverMs, takeOver } from './election.ts'
 import { deleteFiles } from './files.ts'
 import { broadcast, forget, meet } from './gossip.ts'
+import { beginMove, tickMoves } from './moves.ts'
 import type { MemoryNode, World } from './node.ts'
 import { confOf, isServing, noteClaim, noteKnowledge, nothingRead } from './node.ts'
 import { killProcess, noteFailedStart, shutDown, startProcess } from './process.ts'
@@ -44,7 +45,11 @@ export function perform(world: World, node: MemoryNode, action: Action): void {
       node.record = null
       return
     case 'work':
+      if (action.job.kind !== 'move') throw new Error(`the memory cluster has no files for "${action.job.kind}"`)
+      return beginMove(node, action.job)
     case 'end-work':
+      node.moves.delete(action.job)
+      return
     case 'place':
     case 'receive':
     case 'clear-restore':
@@ -237,6 +242,15 @@ function closeSlot(node: MemoryNode, slot: number): void {
   conf.open = conf.open.filter((open) => open.slot !== slot)
   noteKnowledge(node)
 }
+
+/** What the agent's works have done since the last time. */
+export const tickWorks = (world: World, node: MemoryNode): void =>
+  tickMoves(world, node, {
+    move: (slot, { target, targetId }) => {
+      wantAnswering(world, node)
+      finishMove(world, node, { kind: 'finish-move', node: node.place.id, slot, target, targetId })
+    },
+  })
 
 /** The slot changes hands under a new epoch of its new owner, who hears of it first. */
 function finishMove(world: World, node: MemoryNode, action: Extract<Action, { kind: 'finish-move' }>): void {

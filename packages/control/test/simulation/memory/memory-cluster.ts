@@ -1,6 +1,7 @@
 import type { Envelope, NodePlace } from '@holdfast/core'
 import { evenSlots, hasSlot, shardsOf } from '@holdfast/core'
 import type { EngineExit } from '../../../src/host/host.ts'
+import { tickWorks } from './actions.ts'
 import { appendWrite, writesMissing } from './data.ts'
 import { tickElection } from './election.ts'
 import { tickGossip } from './gossip.ts'
@@ -310,6 +311,7 @@ export class MemoryCluster implements World {
       if (isServing(node, this.now())) {
         if (node.process?.stopAsked != null) shutDown(this, node, node.process.stopAsked.save)
       }
+      tickWorks(this, node)
       if (isServing(node, this.now())) {
         tickGossip(this, node)
         tickReplication(this, node)

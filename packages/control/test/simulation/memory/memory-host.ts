@@ -15,6 +15,7 @@ import { perform } from './actions.ts'
 import type { MemoryAgent } from './memory-agent.ts'
 import { controllerSite } from './memory-agent.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
+import { jobsSeen } from './moves.ts'
 import type { MemoryNode } from './node.ts'
 import { accountCpu } from './process.ts'
 
@@ -144,6 +145,7 @@ function nodeSeen(node: MemoryNode, now: number): AgentNodeSeen {
     saveAskedAt: null,
     freeMemoryBytes: null,
     access: accessSeen(node),
+    jobs: jobsSeen(node),
   }
 }
 

@@ -3,6 +3,7 @@ import type {
   FailoverAsked,
   FailoverMode,
   Fence,
+  NodeJob,
   NodePlace,
   NodeRecord,
   OpenSlot,
@@ -168,7 +169,17 @@ export interface MemoryNode {
   given: Record<string, string> | null
   /** What the agent last read back of the directives that Holdfast owns, and of the users. */
   readBack: ReadBack
+  /** The agent's works that move slots from here, by their ids. */
+  readonly moves: Map<string, Move>
   readonly weather: Weather
+}
+
+export interface Move {
+  readonly job: Extract<NodeJob, { kind: 'move' }>
+  /** Those that are still to go. */
+  readonly slots: number[]
+  state: 'running' | 'done' | 'failed'
+  because: string | null
 }
 
 export interface ReadBack {
@@ -256,6 +267,7 @@ export function newNode(place: NodePlace): MemoryNode {
     failoverAsked: null,
     given: null,
     readBack: nothingRead(),
+    moves: new Map(),
     weather: {
       slowMs: 0,
       linkCut: false,
