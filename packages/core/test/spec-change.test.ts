@@ -77,7 +77,7 @@ describe('an edit', () => {
 
   test.each<[after: object, path: string, instead: string]>([
     [{ topology: 'standalone', shards: 1, replicasPerShard: 0 }, 'topology', 'move the data with a backup'],
-    [{ shards: 4 }, 'shards', 'another deployment with 4 shards'],
+    [{ shards: 4 }, 'shards', 'use "holdfast scale shop --shards 4"'],
     [{ expose: { basePort: 7101 } }, 'expose.basePort', 'move the clients'],
     [{ engine: { flavor: 'valkey' } }, 'engine.flavor', 'holdfast upgrade shop'],
   ])('to %o is refused, with the way to do it', (after, path, instead) => {

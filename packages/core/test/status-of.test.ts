@@ -69,6 +69,7 @@ describe('the status of a deployment', () => {
         'death of a primary: what its replica does not have yet (0 B now); power failure: up to 2 s of writes',
       controller: { id: 'c1', epoch: 4, lease: 'held' },
       engine: { flavor: 'redis', version: '7.0.15', path: '/usr/bin/redis-server' },
+      scale: { shards: 3, setBy: 'spec' },
       sentinels: [],
       proxy: null,
       operations: [],

@@ -49,7 +49,7 @@ describe('a scaling', () => {
     const four = aDeployment({ shards: 4 })
     const operation = operationOf(four.with(used(180 * 1024 ** 2), withOperation(inTo(3, ['shard-4']))))
     expect(operation).toMatchObject({ state: 'failed' })
-    expect(operation.because).toContain('720 MB in all on 3 shards of 256 MB is 94 % full, more than 70 %')
+    expect(operation.because).toContain('720 MB in all on 3 shards with room for 768 MB is 94 % full')
     const accepted = inTo(3, ['shard-4'], { acceptEviction: true })
     expect(operationOf(four.with(used(180 * 1024 ** 2), withOperation(accepted))).state).toBe('running')
   })
