@@ -14,7 +14,7 @@ let client: Cluster
 const keyCount = 2000
 const written = new Map<string, string>()
 const errors: unknown[] = []
-let isOver = false
+const over = new AbortController()
 let writing: Promise<void>
 
 beforeAll(async () => {
@@ -30,16 +30,16 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => {
-  isOver = true
+  over.abort()
   await writing
   client?.disconnect()
-  controller?.kill()
+  await controller?.kill()
   await it?.close()
 })
 
 /** One key after the other, round and round, until it is over. */
 async function write(): Promise<void> {
-  for (let at = 0; !isOver; at++) {
+  for (let at = 0; !over.signal.aborted; at++) {
     const key = `key:${at % keyCount}`
     const value = `written ${at}`
     await client.set(key, value).then(
@@ -55,7 +55,7 @@ function scaleTo(shards: number): Promise<Operation> {
   return controller.api.askOperation('it', { kind: 'scale', id: randomUUID(), subject: 'it', shards })
 }
 
-async function over({ id }: Operation): Promise<Operation> {
+async function ended({ id }: Operation): Promise<Operation> {
   return eventually(
     async () => {
       const { operations, because } = await status()
@@ -94,9 +94,9 @@ test('a pair comes, though its primary and the controller are killed meanwhile',
     withinMs: 30_000,
     what: 'some slots have moved',
   })
-  controller.kill()
+  await controller.kill()
   controller = await ControllerProcess.start(it.place.home)
-  expect(await over(asked)).toMatchObject({ state: 'done' })
+  expect(await ended(asked)).toMatchObject({ state: 'done' })
   expect((await status()).shards.map(({ slots }) => countSlots(slots))).toEqual([4096, 4096, 4096, 4096])
   expect((await status()).scale).toEqual({ shards: 4, setBy: expect.any(String) })
   await nothingIsLost()
@@ -111,9 +111,9 @@ test('applying the file again changes nothing of it, and another number is refus
 })
 
 test('and goes again, and its engines with it', async () => {
-  expect(await over(await scaleTo(3))).toMatchObject({ state: 'done' })
+  expect(await ended(await scaleTo(3))).toMatchObject({ state: 'done' })
   const { shards, nodes, aside = [] } = await status()
-  expect(shards.map(({ slots }) => countSlots(slots)).sort()).toEqual([5461, 5461, 5462])
+  expect(shards.map(({ slots }) => countSlots(slots)).sort((a, b) => a - b)).toEqual([5461, 5461, 5462])
   expect(nodes).toHaveLength(6)
   expect(aside.map(({ state }) => state)).toEqual(['stopped', 'stopped'])
   await nothingIsLost()

@@ -39,7 +39,10 @@ const keep = ({ id, nodes, slots }: ShardPicture): Step =>
 
 /** They are nodes of a shard like any other. */
 export const unmark = (nodes: readonly NodePicture[]): PlaceChange[] =>
-  nodes.map(({ id, place: { slotless: _, ...place } }) => ({ id, place }))
+  nodes.map(({ id, place: marked }) => {
+    const { slotless: _, ...place } = marked
+    return { id, place }
+  })
 
 /** They leave, and owe nobody anything, of whatever durability they are: nothing that is acknowledged is with them. */
 const leaveAll = (nodes: readonly NodePicture[], because: string): Step =>

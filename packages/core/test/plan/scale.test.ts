@@ -89,7 +89,7 @@ describe('a scaling', () => {
     const going = running(inTo(3, ['shard-4']), { wanted: wanted as never })
     expect(operationOf(slotlessFour(going)).state).toBe('running')
     const gone = slotlessFour(going, (world) => {
-      const document = world.document as Draft<Document>
+      const { document } = world
       document.nodes = document.nodes.filter(({ shard }) => shard !== 'shard-4')
       world.observed.nodes = world.observed.nodes.filter(({ shard }) => shard !== 'shard-4')
     })

@@ -174,7 +174,7 @@ export interface MemoryNode {
   readonly weather: Weather
 }
 
-export interface Move {
+interface Move {
   readonly job: Extract<NodeJob, { kind: 'move' }>
   /** Those that are still to go. */
   readonly slots: number[]
