@@ -99,6 +99,24 @@ describe('the command line', () => {
     )
   })
 
+  test('plan --rebalance says what would move and why, and moves nothing', async () => {
+    const { shards } = await it.status('shop')
+    expect((await it.ok(['plan', 'shop', '--rebalance'])).stdout).toBe(
+      'nothing to move: every shard has its share of the slots\n',
+    )
+    const { stdout } = await it.ok(['plan', 'shop', '--rebalance', '--by', 'bytes', '--weight', 'shard-2=0'])
+    expect(stdout).toMatch(
+      /^\d moves of 5462 slots with [\d.]+ K?B, about [\d.]+ m?s\n\nfrom +to +slots +bytes +expected +why$/m,
+    )
+    expect(stdout).toMatch(/^shard-2 +shard-1 +\d+ .* shard-2 has .*B and shall have none; shard-1 has /m)
+    expect(stdout).toContain('only shard-1 and shard-3 would have slots')
+    const { moves } = JSON.parse(
+      (await it.ok(['plan', 'shop', '--rebalance', '--weight', 'shard-1=0.5', '--json'])).stdout,
+    )
+    expect(moves[0]).toMatchObject({ from: 'shard-1', because: expect.stringContaining('shard-1 has 5461 slots') })
+    expect((await it.status('shop')).shards).toEqual(shards)
+  })
+
   test('events tell what happened and why, also to a reader that leaves early', async () => {
     const { stdout: told } = await it.ok(['events', 'shop'])
     expect(told).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}ready +shop +ready: yes, was no/m)

@@ -13,6 +13,8 @@ import type {
   OperationWish,
   Pause,
   Peer,
+  RebalancePreview,
+  RebalanceWish,
   SpecText,
   Status,
   TakeOffPreview,
@@ -27,6 +29,7 @@ import type { Clock } from './clock.ts'
 import type { EnginePort, SentinelPort } from './engine/engine.ts'
 import type { Reach } from './engine/reach.ts'
 import type { Credentials } from './engine/reader.ts'
+import type { SlotQuestion, SlotsRead } from './engine/slot-reader.ts'
 import { FaultDesk } from './fault-desk.ts'
 import type { Shelf } from './host/backup/local-shelf.ts'
 import type { FaultHost } from './host/faults/fault-host.ts'
@@ -38,6 +41,7 @@ import type { Log } from './log.ts'
 import { OperationDesk } from './operation-desk.ts'
 import { certify, SuppliedFiles } from './pki/engine-certificates.ts'
 import type { Programs } from './programs.ts'
+import { RebalanceDesk } from './rebalance-desk.ts'
 import { DeploymentLoop } from './reconcile.ts'
 import type { NodeDir } from './render-files.ts'
 import { renderFiles } from './render-files.ts'
@@ -85,6 +89,7 @@ export interface ControllerOptions {
   readonly shelf: Shelf
   readonly enginesFor: (terms: Credentials & { clustered: boolean }) => EnginePort
   readonly sentinelsFor: (terms: Credentials & { masterName: string }) => SentinelPort
+  readonly readSlots: (question: SlotQuestion, credentials: Credentials) => Promise<SlotsRead>
   readonly programs: Programs
   readonly nodeDir: NodeDir
   readonly openFilesMax: number
@@ -109,6 +114,7 @@ export class Controller implements Platform {
   readonly #specs: SpecDesk
   readonly #operations: OperationDesk
   readonly #scale: ScaleDesk
+  readonly #rebalance: RebalanceDesk
   readonly #adopted: AdoptionDesk
   #running = false
   /** Stops hearing of what other controllers have changed. */
@@ -143,6 +149,12 @@ export class Controller implements Platform {
       ...options,
       document: (name) => this.#documentOf(name),
       status: (name) => this.status(name),
+    })
+    this.#rebalance = new RebalanceDesk({
+      ...options,
+      status: (name) => this.status(name),
+      engineOf: (name) => options.programs.engineOf(name),
+      credentials: (name) => this.#probeOf(name),
     })
     this.backups = new BackupDesk({
       ...options,
@@ -285,6 +297,11 @@ export class Controller implements Platform {
     return this.#operations.askForNodes(name, wish, actor)
   }
 
+  async previewRebalance(name: string, wish: RebalanceWish): Promise<RebalancePreview> {
+    this.#documentOf(name)
+    return this.#rebalance.preview(name, wish)
+  }
+
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview> {
     return this.#operations.previewUpgrade(name, engine)
   }
@@ -383,11 +400,7 @@ export class Controller implements Platform {
     } = this.#options
     const document = this.#documentOf(name)
     const { topology } = parseSpec(document.spec)
-    const reader = {
-      username: engineUsers.probe,
-      password: () => this.#loops.get(name)?.loop.secrets[engineUsers.probe] ?? '',
-      authority: () => this.#loops.get(name)?.loop.authority ?? null,
-    }
+    const reader = this.#probeOf(name)
     const supplied = new SuppliedFiles()
     const engines = enginesFor({ ...reader, clustered: topology === 'cluster' })
     const sentinels = topology === 'sentinel' ? sentinelsFor({ ...reader, masterName: name }) : undefined
@@ -423,6 +436,15 @@ export class Controller implements Platform {
     const entry = { loop, eyes, done: this.#running ? loop.run() : Promise.resolve() }
     this.#loops.set(name, entry)
     return entry
+  }
+
+  /** Who may read, and nothing else. */
+  #probeOf(name: string): Credentials {
+    return {
+      username: engineUsers.probe,
+      password: () => this.#loops.get(name)?.loop.secrets[engineUsers.probe] ?? '',
+      authority: () => this.#loops.get(name)?.loop.authority ?? null,
+    }
   }
 
   #publish(status: Status): void {

@@ -12,6 +12,7 @@ import { systemClock } from './clock.ts'
 import { Controller } from './controller.ts'
 import { reachFor } from './engine/reach.ts'
 import { Sentinels } from './engine/sentinels.ts'
+import { readSlots } from './engine/slot-reader.ts'
 import { ValkeyEngines } from './engine/valkey.ts'
 import { LocalShelf } from './host/backup/local-shelf.ts'
 import { FactsReader } from './host/facts.ts'
@@ -195,6 +196,7 @@ export async function startController(options: StartOptions): Promise<RunningCon
     faults: (hostId) => (hostId === localHostId ? faults : fleet.faultsOf(hostId)),
     books,
     enginesFor: (terms) => new ValkeyEngines(systemClock, terms),
+    readSlots,
     sentinelsFor: (terms) => new Sentinels(systemClock, terms),
     programs,
     openFilesMax: openFilesMax(),

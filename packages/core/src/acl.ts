@@ -4,7 +4,7 @@
  */
 
 import { isKeyName } from './certificates.ts'
-import type { EngineBuild } from './engine-version.ts'
+import type { EngineBuild, Since } from './engine-version.ts'
 import { engineHas } from './engine-version.ts'
 import type { Secrets } from './passwords.ts'
 import { validPasswords } from './passwords.ts'
@@ -221,8 +221,12 @@ function sentinelCommands(engine: EngineBuild): string {
  * permission, but a list of what it does is easier to read with them.
  */
 function probeCommands(engine: EngineBuild): string {
-  return `+auth +hello +ping +info +role +client|setname +client|id${introductionTo(engine)} +cluster|nodes +cluster|info +cluster|myid +cluster|slots +cluster|countkeysinslot`
+  const slotStats = engineHas(engine, slotStatsSince) ? ' +cluster|slot-stats' : ''
+  return `+auth +hello +ping +info +role +client|setname +client|id${introductionTo(engine)} +cluster|nodes +cluster|info +cluster|myid +cluster|slots +cluster|countkeysinslot${slotStats}`
 }
+
+/** Which engines tell what each slot has, and what work it made, in one answer. */
+export const slotStatsSince: Since = { redis: '8.2', valkey: '8.0' }
 
 /** Before 7.2 the engine does not know CLIENT SETINFO, and refuses a file that names it. */
 const introductionTo = (engine: EngineBuild): string =>

@@ -55,6 +55,8 @@ describe("the engine's users", () => {
       expect(rightsOf(user, redis7)).not.toContain('setinfo')
     }
     expect(rightsOf('app', redis62)).toContain('+client|setname')
+    expect(rightsOf('probe', valkey8)).toContain('+cluster|slot-stats')
+    expect(rightsOf('probe', redis7)).not.toContain('slot-stats')
     expect(rightsOf('probe', valkey8)).toContain('+client|setinfo')
   })
 

@@ -11,6 +11,8 @@ import type {
   Operation,
   OperationPreview,
   OperationWish,
+  RebalancePreview,
+  RebalanceWish,
   RestorePreview,
   SpecText,
   Status,
@@ -182,6 +184,13 @@ export class Api {
   /** What an operation would do now, and what speaks against it; changes nothing. */
   previewOperation(name: string, wish: OperationWish): Promise<OperationPreview> {
     return this.ask('POST', `/deployments/${encodeURIComponent(name)}/operations/preview`, wish)
+  }
+
+  /** How slots would be shared out anew, and why; changes nothing. */
+  previewRebalance(name: string, { by, weights }: RebalanceWish): Promise<RebalancePreview> {
+    const list = [...weights].map(([shard, weight]) => `${shard}:${weight}`).join(',')
+    const query = `by=${by}${list === '' ? '' : `&weights=${encodeURIComponent(list)}`}`
+    return this.ask('GET', `/deployments/${encodeURIComponent(name)}/rebalance?${query}`)
   }
 
   /** Answers once it is asked for, and not once it is done. Asking twice by one id asks once. */

@@ -18,8 +18,11 @@ import { isReadyAt, refuseFailedStarts, until } from './until.ts'
 export async function plan(
   context: Context,
   file: string,
-  { config, json }: { config?: boolean; json?: boolean },
+  { config, json, by, weight }: { config?: boolean; json?: boolean; by?: string; weight?: readonly string[] },
 ): Promise<void> {
+  if (by !== undefined || weight !== undefined) {
+    throw new HoldfastError('USAGE', '--by and --weight say how slots are shared out: they go with --rebalance')
+  }
   const { text, spec } = readChecked(file)
   await withApi(context, { acts: false }, async (api, isBorrowed) => {
     if (isBorrowed) await awaitAnswers(api, spec.name)

@@ -84,6 +84,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
   'POST /api/v1/deployments/:name/operations': 'operator',
   'POST /api/v1/deployments/:name/operations/preview': 'viewer',
   'POST /api/v1/deployments/:name/operations/:id/cancel': 'operator',
+  'GET /api/v1/deployments/:name/rebalance': 'viewer',
   'POST /api/v1/deployments/:name/upgrade': 'operator',
   'POST /api/v1/deployments/:name/upgrade/preview': 'operator',
   'POST /api/v1/deployments/:name/pause': 'operator',

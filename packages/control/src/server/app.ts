@@ -27,6 +27,7 @@ import { hostRoutes } from './routes/hosts.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { panelRoutes } from './routes/panel.ts'
+import { rebalanceRoutes } from './routes/rebalance.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { specRoutes } from './routes/spec.ts'
 import { targetRoutes } from './routes/targets.ts'
@@ -157,6 +158,7 @@ export function buildApp({
       api.register(eventRoutes, { platform, streams })
       api.register(faultRoutes, { platform })
       api.register(operationRoutes, { platform })
+      api.register(rebalanceRoutes, { platform })
       api.register(backupRoutes, { platform })
       api.register(ledgerRoutes, { platform, clock })
       api.register(demoRoutes, { demo, streams })

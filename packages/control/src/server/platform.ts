@@ -11,6 +11,8 @@ import type {
   OperationPreview,
   OperationWish,
   Pause,
+  RebalancePreview,
+  RebalanceWish,
   RestorePreview,
   SpecChange,
   SpecText,
@@ -41,6 +43,8 @@ export interface Platform {
   askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation>
   /** The same for an operation that needs new nodes: free places are found for them. Throws REFUSED_UNSAFE, HOST_PORT_IN_USE. */
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation>
+  /** How slots would be shared out anew; the engines are asked what is in them. Changes nothing. Throws USAGE, REFUSED_UNSAFE, UNREACHABLE_ENGINE. */
+  previewRebalance(name: string, wish: RebalanceWish): Promise<RebalancePreview>
   /** What another engine would mean: which one was found for this wish, and what speaks against it. Changes nothing. */
   previewUpgrade(name: string, engine: SpecText): Promise<UpgradePreview>
   /** Writes the engine into the spec, where it is not put off, and asks for the rolling upgrade, both or neither. Throws REFUSED_UNSAFE, SPEC_*, ENGINE_*. */

@@ -19,6 +19,9 @@ import {
   type Pause,
   parseSpec,
   policyOf,
+  previewRebalance,
+  type RebalancePreview,
+  type RebalanceWish,
   type SpecText,
   type Status,
   transferFor,
@@ -220,6 +223,11 @@ export class MemoryPlatform implements Platform {
     const operation = operationFor(wish, actor, 1_750_000_000_000)
     this.operations.push(operation)
     return operation
+  }
+
+  async previewRebalance(name: string, wish: RebalanceWish): Promise<RebalancePreview> {
+    const owned = new Map((this.#statuses.get(name)?.shards ?? []).map(({ id, slots }) => [id, slots]))
+    return previewRebalance({ ...wish, owned, contents: null, mover: 'classic' })
   }
 
   async previewUpgrade(name: string): Promise<UpgradePreview> {

@@ -6,11 +6,21 @@ import { specHelp } from './run.ts'
 export function addWishes(program: Command, run: Run): void {
   program
     .command('plan')
-    .argument('<spec>', specHelp)
+    .argument('<spec>', `${specHelp}; with --rebalance, the name of a deployment`)
     .option('--config', "show every engine's config too, passwords masked")
+    .option('--rebalance', 'how its slots would be shared out anew')
+    .option('--by <what>', 'what is shared out: slots, bytes or load (default: slots)')
+    .option('--weight <shard=share...>', 'such as shard-2=0.5: half of what others have; with 0 it is emptied')
     .option('--json', 'for programs')
-    .description('what apply would do; changes nothing')
-    .action((spec, options) => run(async (context) => (await import('../spec.ts')).plan(context, spec, options)))
+    .description('what apply, or a rebalance, would do; changes nothing')
+    .action((spec, options) =>
+      run(async (context) => {
+        if (options.rebalance === true) {
+          return (await import('../rebalance.ts')).planRebalance(context, spec, options)
+        }
+        return (await import('../spec.ts')).plan(context, spec, options)
+      }),
+    )
   program
     .command('apply')
     .argument('<spec>', specHelp)
