@@ -42,14 +42,15 @@ describe('what is in each slot', () => {
 
   test('an engine that tells it, and the work with each slot where it was told to count', async () => {
     const binary = await findTestEngine(engineNamed('valkey 8'), homeOfEngine('valkey 8'))
-    await withEngine({ binary, input: { config: { 'cluster-slot-stats-enabled': 'yes' } } }, async (one) => {
+    await withEngine({ binary }, async (one) => {
+      expect((await read(one, binary)).cpuUs).toBeNull()
+      expect(await one.ask('admin', 'CONFIG', 'SET', 'cluster-slot-stats-enabled', 'yes')).toBe('OK')
+      await one.ask('app', 'GET', '{a}1')
       const { keys, bytes, cpuUs } = await read(one, binary)
       expect(keys[slotOf('{a}')]).toBe(3)
       expect(bytes[slotOf('{a}')]).toBeGreaterThan(150_000)
       expect(cpuUs?.[slotOf('{a}')]).toBeGreaterThan(0)
       expect(cpuUs?.[slotOf('{c}')]).toBe(0)
-      await one.ask('admin', 'CONFIG', 'SET', 'cluster-slot-stats-enabled', 'no')
-      expect((await read(one, binary)).cpuUs).toBeNull()
     })
   })
 })

@@ -100,7 +100,7 @@ function refuseUnlessOwned({ name, topology, shards, nodes }: Status): void {
 
 const notCounted = ([question]: readonly SlotQuestion[]): string => {
   const { flavor = '', version = '' } = question?.engine ?? {}
-  return `${flavor} ${version} does not count what each slot costs, so its keys stand for its load: from valkey 8.0 and redis 8.2 on, "cluster-slot-stats-enabled: yes" in the spec's config lets it count`
+  return `${flavor} ${version} does not count here what each slot costs, so its keys stand for its load`
 }
 
 /** Each slot is of one of them. */

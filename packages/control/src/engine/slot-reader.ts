@@ -98,7 +98,7 @@ async function countKeys(slots: readonly SlotRange[], ask: Ask, bytesEach: numbe
 }
 
 /** `[[0, ['key-count', 3, 'cpu-usec', 41, …]], …]`, by the slot. */
-export function parseSlotStats(answer: unknown): Map<number, ReadonlyMap<string, number>> {
+function parseSlotStats(answer: unknown): Map<number, ReadonlyMap<string, number>> {
   const entries = Array.isArray(answer) ? (answer as unknown[]) : []
   return new Map(
     entries.map((entry) => {
