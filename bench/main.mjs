@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench -- create|failover|operations|reshard|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
+ * `npm run bench -- create|failover|operations|planning|reshard|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]`
  *
  * Each benchmark runs the peer beside ours, alternately, so that a busy machine is unfair to both.
  */
@@ -21,6 +21,7 @@ import { benchIdle } from './idle.mjs'
 import { describeMachine } from './machine.mjs'
 import { benchOperations } from './operations.mjs'
 import { benchEngine, cleanUpAtExit } from './place.mjs'
+import { benchPlanning } from './planning.mjs'
 import { benchReshard } from './reshard.mjs'
 
 /**
@@ -42,6 +43,7 @@ const benches = {
   create: benchCreate,
   failover: benchFailover,
   operations: benchOperations,
+  planning: benchPlanning,
   reshard: benchReshard,
   backup: benchBackup,
   durable: benchDurable,
@@ -52,7 +54,7 @@ const benches = {
   demo: benchDemo,
 }
 const usage =
-  'npm run bench -- create|failover|operations|reshard|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
+  'npm run bench -- create|failover|operations|planning|reshard|backup|durable|drills|idle|agent|cache|demo [--runs N] [--part NAME] [--json FILE] [--quick]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
