@@ -3,8 +3,9 @@
  * event log, when they begin and when they are over.
  */
 import { randomBytes } from 'node:crypto'
-import type { FaultPreview, FaultSeen, FaultWish, Spec, Status } from '@holdfast/core'
-import { faultTable, formatDuration, HoldfastError, localHostId, previewFault } from '@holdfast/core'
+import { networkInterfaces } from 'node:os'
+import type { FaultPreview, FaultSeen, FaultWish, Neighbour, Spec, Status } from '@holdfast/core'
+import { busPortOf, faultTable, formatDuration, HoldfastError, localHostId, previewFault } from '@holdfast/core'
 import type { Clock } from './clock.ts'
 import type { SceneOverHosts } from './deployment-faults.ts'
 import { DeploymentFaults } from './deployment-faults.ts'
@@ -87,6 +88,8 @@ export class FaultDesk {
       underway: seen.find(({ healedAt }) => healedAt === null) ?? null,
       lock: readDrillLock(home, name) ?? null,
       machines: await this.#faults.machines(name, this.#known(status)),
+      own: Object.values(networkInterfaces()).flatMap((some = []) => some.map(({ address }) => address)),
+      neighbours: this.#neighbours(name),
       id: `f-${randomBytes(4).toString('hex')}`,
       pick: 0,
       now: clock.wall(),
@@ -215,10 +218,24 @@ export class FaultDesk {
     throw new HoldfastError('UNREACHABLE_ENGINE', `nobody has looked at ${name} yet: try again in a second`, { name })
   }
 
-  #known({ nodes }: Status): SceneOverHosts {
+  #neighbours(name: string): Neighbour[] {
+    const { names, spec, status } = this.#options
+    return names().flatMap((other) => {
+      const nodes = other === name ? [] : (status(other)?.nodes ?? [])
+      return nodes.length === 0
+        ? []
+        : [{ name: other, hosts: nodes.map(({ hostId }) => hostId), drills: spec(other).drills }]
+    })
+  }
+
+  #known({ nodes, sentinels, topology }: Status): SceneOverHosts {
     const controller = readController(this.#options.home)
     return {
       nodes: nodes.map(({ id, shard, hostId, host, port }) => ({ id, shard, hostId, host, port })),
+      ports: {
+        clients: [...nodes, ...sentinels].map(({ port }) => port),
+        engines: topology === 'cluster' ? nodes.map(({ port }) => busPortOf(port)) : [],
+      },
       controller:
         controller === undefined
           ? null

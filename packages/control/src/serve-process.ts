@@ -22,12 +22,18 @@ export interface ServeProcess {
 /** Whether a controller keeps this home now. */
 export const isKept = (home: string): boolean => readController(homeAt(home)) !== undefined
 
+/** Starts `holdfast agent` of a machine that has joined, as `spawnServe` does with a controller. */
+export const spawnAgent = (home: string): ServeProcess => spawnDetached(home, ['agent'], 'agent.err')
+
 /** Starts `holdfast serve` in a session of its own, so that it outlives whoever starts it, and the terminal. */
-export function spawnServe(home: string, port: number | undefined): ServeProcess {
-  // A file and not a pipe: nobody reads the pipe once the starter is over, and writing to it would end the controller.
-  const talkPath = join(home, 'controller.err')
+export const spawnServe = (home: string, port: number | undefined): ServeProcess =>
+  spawnDetached(home, ['serve', ...(port === undefined ? [] : ['--port', String(port)])], 'controller.err')
+
+function spawnDetached(home: string, args: readonly string[], talkName: string): ServeProcess {
+  // A file and not a pipe: nobody reads the pipe once the starter is over, and writing to it would end the program.
+  const talkPath = join(home, talkName)
   const talk = openSync(talkPath, 'w', 0o600)
-  const child = spawn(process.execPath, [main, 'serve', ...(port === undefined ? [] : ['--port', String(port)])], {
+  const child = spawn(process.execPath, [main, ...args], {
     detached: true,
     stdio: ['ignore', 'ignore', talk],
     env: { ...process.env, HOLDFAST_HOME: home },

@@ -15,6 +15,7 @@ const target = node.extend({
   pid: z.int().min(1),
 })
 const nodes = z.array(node).max(1000)
+const ports = z.array(agentPort).max(2000)
 
 const sent = z.looseObject({
   boot: z.string().max(128),
@@ -32,6 +33,7 @@ const sent = z.looseObject({
     }),
   }),
   nodes,
+  ports: z.looseObject({ clients: ports, engines: ports }),
 })
 
 /** A node as a fault finds it, wherever it is. */
@@ -48,6 +50,8 @@ export interface FaultSent {
   readonly envelope: FaultEnvelope
   /** Every node of the deployment. */
   readonly nodes: readonly FaultNode[]
+  /** Where the deployment listens: for everybody, and for its own engines alone. */
+  readonly ports: { readonly clients: readonly number[]; readonly engines: readonly number[] }
 }
 
 /** Times are of the agent's own wall clock, ms since 1970. */

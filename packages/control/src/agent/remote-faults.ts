@@ -35,8 +35,8 @@ export class RemoteFaults implements FaultHost {
     return (await this.#line.ask({ method: 'POST', path, body: nodes, withinMs: machineWithinMs })) as MachineSeen
   }
 
-  async inject(envelope: FaultEnvelope, { nodes }: SceneKnown): Promise<FaultSeen> {
-    const body: FaultSent = { boot: this.#time.boot(), envelope, nodes }
+  async inject(envelope: FaultEnvelope, { nodes, ports }: SceneKnown): Promise<FaultSeen> {
+    const body: FaultSent = { boot: this.#time.boot(), envelope, nodes, ports }
     return this.#one('/v1/faults', injectWithinMs, body)
   }
 

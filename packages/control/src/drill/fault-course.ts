@@ -21,8 +21,10 @@ const clocksDifferMs = 2000
 /** Between two questions whether the fault still lasts. */
 const askEveryMs = 2000
 
-/** Something that was frozen can do harm when it wakes, and that takes its time. */
-export const observeMs = (fault: FaultName): number => (fault === 'freeze' ? 12_000 : 3000)
+const wakes: readonly FaultName[] = ['freeze', 'freeze-agent', 'cut-host', 'cut-peers']
+
+/** Something that was frozen, or alone, can do harm when it wakes, and that takes its time. */
+export const observeMs = (fault: FaultName): number => (wakes.includes(fault) ? 12_000 : 3000)
 
 /** Wall clock, ms since 1970. */
 export interface FaultTimes {

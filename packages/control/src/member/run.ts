@@ -17,8 +17,10 @@ import { engineWorld, findEngine } from '../binary/find.ts'
 import { findProxy } from '../binary/proxy.ts'
 import { systemClock } from '../clock.ts'
 import { FactsReader } from '../host/facts.ts'
+import type { HostMember } from '../host/faults/fault-file.ts'
 import { LocalFaults } from '../host/faults/local-faults.ts'
 import { LocalHost } from '../host/local.ts'
+import { readProcess } from '../proc.ts'
 import { refusedListening } from '../server/listen.ts'
 import type { EtcdSeat } from '../store/etcd/member.ts'
 import { EtcdMember } from '../store/etcd/member.ts'
@@ -64,6 +66,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
     admin: (deployment) => termsOf(terms, deployment).admin,
     ownedDirectives: (deployment) => terms.get(deployment)?.owned ?? [],
   })
+  const shown: Shown = { now: membership }
   const faults = new LocalFaults({
     clock: systemClock,
     home: home.path,
@@ -75,10 +78,10 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
       const { username, password } = termsOf(terms, deployment).admin
       return { [username]: password }
     },
+    member: (deployment) => memberAmong(termsOf(terms, deployment), where, shown.now),
     log,
   })
   const facts = new FactsReader({ clock: systemClock, directory: home.path })
-  const shown: Shown = { now: membership }
   const asker = new AliveAsker(() => shown.now)
   const watch = new SelfFence({
     host,
@@ -145,6 +148,17 @@ function termsOf(terms: ReadonlyMap<string, AgentTerms>, deployment: string): Ag
   const known = terms.get(deployment)
   if (known !== undefined) return known
   throw new HoldfastError('NOT_FOUND', `no controller has told this agent of ${deployment} yet`, { missing: 'terms' })
+}
+
+/** This host among those of a deployment, for faults that are between them. */
+function memberAmong({ hosts = [] }: AgentTerms, { address, port }: Where, { doors }: Membership): HostMember {
+  const others = hosts.filter((host) => host.address !== address)
+  return {
+    agent: { pid: process.pid, startTime: readProcess(process.pid)?.startTime ?? 0, address, port },
+    peers: others.map((host) => host.address),
+    controllers: doors.map((door) => new URL(door).hostname.replace(/^\[|\]$/g, '')),
+    agentPorts: [port, ...others.map((host) => host.port)],
+  }
 }
 
 /** What this agent shows to others: another one after each renewal. */

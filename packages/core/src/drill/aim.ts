@@ -17,6 +17,15 @@ export interface MachineSeen {
   readonly throttle: Precondition
   /** The controller of this home is a process that may be killed, and started again. */
   readonly controller: Precondition
+  /** Nobody can be made to reach this host. Absent: its agent knows no such fault. */
+  readonly cut?: Precondition
+}
+
+/** Another deployment, which a fault of a whole host would fall on as well. */
+export interface Neighbour {
+  readonly name: string
+  readonly hosts: readonly string[]
+  readonly drills: boolean
 }
 
 export interface AimInput {
@@ -29,6 +38,9 @@ export interface AimInput {
   readonly lock: { readonly id: string; readonly since: number } | null
   /** What each host of its own, and the controller's, allows, by the host's id. One that did not answer is not in it. */
   readonly machines: ReadonlyMap<string, MachineSeen>
+  /** The addresses of the machine that a drill and its clients run on. */
+  readonly own: readonly string[]
+  readonly neighbours: readonly Neighbour[]
   /** The id of the fault, if it is ordered. */
   readonly id: string
   /** Which shard in sync is hit first where several could be: any whole number, 0 is the first. */
@@ -87,6 +99,8 @@ function aim(input: AimInput): Aimed {
       return { targets: status.nodes, problems: [...everywhere(wish), ...missingPids(status.nodes)] }
     case 'a Sentinel':
       return chosenSentinel(input)
+    case 'a host':
+      return chosenHost(input)
     case 'all clients':
       return { targets: [], problems: everywhere(wish) }
     case 'the controller':
@@ -129,6 +143,31 @@ function chosenSentinel({ wish, status, pick }: AimInput): Aimed {
     return none(`${status.name} has no Sentinel ${wish.node?.slice(0, 40)}: it has ${ids}`)
   }
   return { targets: [], sentinels: [one], problems: missingPids([one]) }
+}
+
+/** All that the deployment has on the host of a primary, or of the node that was named. */
+function chosenHost(input: AimInput): Aimed {
+  const { wish, status, spec } = input
+  if (spec.hosts.length === 0) {
+    const because = `${status.name} runs on the machine of its controller alone, and ${wish.fault} needs hosts that have joined`
+    return { targets: [], problems: [{ met: false, because }] }
+  }
+  const candidates = choose(wish.node === null ? primariesOf(status) : status.nodes, input)
+  const one = candidates.find(({ host }) => wish.node !== null || !input.own.includes(host)) ?? candidates[0]
+  if (one === undefined) return { targets: [], problems: [{ met: false, because: nobodyFits(wish, status) }] }
+  const targets = status.nodes.filter(({ hostId }) => hostId === one.hostId)
+  const sentinels = wish.fault === 'kill-host' ? status.sentinels.filter(({ hostId }) => hostId === one.hostId) : []
+  return { targets, sentinels, problems: [...missingPids([...targets, ...sentinels]), sharesHost(one.hostId, input)] }
+}
+
+function sharesHost(hostId: string, { neighbours }: AimInput): Precondition {
+  const others = neighbours.filter(({ hosts, drills }) => hosts.includes(hostId) && !drills).map(({ name }) => name)
+  if (others.length === 0)
+    return { met: true, because: `host ${hostId} carries nothing that is not labelled for drills` }
+  return {
+    met: false,
+    because: `host ${hostId} also carries ${others.join(', ')}, not labelled for drills: name a node on another host`,
+  }
 }
 
 function nobodyFits({ fault, node }: FaultWish, status: Status): string {
@@ -242,7 +281,7 @@ function lasts(forMs: number, isOverAtOnce: boolean): Precondition {
   return { met: false, because: `a fault lasts from ${limits}: say another length` }
 }
 
-function machineAllows({ wish, spec, machines }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
+function machineAllows({ wish, spec, machines, own }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
   const hosts = [...new Set(targets.map(({ hostId }) => hostId))]
   const allows = (hostId: string, what: keyof MachineSeen): Precondition => allowedOn(hostId, machines, what)
   switch (wish.fault) {
@@ -254,11 +293,21 @@ function machineAllows({ wish, spec, machines }: AimInput, targets: readonly Nod
       return targets.map(canBeFilled)
     case 'kill-controller':
       return [allows(localHostId, 'controller')]
+    case 'cut-host':
+    case 'cut-peers':
+      return [...hosts.map((hostId) => allows(hostId, 'cut')), isElsewhere(targets, own)]
     case 'unattended':
       return [spec.hosts.length > 0 ? notAtOnce : allows(localHostId, 'controller')]
     default:
       return []
   }
+}
+
+/** A machine that is cut off tells nobody what it measured. */
+function isElsewhere(targets: readonly NodeStatus[], own: readonly string[]): Precondition {
+  const here = targets.find(({ host }) => own.includes(host))
+  if (here === undefined) return { met: true, because: 'the drill runs on another machine' }
+  return { met: false, because: `host ${here.hostId} is the machine of this controller: name a node on another host` }
 }
 
 const notAtOnce: Precondition = {
@@ -298,6 +347,8 @@ function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[
   const all = targets.map(({ id, role, shard }) => (shard === null ? id : `${id} (${role} of ${shard})`)).join(' and ')
   const whom = targets.length > 2 ? `all ${targets.length} nodes` : all
   const lasting = `, for ${formatDuration(forMs)}`
+  const hostId = targets[0]?.hostId ?? ''
+  const ids = targets.map(({ id }) => id).join(', ')
   switch (fault) {
     case 'kill-primary':
     case 'kill-replica':
@@ -321,6 +372,16 @@ function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[
       return `SIGKILL to the controller, nobody heals${lasting}`
     case 'unattended':
       return `SIGKILL to the controller and to ${whom}, nobody heals${lasting}`
+    case 'kill-agent':
+      return `SIGKILL to the agent of host ${hostId}${lasting}`
+    case 'freeze-agent':
+      return `SIGSTOP to the agent of host ${hostId}${lasting}`
+    case 'kill-host':
+      return `SIGKILL to all on host ${hostId}: ${ids}, and its agent${lasting}`
+    case 'cut-host':
+      return `nobody reaches host ${hostId} (${ids})${lasting}`
+    case 'cut-peers':
+      return `other hosts do not reach host ${hostId} (${ids}), and clients do${lasting}`
     case 'storm':
       return `every client is cut off, and 500 more connect at once${lasting}`
     default:

@@ -2,6 +2,7 @@
  * What may be expected of a deployment under each fault, and why: the only place where a drill's verdict takes its
  * figures from. Where nothing can be promised, the reason is all there is.
  */
+import { leaseMarginMs } from '../away.ts'
 import { hasNativeFallback, isDurable } from '../durability.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
@@ -18,6 +19,8 @@ export interface LossBound {
   readonly may: 'none' | 'the last ones' | 'any'
   /** With `the last ones`: acknowledged so long before the fault, ms. */
   readonly withinMs: number
+  /** And so long after it, ms, while nobody hears that it is not the primary any more. Default: 0. */
+  readonly afterMs?: number
   readonly because: string
 }
 
@@ -26,6 +29,15 @@ export function lossBound(fault: FaultName, client: ClientKind, spec: PromisingS
   if (!takesPrimary(fault)) return none('no primary is taken away')
   if (client === 'durable') return none('what it calls done, a replica has: one fault does not take both')
   if (spec.replicasPerShard === 0) return lossOfAll(spec)
+  if (fault === 'cut-peers') {
+    const afterMs = leaseMsOf(spec)
+    return {
+      may: 'the last ones',
+      withinMs: spec.failover.maxLag.time,
+      afterMs,
+      because: `clients reach a primary that nobody else does until its host fences itself, ${formatDuration(afterMs)} of writes at most (timeouts.leaseAfter, and a second)`,
+    }
+  }
   const { bytes, time } = spec.failover.maxLag
   return {
     may: 'the last ones',
@@ -56,6 +68,9 @@ function lossOfAll({ persistence }: PromisingSpec): LossBound {
 }
 
 const none = (because: string): LossBound => ({ may: 'none', withinMs: 0, because })
+
+/** How long a host that is alone may go on acknowledging writes. */
+const leaseMsOf = ({ timeouts }: PromisingSpec): number => timeouts.leaseAfter + leaseMarginMs
 
 /** How long writes may stand still; null: that is not promised, and only told. */
 export interface TimeBound {
@@ -113,6 +128,20 @@ export function timeBound(
         2 * node + votedMs,
         "without a controller only the engines' own failover is left: twice timeouts.node and a vote",
       )
+    case 'kill-host':
+    case 'cut-peers':
+      return bound(
+        2 * node + votedMs,
+        'nobody says that the primary is dead: the engines agree on it, after timeouts.node',
+      )
+    case 'cut-host':
+      return bound(
+        leaseMsOf(spec) + promotedMs,
+        'a host that nobody reaches has lost its write lease, then it is as a death',
+      )
+    case 'kill-agent':
+    case 'freeze-agent':
+      return bound(noiseMs, 'engines go on without their agent; a longer pause is more than noise')
     case 'kill-replica':
     case 'kill-sentinel':
     case 'kill-controller':
@@ -149,7 +178,8 @@ const untold = (because: string): TimeBound => ({ ms: null, because })
 
 /** Somebody else may be primary afterwards. */
 function takesPrimary(fault: FaultName): boolean {
-  return ['kill-primary', 'kill-two', 'kill-all', 'freeze', 'busy', 'bounce', 'unattended'].includes(fault)
+  const faults = ['kill-primary', 'kill-two', 'kill-all', 'freeze', 'busy', 'bounce', 'unattended']
+  return [...faults, 'kill-host', 'cut-host', 'cut-peers'].includes(fault)
 }
 
 /** A shard has one copy less for a while. */

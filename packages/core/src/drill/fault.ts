@@ -16,7 +16,7 @@ export interface FaultKind {
   /** What it may cost, honestly. */
   readonly costs: string
   /** What the machine must allow. */
-  readonly needs: 'nothing' | 'root' | 'a file system of its own'
+  readonly needs: 'nothing' | 'root' | 'a file system of its own' | 'hosts' | 'hosts; root and nft there'
 }
 
 /** `controller` is the process that heals; it is no node. */
@@ -26,10 +26,11 @@ export type FaultAim =
   | 'two primaries'
   | 'all nodes'
   | 'a Sentinel'
+  | 'a host'
   | 'the controller'
   | 'all clients'
 
-/** Every fault that can be injected on one host, by the name that people type. */
+/** Every fault that can be injected, by the name that people type. */
 export const faultTable = {
   'kill-primary': {
     what: 'SIGKILL to a primary',
@@ -145,6 +146,47 @@ export const faultTable = {
     heals: 'the 500 leave',
     costs: 'calls that were under way on a cut connection are tried again or fail, as the client decides',
     needs: 'nothing',
+  },
+  'kill-agent': {
+    what: 'SIGKILL to the agent of a host',
+    aim: 'a host',
+    forMs: 10_000,
+    heals: 'the agent is started again in the background, if none is there by then',
+    costs: 'nothing: engines outlive it, but until it is back nobody starts what ends there',
+    needs: 'hosts',
+  },
+  'freeze-agent': {
+    what: 'SIGSTOP to the agent of a host',
+    aim: 'a host',
+    forMs: 10_000,
+    heals: 'SIGCONT, if the process is still there',
+    costs: 'nothing: engines go on, but until it is awake nobody starts what ends there',
+    needs: 'hosts',
+  },
+  'kill-host': {
+    what: 'SIGKILL to all that the deployment has on a host, and to its agent',
+    aim: 'a host',
+    forMs: 10_000,
+    heals: 'the agent is started again in the background, if none is there by then, and Holdfast starts the rest',
+    costs: 'as a death, but nobody says that it is one: its shards wait until the engines agree (timeouts.node)',
+    needs: 'hosts',
+  },
+  'cut-host': {
+    what: 'nobody reaches a host: what is sent to its agent and engines is lost, and what they send',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs: 'its shards are not writable until its lease is over (timeouts.leaseAfter, and a second)',
+    needs: 'hosts; root and nft there',
+  },
+  'cut-peers': {
+    what: 'other hosts do not reach a host, nor controllers its agent, and clients do',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs:
+      'what its primaries took until the host fenced itself, and no replica has (timeouts.leaseAfter, and a second)',
+    needs: 'hosts; root and nft there',
   },
 } as const satisfies Readonly<Record<string, FaultKind>>
 

@@ -92,18 +92,22 @@ function wholeRecord({ check, gap }: PromiseInput): Promised {
   }
 }
 
-function noLoss(input: PromiseInput, { may, withinMs, because }: LossBound, clients: readonly ClientKind[]): Promised {
+function noLoss(
+  input: PromiseInput,
+  { may, withinMs, afterMs = 0, because }: LossBound,
+  clients: readonly ClientKind[],
+): Promised {
   const lost = input.check.lost.filter(({ operation }) => clients.includes(operation.client))
-  const outside = lost.filter((write) => may === 'none' || !isWithin(write, input, withinMs))
+  const outside = lost.filter((write) => may === 'none' || !isWithin(write, input, { withinMs, afterMs }))
   const own = input.outages.filter(({ client }) => clients.includes(client))
   const acknowledged = own.reduce((sum, one) => sum + one.acknowledged, 0)
   const who = clients.join(', ')
   const what = {
     none: `no acknowledged write is lost (${who})`,
-    'the last ones': `only the last writes before the fault may be lost (${who})`,
+    'the last ones': `only the last writes ${afterMs > 0 ? 'before the fault and the first after it' : 'before the fault'} may be lost (${who})`,
     any: `writes may be lost (${who})`,
   }[may]
-  const late = `, ${outside.length} of them not among the last ${formatDuration(withinMs)}`
+  const late = `, ${outside.length} of them not among ${afterMs > 0 ? 'these' : `the last ${formatDuration(withinMs)}`}`
   return {
     what,
     because,
@@ -116,11 +120,15 @@ function noLoss(input: PromiseInput, { may, withinMs, because }: LossBound, clie
  * A process goes on for a moment after the order to kill it was given. So the last moment is that of the client's last
  * acknowledgement before its own gap, where that began at the fault.
  */
-function isWithin({ operation }: LostWrite, { faultAt, outages }: PromiseInput, withinMs: number): boolean {
+function isWithin(
+  { operation }: LostWrite,
+  { faultAt, outages }: PromiseInput,
+  { withinMs, afterMs }: { readonly withinMs: number; readonly afterMs: number },
+): boolean {
   const own = outages.find(({ client, shard }) => client === operation.client && shard === operation.shard)
   const gapAt = own?.longestGapAt ?? faultAt
   const lastAt = gapAt > faultAt && gapAt < faultAt + orderedMs ? gapAt : faultAt
-  return operation.endedAt >= lastAt - withinMs && operation.endedAt <= lastAt
+  return operation.endedAt >= lastAt - withinMs && operation.endedAt <= lastAt + afterMs
 }
 
 const orderedMs = 1000

@@ -33,6 +33,8 @@ const anInput = (parts: Partial<AimInput> = {}): AimInput => ({
   underway: null,
   lock: null,
   machines: here(machine),
+  own: ['10.0.0.9'],
+  neighbours: [],
   id: 'f-1',
   pick: 0,
   now,
@@ -295,6 +297,7 @@ describe('laws', () => {
           'a replica': 1,
           'two primaries': 2,
           'a Sentinel': 0,
+          'a host': 0,
           'the controller': 0,
           'all clients': 0,
         }[aim]
@@ -313,5 +316,70 @@ describe('laws', () => {
         expect([costs, heals]).toEqual([faultTable[wish.fault].costs, faultTable[wish.fault].heals])
       }),
     )
+  })
+})
+
+describe('a host as a whole', () => {
+  const hostOf = (index: number): string => ['a', 'b', 'c'][index % 3] ?? 'a'
+  const spread = (): Status => {
+    const status = aReadyStatus()
+    // Replicas come after the primaries, each one host further.
+    const nodes = status.nodes.map((node, index) => {
+      const at = index < 3 ? index : index + 1
+      return { ...node, hostId: hostOf(at), host: `10.0.0.${(at % 3) + 1}` }
+    })
+    return { ...status, nodes }
+  }
+  const hosts = ['a', 'b', 'c'].map((name, index) => ({ name, address: `10.0.0.${index + 1}` }))
+  const among = (parts: Partial<AimInput> = {}): Partial<AimInput> => ({
+    status: spread(),
+    spec: parseSpec({ name: 'shop', drills: 'yes', hosts }),
+    machines: new Map([
+      ['a', { ...machine, cut: fine }],
+      ['b', { ...machine, cut: fine }],
+    ]),
+    ...parts,
+  })
+
+  test('is that of a primary, or of the node that was named, with all that is on it', () => {
+    expect(targetsOf(among({ wish: aWish({ fault: 'kill-host' }) }))).toEqual(['node-1', 'node-6'])
+    expect(targetsOf(among({ wish: aWish({ fault: 'kill-host', node: 'node-4' }) }))).toEqual(['node-2', 'node-4'])
+    expect(orderOf(among({ wish: aWish({ fault: 'kill-agent' }) }))?.because).toBe(
+      'SIGKILL to the agent of host a, for 10 s',
+    )
+  })
+
+  test('is not the one that the drill runs on, where there is another', () => {
+    const wish = aWish({ fault: 'cut-host' })
+    expect(targetsOf(among({ wish, own: ['10.0.0.1'] }))).toEqual(['node-2', 'node-4'])
+    expect(against(among({ wish: { ...wish, node: 'node-1' }, own: ['10.0.0.1'] }))).toEqual([
+      'host a is the machine of this controller: name a node on another host',
+    ])
+  })
+
+  test('is not hurt where somebody else would be hurt with it', () => {
+    const wish = aWish({ fault: 'kill-agent' })
+    const bank = { name: 'bank', hosts: ['a'], drills: false }
+    expect(against(among({ wish, neighbours: [bank] }))).toEqual([
+      'host a also carries bank, not labelled for drills: name a node on another host',
+    ])
+    expect(against(among({ wish, neighbours: [{ ...bank, drills: true }] }))).toEqual([])
+    expect(against(among({ wish: { ...wish, node: 'node-2' }, neighbours: [bank] }))).toEqual([])
+  })
+
+  test('is cut off only where its agent says that this can be done', () => {
+    const wish = aWish({ fault: 'cut-peers' })
+    expect(
+      against(among({ wish, machines: new Map([['a', { ...machine, cut: { met: false, because: 'no nft' } }]]) })),
+    ).toEqual(['host a: no nft'])
+    expect(against(among({ wish, machines: new Map([['a', machine]]) }))).toHaveLength(1)
+    expect(against(among({ wish }))).toEqual([])
+  })
+
+  test('needs hosts, and what kills the controller and a primary at once does not go over two', () => {
+    expect(against({ wish: aWish({ fault: 'kill-host' }) })).toEqual([
+      'shop runs on the machine of its controller alone, and kill-host needs hosts that have joined',
+    ])
+    expect(against(among({ wish: aWish({ fault: 'unattended' }) }))).toHaveLength(1)
   })
 })

@@ -48,6 +48,18 @@ describe('the verdict', () => {
     expect(broken({ operations, instead: { late: absent } })).toHaveLength(1)
   })
 
+  test('what a host took that only clients reached may be lost until it has fenced itself', () => {
+    const late = (ms: number) => aWrite({ key: `late ${ms}`, endedAt: faultAt + ms })
+    const world = { fault: 'cut-peers', operations: [...writing(), late(1500), late(2600)] } as const
+    const broken25 = broken({ ...world, instead: { 'late 1500': absent } })
+    expect(broken25.filter((one) => one.includes('lost (cache)'))).toEqual([])
+    expect(
+      broken({ ...world, instead: { 'late 2600': absent } }).filter((one) => one.includes('lost (cache)')),
+    ).toEqual([
+      'only the last writes before the fault and the first after it may be lost (cache): 1 of 302 lost, 1 of them not among these',
+    ])
+  })
+
   test('a durable write may never be lost', () => {
     const operations = [...writing(), last('new', 30, 'durable')]
     expect(broken({ operations, instead: { new: absent }, spec: { replicasPerShard: 2 } })).toContain(

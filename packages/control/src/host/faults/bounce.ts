@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nodePaths } from '@holdfast/core'
@@ -12,6 +11,7 @@ import { isRunning } from '../../proc.ts'
 import type { FaultCase, FoundTarget } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 import { killAll } from './kill.ts'
+import { listens } from './listens.ts'
 
 /** systemd's own RestartSec, unless a unit says otherwise. */
 const restartAfterMs = 100
@@ -62,15 +62,4 @@ async function startAgain({ nodeDir, host, port }: FoundTarget, engine: FaultCas
     if (performance.now() > deadline || (await listens(host, port))) return
     await delay(10)
   }
-}
-
-function listens(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

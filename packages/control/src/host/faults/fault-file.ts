@@ -8,6 +8,21 @@ import { writeAtomically } from '../../write-file.ts'
 /** A target whose process was found to be the engine of its node, and is known exactly. */
 export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
 
+export interface ScenePorts {
+  readonly clients: readonly number[]
+  readonly engines: readonly number[]
+}
+
+/** A host among others, as its agent knows it. */
+export interface HostMember {
+  readonly agent: ProcessId & { readonly address: string; readonly port: number }
+  /** Addresses of the other hosts of the deployment, and of the controllers. */
+  readonly peers: readonly string[]
+  readonly controllers: readonly string[]
+  /** Where agents listen, its own too. */
+  readonly agentPorts: readonly number[]
+}
+
 /** Where a fault happens: what injecting and healing need beside the order. No secrets. */
 export interface FaultScene {
   readonly home: string
@@ -15,6 +30,10 @@ export interface FaultScene {
   readonly targets: readonly FoundTarget[]
   /** Every node of the deployment. */
   readonly nodes: readonly FaultNode[]
+  /** Where the deployment listens: for everybody, and for its own engines alone. */
+  readonly ports: ScenePorts
+  /** The agent of this host and who is around it; null: the deployment is on the machine of its controller alone. */
+  readonly member: HostMember | null
   /** The controller that heals, and where its panel listens. */
   readonly controller: (ProcessId & { readonly port: number }) | null
   /** The engine's program. */

@@ -2,7 +2,7 @@ import type { FaultEnvelope, FaultSeen, MachineSeen } from '@holdfast/core'
 import type { FaultScene } from './fault-file.ts'
 
 /** What the controller knows of the scene and the agent does not. */
-export type SceneKnown = Pick<FaultScene, 'nodes' | 'controller'>
+export type SceneKnown = Pick<FaultScene, 'nodes' | 'ports' | 'controller'>
 
 /**
  * The door to the faults of one machine. An agent takes the order of a fault as it takes an action: of the newest

@@ -40,6 +40,14 @@ export async function injuryOf(fault: FaultName): Promise<Injury> {
     case 'kill-controller':
     case 'unattended':
       return (await import('./kill-controller.ts')).killController
+    case 'kill-agent':
+    case 'kill-host':
+      return (await import('./kill-agent.ts')).killAgent
+    case 'freeze-agent':
+      return (await import('./freeze-agent.ts')).freezeAgent
+    case 'cut-host':
+    case 'cut-peers':
+      return (await import('./cut.ts')).cut
     case 'storm':
       return (await import('./storm.ts')).storm
     default:

@@ -7,12 +7,12 @@ import type { Clock } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import { bootId, isRunning, processesIn, signalExactly } from '../../proc.ts'
 import { cgroupOf } from './cgroup.ts'
-import type { FaultCase, FaultRecord, FaultScene, FoundTarget } from './fault-file.ts'
+import type { FaultCase, FaultRecord, FaultScene, FoundTarget, HostMember } from './fault-file.ts'
 import { faultPath, readFault, readFaults, recordOf, seenFault, writeFault } from './fault-file.ts'
 import type { FaultHost, SceneKnown } from './fault-host.ts'
 import type { Injury } from './injury.ts'
 import { injuryOf } from './injury.ts'
-import { lookAtMachine } from './machine.ts'
+import { lookAtCut, lookAtMachine } from './machine.ts'
 import { startKeeper } from './start-keeper.ts'
 
 /** A keeper that is told to heal has done so within this, or says what is in its way. */
@@ -33,6 +33,8 @@ export interface LocalFaultsOptions {
   readonly binary: (deployment: string) => Promise<EngineBinary>
   /** Passwords of the engine's users. */
   readonly secrets: (deployment: string) => Readonly<Record<string, string>>
+  /** Who is around this host; absent: it is the machine of a controller, and no agent of its own is there. */
+  readonly member?: (deployment: string) => HostMember
   readonly log: Pick<Log, 'warn'>
 }
 
@@ -66,9 +68,11 @@ export class LocalFaults implements FaultHost {
     return this.#options.clock.now()
   }
 
-  machine(deployment: string, { nodes, controller }: SceneKnown): Promise<MachineSeen> {
-    const directories = nodes.map(({ id }) => this.#options.nodeDir(deployment, id))
-    return Promise.resolve(lookAtMachine(directories, controller))
+  async machine(deployment: string, { nodes, controller }: SceneKnown): Promise<MachineSeen> {
+    const { nodeDir, member } = this.#options
+    const directories = nodes.map(({ id }) => nodeDir(deployment, id))
+    const cut = member === undefined ? undefined : await lookAtCut(nodes.map(({ host }) => host))
+    return { ...lookAtMachine(directories, controller), ...(cut === undefined ? {} : { cut }) }
   }
 
   async inject(envelope: FaultEnvelope, known: SceneKnown): Promise<FaultSeen> {
@@ -129,11 +133,11 @@ export class LocalFaults implements FaultHost {
   }
 
   async #sceneOf({ deployment, order }: FaultEnvelope, known: SceneKnown): Promise<FaultScene> {
-    const { home, nodeDir, binary } = this.#options
+    const { home, nodeDir, binary, member = () => null } = this.#options
     const targets = order.targets.map((target) => findTarget(target, nodeDir(deployment, target.id)))
     const { server, env } = await binary(deployment)
     const deploymentDir = dirname(nodeDir(deployment, known.nodes[0]?.id ?? 'node-1'))
-    return { ...known, home, deploymentDir, targets, engine: { server, env } }
+    return { ...known, home, deploymentDir, targets, engine: { server, env }, member: member(deployment) }
   }
 
   /** It heals by itself; only its word that it has is waited for. */
@@ -199,6 +203,7 @@ const isKept = (record: FaultRecord): boolean => ofThisBoot(record) && isRunning
 const withoutProcesses = (scene: FaultScene): FaultScene => ({
   ...scene,
   targets: scene.targets.map((target) => ({ ...target, startTime: -1 })),
+  member: scene.member === null ? null : { ...scene.member, agent: { ...scene.member.agent, startTime: -1 } },
 })
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -5,6 +5,7 @@ import { formatBytes, nodePaths } from '@holdfast/core'
 import type { ProcessId } from '../../proc.ts'
 import { isRunning } from '../../proc.ts'
 import { diskBelow, diskHierarchy } from './cgroup.ts'
+import { nft } from './nft.ts'
 
 /** What is filled within a drill; more would take minutes. */
 const fillBytesMax = 20 * 1024 ** 3
@@ -53,6 +54,17 @@ function lookAtController(controller: ProcessId | null): Precondition {
     met: true,
     because: `the controller is process ${controller.pid}; the one that follows it runs in the background`,
   }
+}
+
+/** Whether the network of this machine can be made to lose what is sent to these addresses of it. */
+export async function lookAtCut(addresses: readonly string[]): Promise<Precondition> {
+  const loopback = addresses.find((address) => address.startsWith('127.') || address === '::1')
+  if (loopback !== undefined) return no(`${loopback} is on no network that could be cut`)
+  if (process.getuid?.() !== 0) return no('only root may drop packets: the agent runs as another user')
+  return nft('list tables').then(
+    () => ({ met: true, because: 'packets can be dropped by nft' }),
+    (error: unknown) => no(`nft does not work: ${error instanceof Error ? error.message : String(error)}`),
+  )
 }
 
 const no = (because: string): Precondition => ({ met: false, because })

@@ -1,0 +1,59 @@
+import type { FaultName } from '@holdfast/core'
+import { describe, expect, test } from 'vitest'
+import { rulesOf } from '../../src/host/faults/cut.ts'
+import type { FaultCase } from '../../src/host/faults/fault-file.ts'
+
+const aCase = (fault: FaultName, controllers = ['10.0.0.3']): FaultCase => ({
+  order: { id: 'f-12ab', deployment: 'shop', fault, forMs: 20_000, targets: [], because: '' },
+  scene: {
+    home: '/tmp',
+    deploymentDir: '/tmp',
+    targets: [],
+    nodes: [],
+    ports: { clients: [7001, 7002], engines: [17001, 17002] },
+    member: {
+      agent: { pid: 2, startTime: 1, address: '10.0.0.1', port: 7600 },
+      peers: ['10.0.0.2', '10.0.0.3', 'fd00::4'],
+      controllers,
+      agentPorts: [7600, 7600],
+    },
+    controller: null,
+    engine: { server: '', env: {} },
+  },
+  secrets: {},
+})
+
+const dropped = (fault: FaultName, controllers?: string[]): string[] => {
+  const rules = rulesOf(aCase(fault, controllers))
+  const incoming = rules.slice(rules.indexOf('chain in'), rules.indexOf('chain out'))
+  return incoming.split('\n').flatMap((line) => (line.includes('drop') ? [line.trim()] : []))
+}
+
+describe('a cut', () => {
+  test('of a host is from everybody, and from nobody else', () => {
+    expect(dropped('cut-host')).toEqual(['tcp dport @all drop', 'tcp sport @all drop'])
+    expect(rulesOf(aCase('cut-host'))).not.toContain('saddr')
+  })
+
+  test('from its peers lets clients through to the engines, and what is on a controller with them', () => {
+    expect(dropped('cut-peers').filter((rule) => rule.includes('dport'))).toEqual([
+      'ip saddr 10.0.0.2 tcp dport @all drop',
+      'ip6 saddr fd00::4 tcp dport @all drop',
+      'ip saddr 10.0.0.2 tcp dport @inner drop',
+      'ip saddr 10.0.0.3 tcp dport @inner drop',
+      'ip6 saddr fd00::4 tcp dport @inner drop',
+    ])
+    expect(rulesOf(aCase('cut-peers'))).toContain('ip daddr 10.0.0.2 tcp sport @all drop')
+  })
+
+  test('is of the ports of the deployment and of agents alone, and ends by itself in the kernel', () => {
+    const sets = rulesOf(aCase('cut-host'))
+      .split('\n')
+      .filter((line) => line.includes('set '))
+    expect(sets).toEqual([
+      '  set all { type inet_service; flags timeout; elements = { 7001 timeout 25s, 7002 timeout 25s, 17001 timeout 25s, 17002 timeout 25s, 7600 timeout 25s } }',
+      '  set inner { type inet_service; flags timeout; elements = { 17001 timeout 25s, 17002 timeout 25s, 7600 timeout 25s } }',
+    ])
+    expect(rulesOf(aCase('cut-host'))).toContain('table inet holdfast_fault_f_12ab {')
+  })
+})
