@@ -2,24 +2,13 @@
  * On whom a fault would fall, and whether it may. Decided here, from what was seen; nothing is done. A fault is ordered
  * only where every precondition is met, and each says what was found, so that a refusal can be acted upon.
  */
-import { localHostId } from '../placement/hosting.ts'
 import type { Spec } from '../spec.ts'
 import type { NodeStatus, SentinelStatus, ShardStatus, Status } from '../status.ts'
-import { formatBytes, formatDuration } from '../units.ts'
+import { formatDuration } from '../units.ts'
 import type { FaultOrder, FaultPreview, FaultSeen, FaultTarget, FaultWish, Precondition } from './fault.ts'
 import { faultTable } from './fault.ts'
-
-/** What a machine allows, as its agent found it. */
-export interface MachineSeen {
-  /** The nodes' directories are on a file system that may be filled up. */
-  readonly disk: Precondition
-  /** Writes to disk can be throttled. */
-  readonly throttle: Precondition
-  /** The controller of this home is a process that may be killed, and started again. */
-  readonly controller: Precondition
-  /** Nobody can be made to reach this host. Absent: its agent knows no such fault. */
-  readonly cut?: Precondition
-}
+import type { MachineSeen } from './machine-allows.ts'
+import { machineAllows } from './machine-allows.ts'
 
 /** Another deployment, which a fault of a whole host would fall on as well. */
 export interface Neighbour {
@@ -52,8 +41,6 @@ export interface AimInput {
 /** A drill is over in minutes: whatever lasts longer is an outage that somebody arranged. */
 export const faultMsMax = 600_000
 const faultMsMin = 100
-/** Above this, filling a node up takes longer than a fault may take to begin. */
-const fillBytesMax = 2 * 1024 ** 3
 
 export function previewFault(input: AimInput): FaultPreview {
   const { wish, status, id } = input
@@ -279,61 +266,6 @@ function lasts(forMs: number, isOverAtOnce: boolean): Precondition {
   }
   const limits = `${formatDuration(faultMsMin)} to ${formatDuration(faultMsMax)}`
   return { met: false, because: `a fault lasts from ${limits}: say another length` }
-}
-
-function machineAllows({ wish, spec, machines, own }: AimInput, targets: readonly NodeStatus[]): Precondition[] {
-  const hosts = [...new Set(targets.map(({ hostId }) => hostId))]
-  const allows = (hostId: string, what: keyof MachineSeen): Precondition => allowedOn(hostId, machines, what)
-  switch (wish.fault) {
-    case 'disk-full':
-      return hosts.map((hostId) => allows(hostId, 'disk'))
-    case 'slow-disk':
-      return hosts.map((hostId) => allows(hostId, 'throttle'))
-    case 'memory-full':
-      return targets.map(canBeFilled)
-    case 'kill-controller':
-      return [allows(localHostId, 'controller')]
-    case 'cut-host':
-    case 'cut-peers':
-      return [...hosts.map((hostId) => allows(hostId, 'cut')), isElsewhere(targets, own)]
-    case 'unattended':
-      return [spec.hosts.length > 0 ? notAtOnce : allows(localHostId, 'controller')]
-    default:
-      return []
-  }
-}
-
-/** A machine that is cut off tells nobody what it measured. */
-function isElsewhere(targets: readonly NodeStatus[], own: readonly string[]): Precondition {
-  const here = targets.find(({ host }) => own.includes(host))
-  if (here === undefined) return { met: true, because: 'the drill runs on another machine' }
-  return { met: false, because: `host ${here.hostId} is the machine of this controller: name a node on another host` }
-}
-
-const notAtOnce: Precondition = {
-  met: false,
-  because:
-    'controller and primary are on two hosts, and no order reaches the second once the controller is dead: take kill-controller',
-}
-
-function allowedOn(hostId: string, machines: AimInput['machines'], what: keyof MachineSeen): Precondition {
-  const seen = machines.get(hostId)?.[what]
-  if (seen === undefined) {
-    return { met: false, because: `the agent of ${hostId} does not say what its machine allows: see "holdfast hosts"` }
-  }
-  return hostId === localHostId ? seen : { ...seen, because: `host ${hostId}: ${seen.because}` }
-}
-
-function canBeFilled({ id, memoryMaxBytes }: NodeStatus): Precondition {
-  if (memoryMaxBytes === null || memoryMaxBytes === 0) {
-    return { met: false, because: `the maxmemory of ${id} is not known, so nobody knows when it is full` }
-  }
-  const size = formatBytes(memoryMaxBytes)
-  if (memoryMaxBytes <= fillBytesMax) return { met: true, because: `${id} holds ${size} and can be filled` }
-  return {
-    met: false,
-    because: `${id} holds ${size}: only up to ${formatBytes(fillBytesMax)} can be filled within a drill`,
-  }
 }
 
 const asTarget = ({ id, shard, role, hostId, host, port, pid }: NodeStatus): FaultTarget[] =>
