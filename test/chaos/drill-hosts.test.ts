@@ -49,7 +49,7 @@ function drill(fault: FaultName): DrillReport {
     return reportIn(controller.holdfast(words, 120_000))
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    if (stdout === '') throw new Error(stderr, { cause: error })
+    if (!stdout.includes('"promises"')) throw new Error(`${stdout}\n${stderr}`, { cause: error })
     return reportIn(stdout)
   }
 }

@@ -48,6 +48,11 @@ export class DeploymentFaults {
         return host.inject({ ...envelope, order: parts[index]?.order ?? order }, known)
       }),
     )
+    // Some faults take the way to their host along, before anybody could look.
+    for (const [index, one] of ordered.entries()) {
+      const key = keyOf(deployment, parts[index]?.hostId ?? '')
+      if (one.status === 'fulfilled') this.#lastSeen.set(key, [one.value, ...(this.#lastSeen.get(key) ?? [])])
+    }
     const refused = ordered.find((one) => one.status === 'rejected')
     const [fault] = joinFaults(ordered.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])))
     if (refused === undefined && fault !== undefined) return fault

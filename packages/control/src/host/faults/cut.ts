@@ -29,7 +29,7 @@ export function rulesOf({ order, scene: { ports, member } }: FaultCase): string 
   // Clients are where controllers are, too: they reach the engines, as other hosts do not.
   const drops =
     order.fault === 'cut-host'
-      ? both('', 'all')
+      ? both('', 'everywhere')
       : [
           ...from(
             peers.filter((peer) => !controllers.includes(peer)),
@@ -39,14 +39,14 @@ export function rulesOf({ order, scene: { ports, member } }: FaultCase): string 
         ]
   return [
     `table inet ${tableOf(order)} {`,
-    set('all', [...ports.clients, ...ports.engines, ...agentPorts]),
+    set('everywhere', [...ports.clients, ...ports.engines, ...agentPorts]),
     set('inner', [...ports.engines, ...agentPorts]),
-    '  chain in {',
+    '  chain incoming {',
     '    type filter hook input priority -10; policy accept;',
     '    iifname "lo" accept',
     ...drops.map((rule) => `    ${rule}`),
     '  }',
-    '  chain out {',
+    '  chain outgoing {',
     '    type filter hook output priority -10; policy accept;',
     '    oifname "lo" accept',
     ...drops.map((rule) => `    ${rule.replaceAll('saddr', 'daddr')}`),

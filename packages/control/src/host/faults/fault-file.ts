@@ -8,7 +8,7 @@ import { writeAtomically } from '../../write-file.ts'
 /** A target whose process was found to be the engine of its node, and is known exactly. */
 export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
 
-export interface ScenePorts {
+interface ScenePorts {
   readonly clients: readonly number[]
   readonly engines: readonly number[]
 }
