@@ -1,7 +1,7 @@
 /** The course of a drill's fault: injected, lasting, healed, and the deployment whole again. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultName, FaultSeen, Status } from '@holdfast/core'
-import { faultTable, formatDuration, HoldfastError } from '@holdfast/core'
+import { cuts, faultTable, formatDuration, HoldfastError } from '@holdfast/core'
 import type { Desk } from './desk.ts'
 import { askIfThere } from './desk.ts'
 import { pause } from './pause.ts'
@@ -21,7 +21,7 @@ const clocksDifferMs = 2000
 /** Between two questions whether the fault still lasts. */
 const askEveryMs = 2000
 
-const wakes: readonly FaultName[] = ['freeze', 'freeze-agent', 'cut-host', 'cut-peers']
+const wakes: readonly FaultName[] = ['freeze', 'freeze-agent', ...cuts]
 
 /** Something that was frozen, or alone, can do harm when it wakes, and that takes its time. */
 export const observeMs = (fault: FaultName): number => (wakes.includes(fault) ? 12_000 : 3000)

@@ -31,19 +31,37 @@ const dropped = (fault: FaultName, controllers?: string[]): string[] => {
 
 describe('a cut', () => {
   test('of a host is from everybody, and from nobody else', () => {
-    expect(dropped('cut-host')).toEqual(['tcp dport @all drop', 'tcp sport @all drop'])
+    expect(dropped('cut-host')).toEqual(['tcp dport @everywhere drop', 'tcp sport @everywhere drop'])
     expect(rulesOf(aCase('cut-host'))).not.toContain('saddr')
   })
 
   test('from its peers lets clients through to the engines, and what is on a controller with them', () => {
     expect(dropped('cut-peers').filter((rule) => rule.includes('dport'))).toEqual([
-      'ip saddr 10.0.0.2 tcp dport @all drop',
-      'ip6 saddr fd00::4 tcp dport @all drop',
+      'ip saddr 10.0.0.2 tcp dport @everywhere drop',
+      'ip6 saddr fd00::4 tcp dport @everywhere drop',
       'ip saddr 10.0.0.2 tcp dport @inner drop',
       'ip saddr 10.0.0.3 tcp dport @inner drop',
       'ip6 saddr fd00::4 tcp dport @inner drop',
     ])
-    expect(rulesOf(aCase('cut-peers'))).toContain('ip daddr 10.0.0.2 tcp sport @all drop')
+    expect(rulesOf(aCase('cut-peers'))).toContain('ip daddr 10.0.0.2 tcp sport @everywhere drop')
+  })
+
+  test('in one direction is of what it hears, or of what it says', () => {
+    const chains = (fault: FaultName): number[] => {
+      const [, incoming = '', outgoing = ''] = rulesOf(aCase(fault)).split('  chain ')
+      return [incoming, outgoing].map((chain) => chain.split(' drop').length - 1)
+    }
+    const both = chains('cut-peers')[0] ?? 0
+    expect(both).toBeGreaterThan(0)
+    expect(chains('deafen-host')).toEqual([both, 0])
+    expect(chains('mute-host')).toEqual([0, both])
+  })
+
+  test('that is a slow link loses only what is too much', () => {
+    expect(dropped('slow-link')).toEqual([
+      'tcp dport @everywhere limit rate over 64 kbytes/second burst 16 kbytes drop',
+      'tcp sport @everywhere limit rate over 64 kbytes/second burst 16 kbytes drop',
+    ])
   })
 
   test('is of the ports of the deployment and of agents alone, and ends by itself in the kernel', () => {
@@ -51,7 +69,7 @@ describe('a cut', () => {
       .split('\n')
       .filter((line) => line.includes('set '))
     expect(sets).toEqual([
-      '  set all { type inet_service; flags timeout; elements = { 7001 timeout 25s, 7002 timeout 25s, 17001 timeout 25s, 17002 timeout 25s, 7600 timeout 25s } }',
+      '  set everywhere { type inet_service; flags timeout; elements = { 7001 timeout 25s, 7002 timeout 25s, 17001 timeout 25s, 17002 timeout 25s, 7600 timeout 25s } }',
       '  set inner { type inet_service; flags timeout; elements = { 17001 timeout 25s, 17002 timeout 25s, 7600 timeout 25s } }',
     ])
     expect(rulesOf(aCase('cut-host'))).toContain('table inet holdfast_fault_f_12ab {')

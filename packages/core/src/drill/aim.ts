@@ -314,6 +314,14 @@ function describeFault(fault: FaultWish['fault'], targets: readonly FaultTarget[
       return `nobody reaches host ${hostId} (${ids})${lasting}`
     case 'cut-peers':
       return `other hosts do not reach host ${hostId} (${ids}), and clients do${lasting}`
+    case 'deafen-host':
+      return `host ${hostId} (${ids}) hears no other host, and clients reach it${lasting}`
+    case 'mute-host':
+      return `no other host hears host ${hostId} (${ids}), and clients reach it${lasting}`
+    case 'flap':
+      return `nobody reaches host ${hostId} (${ids}), again and again${lasting}`
+    case 'slow-link':
+      return `the link of host ${hostId} (${ids}) passes 64 kB a second${lasting}`
     case 'storm':
       return `every client is cut off, and 500 more connect at once${lasting}`
     default:

@@ -7,6 +7,7 @@ import { hasNativeFallback, isDurable } from '../durability.ts'
 import type { Spec } from '../spec.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import type { FaultName } from './fault.ts'
+import { cuts } from './fault.ts'
 import type { ClientKind } from './operation.ts'
 
 export type PromisingSpec = Pick<
@@ -29,7 +30,7 @@ export function lossBound(fault: FaultName, client: ClientKind, spec: PromisingS
   if (!takesPrimary(fault)) return none('no primary is taken away')
   if (client === 'durable') return none('what it calls done, a replica has: one fault does not take both')
   if (spec.replicasPerShard === 0) return lossOfAll(spec)
-  if (fault === 'cut-peers') {
+  if (fault === 'cut-peers' || fault === 'deafen-host' || fault === 'mute-host') {
     const afterMs = leaseMsOf(spec)
     return {
       may: 'the last ones',
@@ -130,6 +131,8 @@ export function timeBound(
       )
     case 'kill-host':
     case 'cut-peers':
+    case 'deafen-host':
+    case 'mute-host':
       return bound(
         2 * node + votedMs,
         'nobody says that the primary is dead: the engines agree on it, after timeouts.node',
@@ -139,6 +142,10 @@ export function timeBound(
         leaseMsOf(spec) + promotedMs,
         'a host that nobody reaches has lost its write lease, then it is as a death',
       )
+    case 'flap':
+      return untold('a host that is reached again and again is not lost, and calls wait for the next time')
+    case 'slow-link':
+      return untold('writes wait for the link')
     case 'kill-agent':
     case 'freeze-agent':
       return bound(noiseMs, 'engines go on without their agent; a longer pause is more than noise')
@@ -178,8 +185,16 @@ const untold = (because: string): TimeBound => ({ ms: null, because })
 
 /** Somebody else may be primary afterwards. */
 function takesPrimary(fault: FaultName): boolean {
-  const faults = ['kill-primary', 'kill-two', 'kill-all', 'freeze', 'busy', 'bounce', 'unattended']
-  return [...faults, 'kill-host', 'cut-host', 'cut-peers'].includes(fault)
+  const faults: readonly FaultName[] = [
+    'kill-primary',
+    'kill-two',
+    'kill-all',
+    'freeze',
+    'busy',
+    'bounce',
+    'unattended',
+  ]
+  return [...faults, 'kill-host', ...cuts].includes(fault)
 }
 
 /** A shard has one copy less for a while. */

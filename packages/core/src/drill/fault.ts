@@ -188,9 +188,51 @@ export const faultTable = {
       'what its primaries took until the host fenced itself, and no replica has (timeouts.leaseAfter, and a second)',
     needs: 'hosts; root and nft there',
   },
+  'deafen-host': {
+    what: 'the same in one direction: what other hosts send to it is lost',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs: 'as with cut-peers: a connection of which one end hears nothing carries nothing',
+    needs: 'hosts; root and nft there',
+  },
+  'mute-host': {
+    what: 'the same in the other: what it sends to other hosts is lost',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs: 'as with cut-peers: a connection of which one end hears nothing carries nothing',
+    needs: 'hosts; root and nft there',
+  },
+  flap: {
+    what: 'nobody reaches a host for 0.7 s, then everybody does, again and again',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs: 'calls wait again and again; where others take over, what its replicas did not have yet',
+    needs: 'hosts; root and nft there',
+  },
+  'slow-link': {
+    what: 'what a host sends and is sent is lost above 64 kB a second each',
+    aim: 'a host',
+    forMs: 20_000,
+    heals: 'the rules are taken away; they end by themselves five seconds later',
+    costs: 'calls take long, and replicas fall behind: what they lack is lost where others take over',
+    needs: 'hosts; root and nft there',
+  },
 } as const satisfies Readonly<Record<string, FaultKind>>
 
 export type FaultName = keyof typeof faultTable
+
+/** Packets are lost between hosts. */
+export const cuts = [
+  'cut-host',
+  'cut-peers',
+  'deafen-host',
+  'mute-host',
+  'flap',
+  'slow-link',
+] as const satisfies FaultName[]
 
 export const faultNames = Object.keys(faultTable) as FaultName[]
 

@@ -34,6 +34,10 @@ export function machineAllows({ wish, spec, machines, own }: AimInput, targets: 
       return [allows(localHostId, 'controller')]
     case 'cut-host':
     case 'cut-peers':
+    case 'deafen-host':
+    case 'mute-host':
+    case 'flap':
+    case 'slow-link':
       return [...hosts.map((hostId) => allows(hostId, 'cut')), isElsewhere(targets, own)]
     case 'unattended':
       return [spec.hosts.length > 0 ? notAtOnce : allows(localHostId, 'controller')]

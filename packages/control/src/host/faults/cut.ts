@@ -1,65 +1,118 @@
 /**
  * What is sent to a host is lost, and what it sends: by rules of the kernel's packet filter, in a table of their own, for the
  * ports of the deployment and of agents alone. Nothing is refused, as on a real network, and nothing of the machine itself
- * is touched. The ports are in a set whose members go by themselves: the kernel heals it, whoever was killed meanwhile.
+ * is touched. The ports are in sets whose members go by themselves: the kernel heals it, whoever was killed meanwhile.
  */
 import { isIPv6 } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultCase } from './fault-file.ts'
 import type { Injury } from './injury.ts'
 import { nft } from './nft.ts'
 
 /** How much longer than the fault the kernel keeps the rules. */
 const graceMs = 5000
+/** A plug that is not quite in. Shorter than a lease, so that it is neither there nor lost. */
+const flapEveryMs = 700
+/** A link that was meant for something else; queues on it are short, so what is too much is lost. */
+const slowLink = 'limit rate over 64 kbytes/second burst 16 kbytes drop'
 
 export const cut: Injury = {
   // The answer would be lost as well.
   tellsFirst: true,
   inject: async (fault) => nft(rulesOf(fault)),
-  heal: async ({ order }) => nft(`add table inet ${tableOf(order)}\ndelete table inet ${tableOf(order)}`),
+  heal: async (fault) => nft(removalOf(fault)),
 }
 
-const tableOf = ({ id }: FaultCase['order']): string => `holdfast_fault_${id.replace('-', '_')}`
+export const flap: Injury = {
+  ...cut,
+  inject: async (fault, over) => {
+    await nft(rulesOf(fault))
+    void keepFlapping(fault, over)
+  },
+}
 
-export function rulesOf({ order, scene: { ports, member } }: FaultCase): string {
+/** Ends with the fault: the last thing that is done is to mend it. */
+async function keepFlapping(fault: FaultCase, over: AbortSignal): Promise<void> {
+  for (let isCut = true; !over.aborted; isCut = !isCut) {
+    await delay(flapEveryMs, undefined, { signal: over }).catch(() => {})
+    if (over.aborted) return
+    // What could not be done this time is done the next.
+    await nft(isCut ? removalOf(fault) : rulesOf(fault)).catch(() => {})
+  }
+}
+
+const tableOf = ({ order: { id } }: FaultCase): string => `holdfast_fault_${id.replace('-', '_')}`
+
+/** Also of a table that is not there. */
+const removalOf = (fault: FaultCase): string => `add table inet ${tableOf(fault)}\ndelete table inet ${tableOf(fault)}`
+
+/** Which of what this host is sent, and sends, is lost. */
+interface Losses {
+  readonly heard: readonly Selection[]
+  readonly said: readonly Selection[]
+  readonly verdict: string
+}
+
+/** Packets of a connection to or from one of these ports, with this machine or with any. */
+interface Selection {
+  readonly ports: 'everywhere' | 'inner'
+  readonly peer: string | null
+}
+
+export function rulesOf(fault: FaultCase): string {
+  const { order, scene } = fault
+  const { ports, member } = scene
   if (member === null) throw new Error('this machine is no host among others')
   const keptFor = `${Math.ceil((order.forMs + graceMs) / 1000)}s`
-  const set = (name: string, some: readonly number[]): string =>
+  const set = (name: Selection['ports'], some: readonly number[]): string =>
     `  set ${name} { type inet_service; flags timeout; elements = { ${[...new Set(some)].map((port) => `${port} timeout ${keptFor}`).join(', ')} } }`
-  const { peers, controllers, agentPorts } = member
-  // Clients are where controllers are, too: they reach the engines, as other hosts do not.
-  const drops =
-    order.fault === 'cut-host'
-      ? both('', 'everywhere')
-      : [
-          ...from(
-            peers.filter((peer) => !controllers.includes(peer)),
-            'all',
-          ),
-          ...from([...peers, ...controllers], 'inner'),
-        ]
+  const { heard, said, verdict } = lossesOf(fault)
   return [
-    `table inet ${tableOf(order)} {`,
-    set('everywhere', [...ports.clients, ...ports.engines, ...agentPorts]),
-    set('inner', [...ports.engines, ...agentPorts]),
+    `table inet ${tableOf(fault)} {`,
+    set('everywhere', [...ports.clients, ...ports.engines, ...member.agentPorts]),
+    set('inner', [...ports.engines, ...member.agentPorts]),
     '  chain incoming {',
     '    type filter hook input priority -10; policy accept;',
     '    iifname "lo" accept',
-    ...drops.map((rule) => `    ${rule}`),
+    ...heard.flatMap((one) => ruleOf(one, 'saddr', verdict)),
     '  }',
     '  chain outgoing {',
     '    type filter hook output priority -10; policy accept;',
     '    oifname "lo" accept',
-    ...drops.map((rule) => `    ${rule.replaceAll('saddr', 'daddr')}`),
+    ...said.flatMap((one) => ruleOf(one, 'daddr', verdict)),
     '  }',
     '}',
   ].join('\n')
 }
 
-/** A connection from here to there has the port at the other end. */
-const both = (whose: string, set: string): string[] => [
-  `${whose}tcp dport @${set} drop`,
-  `${whose}tcp sport @${set} drop`,
-]
+function lossesOf({ order, scene: { member } }: FaultCase): Losses {
+  const { peers = [], controllers = [] } = member ?? {}
+  const all: Selection[] = [{ ports: 'everywhere', peer: null }]
+  // Clients are where controllers are, too: they reach the engines, as other hosts do not.
+  const ofPeers: Selection[] = [
+    ...unique(peers.filter((peer) => !controllers.includes(peer))).map(
+      (peer) => ({ ports: 'everywhere', peer }) as const,
+    ),
+    ...unique([...peers, ...controllers]).map((peer) => ({ ports: 'inner', peer }) as const),
+  ]
+  switch (order.fault) {
+    case 'cut-peers':
+      return { heard: ofPeers, said: ofPeers, verdict: 'drop' }
+    case 'deafen-host':
+      return { heard: ofPeers, said: [], verdict: 'drop' }
+    case 'mute-host':
+      return { heard: [], said: ofPeers, verdict: 'drop' }
+    case 'slow-link':
+      return { heard: all, said: all, verdict: slowLink }
+    default:
+      return { heard: all, said: all, verdict: 'drop' }
+  }
+}
 
-const from = (addresses: readonly string[], set: string): string[] =>
-  [...new Set(addresses)].flatMap((address) => both(`${isIPv6(address) ? 'ip6' : 'ip'} saddr ${address} `, set))
+/** A connection from here to there has the port at the other end. */
+function ruleOf({ ports, peer }: Selection, end: 'saddr' | 'daddr', verdict: string): string[] {
+  const whose = peer === null ? '' : `${isIPv6(peer) ? 'ip6' : 'ip'} ${end} ${peer} `
+  return ['dport', 'sport'].map((port) => `    ${whose}tcp ${port} @${ports} ${verdict}`)
+}
+
+const unique = (some: readonly string[]): string[] => [...new Set(some)]

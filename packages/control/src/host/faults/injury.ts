@@ -47,7 +47,12 @@ export async function injuryOf(fault: FaultName): Promise<Injury> {
       return (await import('./freeze-agent.ts')).freezeAgent
     case 'cut-host':
     case 'cut-peers':
+    case 'deafen-host':
+    case 'mute-host':
+    case 'slow-link':
       return (await import('./cut.ts')).cut
+    case 'flap':
+      return (await import('./cut.ts')).flap
     case 'storm':
       return (await import('./storm.ts')).storm
     default:

@@ -25,18 +25,22 @@ async function keep({ path, notAfter, ...fault }: KeeperTask): Promise<void> {
   const over = new AbortController()
   process.on('SIGTERM', () => over.abort())
   const record = recordOf(fault, systemClock.wall() + (injury.tellsFirst === true ? tellFirstMs : 0))
+  let isTold = false
   try {
     writeFault(path, record)
     if (systemClock.now() > notAfter) throw new Error('it came too late: nothing was done')
     if (injury.tellsFirst === true) {
       say({ injectedAt: record.injectedAt })
+      isTold = true
       await systemClock.sleep(tellFirstMs)
     }
     await injury.inject(fault, over.signal)
   } catch (error) {
     over.abort()
     const left = await healAll(injury, fault, path, record)
-    if (left === null) rmSync(path, { force: true })
+    // Whoever was told that it is there looks for it, and finds why it is not.
+    if (isTold) note(path, { ...record, trouble: messageOf(error), healedAt: Math.round(systemClock.wall()) })
+    else if (left === null) rmSync(path, { force: true })
     return say({ trouble: messageOf(error) })
   }
   // It began when the first thing was done, and lasts from when the last was.
