@@ -5,8 +5,9 @@ import type { Injury } from './injury.ts'
 export const freezeAgent: Injury = {
   tellsFirst: true,
   inject: async ({ scene: { member } }) => {
-    if (member === null || !signalExactly(member.agent, 'SIGSTOP'))
+    if (member === null || !signalExactly(member.agent, 'SIGSTOP')) {
       throw new Error('the agent has just ended by itself')
+    }
   },
   heal: async ({ scene: { member } }) => {
     if (member === null || !signalExactly(member.agent, 'SIGCONT')) return

@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { signalExactly } from '../../proc.ts'
 import { isKept, spawnServe } from '../../serve-process.ts'
+import { begins } from './begins.ts'
 import type { Injury } from './injury.ts'
 import { killAll } from './kill.ts'
-
-const startWithinMs = 20_000
 
 /** SIGKILL to the controller, and right after it to the targets, if there are any: nobody heals. */
 export const killController: Injury = {
@@ -27,18 +25,6 @@ export const killController: Injury = {
   },
 }
 
-/** Starts one in the background and waits until a controller keeps the home; answers why none does. */
-async function startAgain(home: string, port: number | undefined): Promise<string | null> {
-  const serve = spawnServe(home, port)
-  const deadline = performance.now() + startWithinMs
-  while (!isKept(home)) {
-    if (serve.hasEnded()) return serve.said().trim()
-    if (performance.now() > deadline) {
-      await serve.end()
-      return `it did not begin within ${startWithinMs / 1000} s`
-    }
-    await delay(50)
-  }
-  serve.letGo()
-  return null
-}
+/** Starts one in the background; answers why none keeps the home, null where one does. */
+const startAgain = (home: string, port: number | undefined): Promise<string | null> =>
+  begins(spawnServe(home, port), () => isKept(home))
