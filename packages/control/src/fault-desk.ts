@@ -88,7 +88,7 @@ export class FaultDesk {
       underway: seen.find(({ healedAt }) => healedAt === null) ?? null,
       lock: readDrillLock(home, name) ?? null,
       machines: await this.#faults.machines(name, this.#known(status)),
-      own: Object.values(networkInterfaces()).flatMap((some = []) => some.map(({ address }) => address)),
+      own: ownAddresses(),
       neighbours: this.#neighbours(name),
       id: `f-${randomBytes(4).toString('hex')}`,
       pick: 0,
@@ -232,9 +232,10 @@ export class FaultDesk {
     const controller = readController(this.#options.home)
     return {
       nodes: nodes.map(({ id, shard, hostId, host, port }) => ({ id, shard, hostId, host, port })),
-      ports: {
+      network: {
         clients: [...nodes, ...sentinels].map(({ port }) => port),
         engines: topology === 'cluster' ? nodes.map(({ port }) => busPortOf(port)) : [],
+        drilledFrom: ownAddresses(),
       },
       controller:
         controller === undefined
@@ -243,6 +244,9 @@ export class FaultDesk {
     }
   }
 }
+
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((some = []) => some.map(({ address }) => address))
 
 const hostsOf = ({ hosts }: Spec): readonly string[] =>
   hosts.length === 0 ? [localHostId] : hosts.map(({ name }) => name)

@@ -33,8 +33,17 @@ const sent = z.looseObject({
     }),
   }),
   nodes,
-  ports: z.looseObject({ clients: ports, engines: ports }),
+  network: z.looseObject({ clients: ports, engines: ports, drilledFrom: z.array(z.string().max(255)).max(1000) }),
 })
+
+/** What of a network belongs to a deployment, and to a drill. */
+export interface FaultNetwork {
+  /** Ports where it listens for everybody, and for its own engines alone. */
+  readonly clients: readonly number[]
+  readonly engines: readonly number[]
+  /** Addresses of the machine that the clients of a drill are on: some faults leave them their way. */
+  readonly drilledFrom: readonly string[]
+}
 
 /** A node as a fault finds it, wherever it is. */
 export interface FaultNode {
@@ -50,8 +59,7 @@ export interface FaultSent {
   readonly envelope: FaultEnvelope
   /** Every node of the deployment. */
   readonly nodes: readonly FaultNode[]
-  /** Where the deployment listens: for everybody, and for its own engines alone. */
-  readonly ports: { readonly clients: readonly number[]; readonly engines: readonly number[] }
+  readonly network: FaultNetwork
 }
 
 /** Times are of the agent's own wall clock, ms since 1970. */

@@ -18,13 +18,13 @@ export function serveFaults(app: FastifyInstance, { faults, clock, boot }: Doors
   const told = (...some: readonly FaultSeen[]): FaultsAnswered => ({ wall: clock.wall(), faults: some })
 
   app.post('/v1/faults', async ({ body }) => {
-    const { boot: meant, envelope, nodes, ports } = parseFaultSent(body)
+    const { boot: meant, envelope, nodes, network } = parseFaultSent(body)
     if (meant !== boot) {
       const because = `refused ${envelope.order.fault} of ${envelope.deployment}: this machine has started anew since it was asked for`
       throw new HoldfastError('REFUSED_EXPIRED', because, { deployment: envelope.deployment })
     }
     // The controller is a process of another machine, and is not killed from here.
-    return told(await faults.inject(envelope, { nodes, ports, controller: null }))
+    return told(await faults.inject(envelope, { nodes, network, controller: null }))
   })
 
   app.get<OfDeployment>('/v1/faults/:deployment', async ({ params }) =>
@@ -32,11 +32,7 @@ export function serveFaults(app: FastifyInstance, { faults, clock, boot }: Doors
   )
 
   app.post<OfDeployment>('/v1/faults/:deployment/machine', async ({ params, body }) =>
-    faults.machine(parseAgentId(params.deployment), {
-      nodes: parseFaultNodes(body),
-      ports: { clients: [], engines: [] },
-      controller: null,
-    }),
+    faults.machine(parseAgentId(params.deployment), { nodes: parseFaultNodes(body), controller: null }),
   )
 
   app.post<OfFault>('/v1/faults/:deployment/:id/heal', async ({ params }) =>

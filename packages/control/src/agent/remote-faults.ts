@@ -30,13 +30,13 @@ export class RemoteFaults implements FaultHost {
     return this.#time.now()
   }
 
-  async machine(deployment: string, { nodes }: SceneKnown): Promise<MachineSeen> {
+  async machine(deployment: string, { nodes }: Pick<SceneKnown, 'nodes'>): Promise<MachineSeen> {
     const path = `/v1/faults/${deployment}/machine`
     return (await this.#line.ask({ method: 'POST', path, body: nodes, withinMs: machineWithinMs })) as MachineSeen
   }
 
-  async inject(envelope: FaultEnvelope, { nodes, ports }: SceneKnown): Promise<FaultSeen> {
-    const body: FaultSent = { boot: this.#time.boot(), envelope, nodes, ports }
+  async inject(envelope: FaultEnvelope, { nodes, network }: SceneKnown): Promise<FaultSeen> {
+    const body: FaultSent = { boot: this.#time.boot(), envelope, nodes, network }
     return this.#one('/v1/faults', injectWithinMs, body)
   }
 

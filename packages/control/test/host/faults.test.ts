@@ -59,7 +59,7 @@ async function sleeper(cwd: string): Promise<number> {
 }
 
 const patience = { timeout: 10_000 }
-const known = { nodes: [node], ports: { clients: [1], engines: [] }, controller: null }
+const known = { nodes: [node], network: { clients: [1], engines: [], drilledFrom: [] }, controller: null }
 
 const order = (fault: FaultName, pid: number, notAfter = faults.now() + 10_000): FaultEnvelope => ({
   deployment: 'shop',

@@ -30,6 +30,14 @@ export type FaultAim =
   | 'the controller'
   | 'all clients'
 
+/** Packets are lost between hosts. */
+const cut = {
+  aim: 'a host',
+  forMs: 20_000,
+  heals: 'the rules are taken away; they end by themselves five seconds later',
+  needs: 'hosts; root and nft there',
+} as const
+
 /** Every fault that can be injected, by the name that people type. */
 export const faultTable = {
   'kill-primary': {
@@ -172,67 +180,42 @@ export const faultTable = {
     needs: 'hosts',
   },
   'cut-host': {
+    ...cut,
     what: 'nobody reaches a host: what is sent to its agent and engines is lost, and what they send',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
     costs: 'its shards are not writable until its lease is over (timeouts.leaseAfter, and a second)',
-    needs: 'hosts; root and nft there',
   },
   'cut-peers': {
+    ...cut,
     what: 'other hosts do not reach a host, nor controllers its agent, and clients do',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
     costs:
       'what its primaries took until the host fenced itself, and no replica has (timeouts.leaseAfter, and a second)',
-    needs: 'hosts; root and nft there',
   },
   'deafen-host': {
+    ...cut,
     what: 'the same in one direction: what other hosts send to it is lost',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
     costs: 'as with cut-peers: a connection of which one end hears nothing carries nothing',
-    needs: 'hosts; root and nft there',
   },
   'mute-host': {
+    ...cut,
     what: 'the same in the other: what it sends to other hosts is lost',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
     costs: 'as with cut-peers: a connection of which one end hears nothing carries nothing',
-    needs: 'hosts; root and nft there',
   },
   flap: {
+    ...cut,
     what: 'nobody reaches a host for 0.7 s, then everybody does, again and again',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
     costs: 'calls wait again and again; where others take over, what its replicas did not have yet',
-    needs: 'hosts; root and nft there',
   },
   'slow-link': {
-    what: 'what a host sends and is sent is lost above 64 kB a second each',
-    aim: 'a host',
-    forMs: 20_000,
-    heals: 'the rules are taken away; they end by themselves five seconds later',
+    ...cut,
+    what: 'the link of a host passes 64 kB a second in all, and what is more is lost',
     costs: 'calls take long, and replicas fall behind: what they lack is lost where others take over',
-    needs: 'hosts; root and nft there',
   },
 } as const satisfies Readonly<Record<string, FaultKind>>
 
 export type FaultName = keyof typeof faultTable
 
-/** Packets are lost between hosts. */
-export const cuts = [
-  'cut-host',
-  'cut-peers',
-  'deafen-host',
-  'mute-host',
-  'flap',
-  'slow-link',
-] as const satisfies FaultName[]
+/** Those that lose packets between hosts. */
+export const cuts: readonly FaultName[] = ['cut-host', 'cut-peers', 'deafen-host', 'mute-host', 'flap', 'slow-link']
 
 export const faultNames = Object.keys(faultTable) as FaultName[]
 

@@ -14,7 +14,7 @@ const graceMs = 5000
 /** A plug that is not quite in. Shorter than a lease, so that it is neither there nor lost. */
 const flapEveryMs = 700
 /** A link that was meant for something else; queues on it are short, so what is too much is lost. */
-const slowLink = 'limit rate over 64 kbytes/second burst 16 kbytes drop'
+const narrow = 'limit rate over 64 kbytes/second burst 16 kbytes drop'
 
 export const cut: Injury = {
   // The answer would be lost as well.
@@ -23,21 +23,29 @@ export const cut: Injury = {
   heal: async (fault) => nft(removalOf(fault)),
 }
 
+let flapping = Promise.resolve()
+
 export const flap: Injury = {
   ...cut,
   inject: async (fault, over) => {
     await nft(rulesOf(fault))
-    void keepFlapping(fault, over)
+    flapping = keepFlapping(fault, over)
+  },
+  heal: async (fault) => {
+    // The last thing that is done is to mend it.
+    await flapping
+    await nft(removalOf(fault))
   },
 }
 
-/** Ends with the fault: the last thing that is done is to mend it. */
 async function keepFlapping(fault: FaultCase, over: AbortSignal): Promise<void> {
-  for (let isCut = true; !over.aborted; isCut = !isCut) {
+  const endsAt = performance.now() + fault.order.forMs
+  for (let isCut = true; ; isCut = !isCut) {
     await delay(flapEveryMs, undefined, { signal: over }).catch(() => {})
     if (over.aborted) return
+    const leftMs = Math.max(0, endsAt - performance.now())
     // What could not be done this time is done the next.
-    await nft(isCut ? removalOf(fault) : rulesOf(fault)).catch(() => {})
+    await nft(isCut ? removalOf(fault) : rulesOf(fault, leftMs)).catch(() => {})
   }
 }
 
@@ -59,18 +67,20 @@ interface Selection {
   readonly peer: string | null
 }
 
-export function rulesOf(fault: FaultCase): string {
-  const { order, scene } = fault
-  const { ports, member } = scene
+/** For so long, and a little, the kernel keeps them. */
+export function rulesOf(fault: FaultCase, forMs = fault.order.forMs): string {
+  const { network, member } = fault.scene
   if (member === null) throw new Error('this machine is no host among others')
-  const keptFor = `${Math.ceil((order.forMs + graceMs) / 1000)}s`
+  const keptFor = `${Math.ceil((forMs + graceMs) / 1000)}s`
   const set = (name: Selection['ports'], some: readonly number[]): string =>
     `  set ${name} { type inet_service; flags timeout; elements = { ${[...new Set(some)].map((port) => `${port} timeout ${keptFor}`).join(', ')} } }`
   const { heard, said, verdict } = lossesOf(fault)
   return [
     `table inet ${tableOf(fault)} {`,
-    set('everywhere', [...ports.clients, ...ports.engines, ...member.agentPorts]),
-    set('inner', [...ports.engines, ...member.agentPorts]),
+    set('everywhere', [...network.clients, ...network.engines, ...member.agentPorts]),
+    set('inner', [...network.engines, ...member.agentPorts]),
+    // One, so that all that comes and goes shares it.
+    `  chain narrow { ${narrow}; }`,
     '  chain incoming {',
     '    type filter hook input priority -10; policy accept;',
     '    iifname "lo" accept',
@@ -85,16 +95,14 @@ export function rulesOf(fault: FaultCase): string {
   ].join('\n')
 }
 
-function lossesOf({ order, scene: { member } }: FaultCase): Losses {
+function lossesOf({ order, scene: { network, member } }: FaultCase): Losses {
   const { peers = [], controllers = [] } = member ?? {}
   const all: Selection[] = [{ ports: 'everywhere', peer: null }]
-  // Clients are where controllers are, too: they reach the engines, as other hosts do not.
-  const ofPeers: Selection[] = [
-    ...unique(peers.filter((peer) => !controllers.includes(peer))).map(
-      (peer) => ({ ports: 'everywhere', peer }) as const,
-    ),
-    ...unique([...peers, ...controllers]).map((peer) => ({ ports: 'inner', peer }) as const),
-  ]
+  // The clients of the drill still reach the engines, and nothing else does.
+  const isDrilledFrom = (peer: string): boolean => network.drilledFrom.includes(peer)
+  const ofPeers = [...new Set([...peers, ...controllers])].map(
+    (peer): Selection => ({ ports: isDrilledFrom(peer) ? 'inner' : 'everywhere', peer }),
+  )
   switch (order.fault) {
     case 'cut-peers':
       return { heard: ofPeers, said: ofPeers, verdict: 'drop' }
@@ -103,7 +111,7 @@ function lossesOf({ order, scene: { member } }: FaultCase): Losses {
     case 'mute-host':
       return { heard: [], said: ofPeers, verdict: 'drop' }
     case 'slow-link':
-      return { heard: all, said: all, verdict: slowLink }
+      return { heard: all, said: all, verdict: 'jump narrow' }
     default:
       return { heard: all, said: all, verdict: 'drop' }
   }
@@ -114,5 +122,3 @@ function ruleOf({ ports, peer }: Selection, end: 'saddr' | 'daddr', verdict: str
   const whose = peer === null ? '' : `${isIPv6(peer) ? 'ip6' : 'ip'} ${end} ${peer} `
   return ['dport', 'sport'].map((port) => `    ${whose}tcp ${port} @${ports} ${verdict}`)
 }
-
-const unique = (some: readonly string[]): string[] => [...new Set(some)]

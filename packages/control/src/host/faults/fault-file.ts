@@ -1,17 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { FaultNode, FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
+import type { FaultNetwork, FaultNode, FaultOrder, FaultSeen, FaultTarget } from '@holdfast/core'
 import type { ProcessId } from '../../proc.ts'
 import { bootId, readProcess } from '../../proc.ts'
 import { writeAtomically } from '../../write-file.ts'
 
 /** A target whose process was found to be the engine of its node, and is known exactly. */
 export type FoundTarget = FaultTarget & ProcessId & { readonly nodeDir: string; readonly cgroup: string | null }
-
-interface ScenePorts {
-  readonly clients: readonly number[]
-  readonly engines: readonly number[]
-}
 
 /** A host among others, as its agent knows it. */
 export interface HostMember {
@@ -30,8 +25,7 @@ export interface FaultScene {
   readonly targets: readonly FoundTarget[]
   /** Every node of the deployment. */
   readonly nodes: readonly FaultNode[]
-  /** Where the deployment listens: for everybody, and for its own engines alone. */
-  readonly ports: ScenePorts
+  readonly network: FaultNetwork
   /** The agent of this host and who is around it; null: the deployment is on the machine of its controller alone. */
   readonly member: HostMember | null
   /** The controller that heals, and where its panel listens. */

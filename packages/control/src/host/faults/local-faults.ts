@@ -68,7 +68,7 @@ export class LocalFaults implements FaultHost {
     return this.#options.clock.now()
   }
 
-  async machine(deployment: string, { nodes, controller }: SceneKnown): Promise<MachineSeen> {
+  async machine(deployment: string, { nodes, controller }: Omit<SceneKnown, 'network'>): Promise<MachineSeen> {
     const { nodeDir, member } = this.#options
     const directories = nodes.map(({ id }) => nodeDir(deployment, id))
     const cut = member === undefined ? undefined : await lookAtCut(nodes.map(({ host }) => host))
