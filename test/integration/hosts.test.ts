@@ -104,6 +104,14 @@ async function inject(fault: FaultName, wish: Partial<FaultWish> = {}): Promise<
   if (!answer.ok) throw new Error(await answer.text())
   return (await answer.json()) as FaultSeen
 }
+async function healed(id: string): Promise<void> {
+  const found = async (): Promise<FaultSeen | undefined> => (await faults()).find((one) => one.id === id)
+  await eventually(async () => (await found())?.healedAt != null, { what: 'healed', withinMs: 30_000 })
+  expect(await found()).toMatchObject({ trouble: null })
+}
+/** A fault begins on a deployment that is in sync, and it may have been another fault that came before. */
+const inSync = <T>(begin: () => Promise<T>): Promise<T> =>
+  eventually(begin, { what: 'in sync, and hurt', withinMs: 30_000, everyMs: 500 })
 const hosts = async (): Promise<readonly JoinedHost[]> =>
   (await controller.ask<{ hosts: JoinedHost[] }>('/hosts')).hosts
 
@@ -178,27 +186,33 @@ describe('a Cluster over three hosts', () => {
     )
   })
 
-  test('engines outlive their agent, and the next agent finds them', async () => {
+  test('engines outlive their agent, which a fault kills, and the next one finds them', async () => {
     const b = agents.get('b')
     if (b === undefined) throw new Error('b has joined')
     const before = b.program.engines('shop')
-    b.running.signal('SIGKILL')
+    const { id } = await inSync(() => inject('kill-agent', { node: 'node-2', forMs: 1000 }))
     await b.running.ended
-    await eventually(async () => (await hosts()).some(({ state }) => state === 'away'), { what: 'b is away' })
-    b.running = b.program.start(['agent'], { withinMs: 600_000 })
+    await healed(id)
+    await eventually(async () => (await hosts()).every(({ state }) => state === 'here'), { what: 'b is back' })
     await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
     expect(b.program.engines('shop')).toEqual(before)
   })
 
+  test('an agent that is frozen wakes by itself', async () => {
+    const c = agents.get('c')?.running.pid ?? 0
+    const { id } = await inSync(() => inject('freeze-agent', { node: 'node-3', forMs: 1000 }))
+    await eventually(() => readProcess(c)?.state === 'T', { what: 'the agent of c is stopped' })
+    await healed(id)
+    expect(readProcess(c)?.state).not.toBe('T')
+  })
+
   test('a drill kills a primary on another host, and its promises are kept', async () => {
     const command = ['drill', 'shop', 'kill-primary', '--clients', 'cache', '--yes', '--json']
-    const drill = async (): Promise<string> => {
-      const { code, stdout, stderr } = await controller.run(command, { withinMs: 120_000 })
-      if (code === errorTable.REFUSED_DRILL.exit) throw new Error(stderr)
-      return stdout
-    }
-    // It begins on a deployment that is in sync, and an agent came back a moment ago.
-    const stdout = await eventually(drill, { what: 'a drill', withinMs: 30_000, everyMs: 500 })
+    const { stdout } = await inSync(async () => {
+      const ended = await controller.run(command, { withinMs: 120_000 })
+      if (ended.code === errorTable.REFUSED_DRILL.exit) throw new Error(ended.stderr)
+      return ended
+    })
     expect(brokenTruths(reportIn(stdout))).toEqual([])
   })
 
@@ -206,7 +220,7 @@ describe('a Cluster over three hosts', () => {
     const { id, targets } = await inject('freeze', { forMs: 1000 })
     const pid = enginesOf('shop')[targets[0] ?? ''] ?? 0
     expect(readProcess(pid)?.state).toBe('T')
-    await eventually(async () => (await faults()).find((one) => one.id === id)?.healedAt != null, { what: 'healed' })
+    await healed(id)
     expect(readProcess(pid)?.state).not.toBe('T')
     await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
   })
@@ -216,7 +230,8 @@ describe('a Cluster over three hosts', () => {
     const { targets } = await inject('kill-all')
     expect(targets).toHaveLength(6)
     await eventually(() => Object.values(enginesOf('shop')).every((pid) => !before.includes(pid)), { what: 'killed' })
-    expect(await faults()).toMatchObject([{ fault: 'kill-all' }, { fault: 'freeze' }, { fault: 'kill-primary' }])
+    const names: FaultName[] = ['kill-all', 'freeze', 'kill-primary', 'freeze-agent', 'kill-agent']
+    expect((await faults()).map(({ fault }) => fault)).toEqual(names)
     await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
   })
 
