@@ -25,7 +25,10 @@ beforeAll(async () => {
   }
   await eventually(areHere, { withinMs: 60_000, everyMs: 200, what: 'all hosts have joined' })
   const file = join(fabric.folder, 'shop.json')
-  writeFileSync(file, JSON.stringify({ name: 'shop', drills: true, memory: { maxPerNode: '64mb' } }))
+  writeFileSync(
+    file,
+    JSON.stringify({ name: 'shop', drills: true, memory: { maxPerNode: '64mb' }, timeouts: { node: '2s' } }),
+  )
   controller.holdfast(['up', file, '--hosts', 'a,b,c', '--detach'], 120_000)
   await eventually(isReady, { withinMs: 60_000, everyMs: 200, what: 'ready' })
 }, withinMs)
@@ -43,8 +46,8 @@ async function areHere(): Promise<boolean> {
 const isReady = async (): Promise<boolean> => (await controller.get<Status>('/deployments/shop')).ready === 'yes'
 
 /** The report says whether its promises were kept; a broken one ends the command with another code. */
-function drill(fault: FaultName): DrillReport {
-  const words = ['drill', 'shop', fault, '--node', 'node-1', '--for', '6s', '--clients', 'cache', '--yes', '--json']
+function drill(fault: FaultName, node: string): DrillReport {
+  const words = ['drill', 'shop', fault, '--node', node, '--for', '5s', '--clients', 'cache', '--yes', '--json']
   try {
     return reportIn(controller.holdfast(words, 120_000))
   } catch (error) {
@@ -54,10 +57,14 @@ function drill(fault: FaultName): DrillReport {
   }
 }
 
-test.each(['cut-host', 'cut-peers', 'kill-host'] as const)(
+// The second falls on a host that has one primary still: with two of three nobody can elect another.
+test.each([
+  ['cut-host', 'node-1'],
+  ['cut-peers', 'node-3'],
+] as const)(
   '%s: another host takes over, nothing is lost that may not be, and no rule is left',
-  async (fault) => {
-    const report = drill(fault)
+  async (fault, node) => {
+    const report = drill(fault, node)
     for (const { what, kept, found } of report.promises) console.log(`${kept ? 'kept  ' : 'BROKEN'} ${what}: ${found}`)
     expect(brokenTruths(report)).toEqual([])
     expect(report.promotions.length).toBeGreaterThan(0)
