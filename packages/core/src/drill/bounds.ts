@@ -104,7 +104,9 @@ export function timeBound(
     return untold('with one replica a shard, a durable write waits until the other copy is back')
   }
   if (waitsForController(fault, spec, fenceSpent)) {
-    return untold('nobody but a controller promotes (durability: durable), and none is there to do so, or it may not')
+    return untold(
+      'nobody but a controller promotes (durability: durable), and none is there to do so, or it has no proof',
+    )
   }
   const { node, frozenAfter } = spec.timeouts
   if (takesPrimary(fault) && fault !== 'busy' && spec.replicasPerShard === 0) {
@@ -175,7 +177,10 @@ const promotesAlone = (spec: PromisingSpec): boolean => isDurable(spec) && !hasN
 
 /** A primary that nobody takes away, and nobody follows, until a controller comes, or it wakes up. */
 const waitsForController = (fault: FaultName, spec: PromisingSpec, fenceSpent: boolean): boolean =>
-  promotesAlone(spec) && (fault === 'unattended' || (fault === 'freeze' && fenceSpent))
+  promotesAlone(spec) && (unproven.includes(fault) || (fault === 'freeze' && fenceSpent))
+
+/** A controller has no proof of them while they last, or there is none. */
+const unproven: readonly FaultName[] = ['unattended', 'kill-host', 'cut-peers', 'deafen-host', 'mute-host']
 
 const notAgain =
   "a frozen engine of this shard was killed less than ten minutes ago and the next one is not: the engines' own failover is left"

@@ -197,6 +197,9 @@ describe('a deployment of class durable', () => {
   test('is promised nothing about time where only a controller promotes, and none is there', () => {
     expect(timeBound('unattended', 'durable', durable, circumstances).ms).toBeNull()
     expect(timeBound('unattended', 'durable', native, circumstances).ms).toBe(13_000)
+    expect(timeBound('kill-host', 'durable', durable, circumstances).ms).toBeNull()
+    expect(timeBound('cut-peers', 'durable', native, circumstances).ms).toBe(13_000)
+    expect(timeBound('cut-host', 'durable', durable, circumstances).ms).toBe(3500)
     expect(timeBound('freeze', 'durable', durable, { ...circumstances, fenceSpent: true }).ms).toBeNull()
     expect(timeBound('busy', 'durable', durable, circumstances).ms).toBe(11_000)
     expect(timeBound('kill-primary', 'durable', durable, circumstances).ms).toBe(1000)

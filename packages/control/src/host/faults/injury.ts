@@ -6,8 +6,8 @@ export interface Injury {
   /** It is over as soon as it is done: nothing has to outlive anybody, so it needs no keeper, and comes at once. */
   readonly isOverAtOnce?: boolean
   /**
-   * It kills the process that is told of it, so it is told first, and done a moment later: the answer is on its way
-   * to whoever asked.
+   * It takes whoever tells of it, or the way to whoever asked. So it is told first, and done a moment later, when the
+   * answer is on its way.
    */
   readonly tellsFirst?: boolean
   /** Does it. What it holds open for as long as it lasts, it lets go when `over` fires. */
