@@ -168,7 +168,8 @@ export const faultTable = {
     aim: 'a host',
     forMs: 10_000,
     heals: 'SIGCONT, if the process is still there',
-    costs: 'nothing: engines go on, but until it is awake nobody starts what ends there',
+    costs:
+      'engines go on, and nobody starts what ends there; who wakes after its lease takes no writes until a controller is heard, for tenths of a second',
     needs: 'hosts',
   },
   'kill-host': {
