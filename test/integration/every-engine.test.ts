@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { FaultName, SpecText } from '@holdfast/core'
 import { parseInfo, parseLoad } from '@holdfast/core'
+import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tagsOf } from '../../packages/control/src/drill/writers.ts'
 import { secretsOf, TestDeployment, TestHome } from '../support/deployment.ts'
@@ -50,6 +51,48 @@ describe.each(engines)('on %s', (name) => {
       hits: expect.any(Number),
       misses: expect.any(Number),
     })
+  })
+
+  test('slots move with keys of every type, at once where the engine can', async () => {
+    const { user, password } = it.access
+    const nodes = it.status().nodes.map(({ host, port }) => ({ host, port }))
+    const client = new Cluster(nodes, { redisOptions: { username: user, password } })
+    try {
+      const tags = Array.from({ length: 100 }, (_, at) => `{${at}}`)
+      await Promise.all(
+        tags.flatMap((tag) => [
+          client.set(`${tag}s`, 'text', 'EX', 1000),
+          client.rpush(`${tag}l`, 'a', 'b'),
+          client.hset(`${tag}h`, 'field', 'value'),
+          client.sadd(`${tag}m`, 'x', 'y'),
+          client.zadd(`${tag}z`, 1, 'one'),
+          client.xadd(`${tag}x`, '*', 'k', 'v'),
+        ]),
+      )
+      await Promise.all(tags.map((tag) => client.xgroup('CREATE', `${tag}x`, 'readers', '0')))
+      const wish = { kind: 'rebalance', subject: it.name } as const
+      const moved = (id: string, weights: Readonly<Record<string, number>>) =>
+        it.over(it.controller.askOperation(it.name, { ...wish, id, weights }, 'ann'))
+      expect(await moved('there', { 'shard-1': 3 })).toMatchObject({ state: 'done' })
+      const ways = it.told('action').filter((because) => because.includes('slots with'))
+      expect(await moved('back', {})).toMatchObject({ state: 'done' })
+      const found = await Promise.all(
+        tags.map(async (tag) => [
+          await client.get(`${tag}s`),
+          await client.lrange(`${tag}l`, 0, -1),
+          await client.hgetall(`${tag}h`),
+          (await client.smembers(`${tag}m`)).sort(),
+          await client.zscore(`${tag}z`, 'one'),
+          await client.xlen(`${tag}x`),
+          (await client.xinfo('GROUPS', `${tag}x`)).length,
+        ]),
+      )
+      const whole = ['text', ['a', 'b'], { field: 'value' }, ['x', 'y'], '1', 1, 1]
+      expect(found).toEqual(tags.map(() => whole))
+      expect(ways).toEqual([])
+    } finally {
+      client.disconnect()
+    }
   })
 
   test('a killed primary: its replica takes over at once, and nothing acknowledged is lost', async () => {

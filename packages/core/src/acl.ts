@@ -141,7 +141,9 @@ export function rightsOf(user: EngineUser, engine: EngineBuild): string {
     case 'app':
       return `~* &* ${appCommands(engine)}`
     case 'replication':
-      return `resetkeys resetchannels -@all +psync +replconf +ping${importing(engine)}`
+      return engineHas(engine, atomicMoves)
+        ? `~* resetchannels -@all +@write -@dangerous ${copying} +sync +select +multi +exec +cluster|syncslots`
+        : `resetkeys resetchannels -@all ${copying}`
     case 'probe':
       return `resetkeys resetchannels -@all ${probeCommands(engine)}`
     case 'admin':
@@ -166,9 +168,13 @@ function rightsGivenTo({ keys, channels, commands }: Spec['security']['users'][n
   return [...where, '-@all', ...categories, '-@admin -@dangerous', needed, ...single].join(' ')
 }
 
-/** From then on slots move over links of the same kind as a replica's. */
-const importing = (engine: EngineBuild): string =>
-  engineHas(engine, { redis: null, valkey: '9.0' }) ? ' +sync +select +cluster|syncslots' : ''
+const copying = '+psync +replconf +ping'
+
+/**
+ * From then on slots move over links like a replica's: the source signs in to the target as a replica would, and writes there
+ * what the slots have.
+ */
+const atomicMoves = { redis: null, valkey: '9.0' }
 
 const greetings = (engine: EngineBuild): string =>
   `+hello +auth +select +client|setname +client|id +client|getname${introductionTo(engine)}`

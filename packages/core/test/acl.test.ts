@@ -60,10 +60,10 @@ describe("the engine's users", () => {
     expect(rightsOf('probe', valkey8)).toContain('+client|setinfo')
   })
 
-  test('replicas may copy, and nothing else', () => {
+  test('replicas may copy, and nothing else but take slots', () => {
     expect(rightsOf('replication', redis7)).toBe('resetkeys resetchannels -@all +psync +replconf +ping')
     expect(rightsOf('replication', { flavor: 'valkey', version: '9.1.2' })).toBe(
-      'resetkeys resetchannels -@all +psync +replconf +ping +sync +select +cluster|syncslots',
+      '~* resetchannels -@all +@write -@dangerous +psync +replconf +ping +sync +select +multi +exec +cluster|syncslots',
     )
   })
 

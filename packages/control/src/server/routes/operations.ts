@@ -1,4 +1,4 @@
-import type { OperationWish } from '@holdfast/core'
+import type { MoveTerms, OperationWish } from '@holdfast/core'
 import { graceMsDefault, moveTermsDefault, needsNodes } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
@@ -25,7 +25,8 @@ const graceMsMax = 30 * 86_400_000
 
 const commonFields = ['kind', 'id', 'subject', 'to', 'notBefore', 'surge'] as const
 const rotationFields = ['users', 'graceMs', 'closes'] as const
-const rebalanceFields = ['weights', 'mover', 'bytesPerSecond', 'keyBytesMax'] as const
+const rebalanceFields = ['weights', 'terms'] as const
+const termsFields = ['mover', 'bytesPerSecond', 'keyBytesMax'] as const
 const scaleFields = ['shards', 'acceptEviction'] as const
 
 /** What is asked for once, a pause, and drained nodes: what people do beside editing the spec. */
@@ -123,10 +124,15 @@ function rebalanceOf(fields: Fields): Pick<OperationWish, 'weights' | 'terms'> {
   if (!isObject(weights) || Object.values(weights).some((weight) => typeof weight !== 'number' || !(weight > 0))) {
     throw usage('weights: numbers above 0 by shard, such as { "shard-1": 2 }; a shard that is not named has 1')
   }
-  const mover = fields['mover'] === undefined ? moveTermsDefault.mover : oneOf(fields, 'mover', ['best', 'classic'])
-  const bytesPerSecond = bytesOf(fields, 'bytesPerSecond') ?? moveTermsDefault.bytesPerSecond
-  const keyBytesMax = bytesOf(fields, 'keyBytesMax') ?? moveTermsDefault.keyBytesMax
-  return { weights: weights as Record<string, number>, terms: { mover, bytesPerSecond, keyBytesMax } }
+  return { weights: weights as Record<string, number>, terms: termsOf(fields) }
+}
+
+function termsOf(fields: Fields): MoveTerms {
+  const terms = parseFields(fields['terms'] ?? {}, termsFields)
+  const mover = terms['mover'] === undefined ? moveTermsDefault.mover : oneOf(terms, 'mover', ['best', 'classic'])
+  const bytesPerSecond = bytesOf(terms, 'bytesPerSecond') ?? moveTermsDefault.bytesPerSecond
+  const keyBytesMax = bytesOf(terms, 'keyBytesMax') ?? moveTermsDefault.keyBytesMax
+  return { mover, bytesPerSecond, keyBytesMax }
 }
 
 /** Null: not said. */
