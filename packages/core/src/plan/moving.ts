@@ -141,6 +141,12 @@ function progressOf(moves: readonly SlotMove[], { slotsToMove, beganAt }: Moving
   return `${told}, about ${formatDuration(Math.round(((wallNow - beganAt) * left) / moved))} left`
 }
 
+/** What the agents say of the moves of an operation that are done, where they still know; empty where none does. */
+export function describeMoves(operation: string, picture: Picture): string {
+  const done = movesOf(operation, picture).filter(({ seen }) => seen.state === 'done')
+  return done.map(({ lane, seen }) => `; ${lane.from} to ${lane.to}: ${seen.because ?? 'done'}`).join('')
+}
+
 /** What stays where it is, in words; empty where nothing does. */
 export const describeStaying = (stay: readonly SlotRange[]): string =>
   stay.length === 0

@@ -8,7 +8,7 @@ import { judgeReadiness } from '../readiness.ts'
 import { assignSlots } from '../rebalance/assign.ts'
 import { movesBetween } from '../rebalance/moves.ts'
 import { formatDuration } from '../units.ts'
-import { describeStaying, failuresMax, moveTowards, staying } from './moving.ts'
+import { describeMoves, describeStaying, failuresMax, moveTowards, staying } from './moving.ts'
 import type { PlanInput, Step } from './step.ts'
 import { record, wait } from './step.ts'
 
@@ -19,8 +19,9 @@ export function planRebalance(operation: Rebalance, input: PlanInput): Step {
   const told = `rebalance of ${document.name}`
   if (step === null) {
     const took = formatDuration(wallNow - (operation.beganAt ?? wallNow))
-    const stay = describeStaying(staying(operation.id, picture))
-    return record(ended(operation, 'done', `${told}: every shard has its share, in ${took}${stay}`, wallNow))
+    const { id } = operation
+    const because = `${told}: every shard has its share, in ${took}${describeStaying(staying(id, picture))}`
+    return record(ended(operation, 'done', `${because}${describeMoves(id, picture)}`, wallNow))
   }
   if (!('actions' in step)) {
     const because = `${told} stopped after ${failuresMax} attempts: ${step.because}. What has moved stays where it is`
