@@ -86,7 +86,7 @@ describe.each(engines)('on %s', (name) => {
           (await client.smembers(`${tag}m`)).sort(),
           await client.zscore(`${tag}z`, 'one'),
           await client.xlen(`${tag}x`),
-          (await client.xinfo('GROUPS', `${tag}x`)).length,
+          ((await client.xinfo('GROUPS', `${tag}x`)) as unknown[]).length,
         ]),
       )
       const whole = ['text', ['a', 'b'], { field: 'value' }, ['x', 'y'], '1', 1, 1]

@@ -149,6 +149,18 @@ export class Controller implements Platform {
       ...options,
       document: (name) => this.#documentOf(name),
       status: (name) => this.status(name),
+      ask: (name, wish, actor) => this.askForNodes(name, wish, actor),
+      tell: (name, because) =>
+        options.history.append({
+          epoch: 0,
+          at: Math.round(options.clock.wall()),
+          deployment: name,
+          kind: 'operation',
+          subject: name,
+          because,
+          cause: null,
+          actor: 'autoscale',
+        }),
     })
     this.#rebalance = new RebalanceDesk({
       ...options,
@@ -426,7 +438,7 @@ export class Controller implements Platform {
       engine: () => programs.engineSeen(name),
       onPlan: (plan) => this.topology.asked(name, plan, Math.round(clock.wall())),
       onStatus: (status) => this.#publish(status),
-      onLook: (picture, spec) => this.#scale.saw(name, picture, spec),
+      onLook: (picture, spec, acts) => this.#scale.saw(name, picture, spec, acts),
       onGone: () => {
         this.#drop(name)
         this.#options.books.forget(name)

@@ -94,8 +94,8 @@ export interface LoopOptions extends Eyes {
   /** What is being done in this moment; nobody knows yet what comes of it. */
   readonly onPlan: (plan: Plan) => void
   readonly onStatus: (status: Status) => void
-  /** What each turn has seen, whoever acts. Default: nobody listens. */
-  readonly onLook?: (picture: Picture, spec: Spec) => void
+  /** What each turn has seen, and whether this controller acts. Default: nobody listens. */
+  readonly onLook?: (picture: Picture, spec: Spec, acts: boolean) => void
   /** Where backups are taken to; without it there are none. */
   readonly shelf?: Pick<Shelf, 'look' | 'act'>
   /** The deployment was purged: there is nothing left to keep up. */
@@ -228,7 +228,7 @@ export class DeploymentLoop {
     const lease = await this.#holdLease()
     const picture = await this.#look(known, this.#interrupt.signal)
     if (picture === undefined) return this.#rest(0)
-    this.#options.onLook?.(picture, known.spec)
+    this.#options.onLook?.(picture, known.spec, lease.holder === this.#options.controllerId)
     const wallNow = Math.round(clock.wall())
     const supplied = this.#options.supplied?.(known.spec)
     const vacancy = someShallMove(picture, known.spec) ? await this.#options.vacancy?.(known.spec) : undefined

@@ -1,14 +1,19 @@
 /**
- * The samples of each deployment, and what would be decided by them now. They are in memory alone: a controller that begins
- * has none, and is undecided until it has looked for long enough. Others that stand by look as well, and have theirs.
+ * The samples of each deployment, and what is decided by them. They are in memory alone: a controller that begins has none,
+ * and is undecided until it has looked for long enough. Others that stand by look as well, and have theirs. The one that
+ * acts asks for what was decided, as a person would: an operation that is kept, carried on by whoever acts, and readable.
  */
+import { randomUUID } from 'node:crypto'
 import type {
   AutoscaleAnswer,
   Document,
   LoadLook,
   LoadSample,
+  Operation,
+  OperationWish,
   Picture,
   ScaleDecision,
+  ScaleRule,
   ScaleState,
   Spec,
   Status,
@@ -22,6 +27,7 @@ import {
   parseWish,
   policyOf,
   sampleOf,
+  scaleWish,
   withSample,
 } from '@holdfast/core'
 import type { Clock } from './clock.ts'
@@ -33,9 +39,15 @@ export interface ScaleDeskOptions {
   readonly vacancies: Pick<VacancyDesk, 'of'>
   readonly document: (name: string) => Document
   readonly status: (name: string) => Status | undefined
+  /** Asks for another size. Throws REFUSED_UNSAFE, HOST_PORT_IN_USE, REFUSED_PLACEMENT. */
+  readonly ask: (name: string, wish: OperationWish, actor: string) => Promise<Operation>
+  /** Why it has another size from now on, or would have it and cannot. */
+  readonly tell: (name: string, because: string) => void
 }
 
 interface Kept {
+  /** The last reason that was told for doing nothing, so that it is told once. */
+  readonly told?: ScaleRule
   readonly look: LoadLook
   readonly samples: readonly LoadSample[]
 }
@@ -48,8 +60,8 @@ export class ScaleDesk {
     this.#options = options
   }
 
-  /** A turn has looked: where it is time for one, that is another sample. */
-  saw(name: string, picture: Picture, spec: Spec): void {
+  /** A turn has looked: where it is time for one, that is another sample, and whoever acts decides. */
+  saw(name: string, picture: Picture, spec: Spec, acts: boolean): void {
     if (spec.topology !== 'cluster') return
     const { sampleEveryMs, out, in: into } = policyOf(spec)
     const kept = this.#kept.get(name)
@@ -59,7 +71,37 @@ export class ScaleDesk {
     if (kept === undefined) return void this.#kept.set(name, { look, samples: [] })
     const keepMs = Math.max(out.forMs, into.forMs) + sampleEveryMs
     const limits = { keepMs, countMax: Math.ceil(keepMs / sampleEveryMs) + 1 }
-    this.#kept.set(name, { look, samples: withSample(kept.samples, sampleOf(kept.look, look), limits) })
+    this.#kept.set(name, { ...kept, look, samples: withSample(kept.samples, sampleOf(kept.look, look), limits) })
+    if (acts && spec.autoscale !== 'off') void this.#carryOut(name, spec)
+  }
+
+  async #carryOut(name: string, spec: Spec): Promise<void> {
+    const status = this.#options.status(name)
+    if (status === undefined) return
+    try {
+      const decision = await this.#decide(status, this.#options.document(name), spec)
+      const wish = scaleWish(decision)
+      if (wish === null) return this.#hold(name, decision)
+      this.#options.tell(name, decision.because)
+      const { shards, requestedBy } = wish
+      await this.#options.ask(name, { kind: 'scale', id: randomUUID(), subject: name, shards }, requestedBy)
+    } catch (error) {
+      // The next sample decides again; where it is refused each time, that is said once.
+      this.#once(name, 'frozen', error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /** Who would grow and cannot is told so, once for each reason. */
+  #hold(name: string, { rule, because }: ScaleDecision): void {
+    if (rule === 'at-max' || rule === 'no-room') this.#once(name, rule, because)
+    else if (rule === 'within') this.#once(name, rule, null)
+  }
+
+  #once(name: string, rule: ScaleRule, because: string | null): void {
+    const kept = this.#kept.get(name)
+    if (kept === undefined || kept.told === rule) return
+    this.#kept.set(name, { ...kept, told: rule })
+    if (because !== null) this.#options.tell(name, because)
   }
 
   forget(name: string): void {

@@ -1,6 +1,6 @@
-import type { Document, Picture, Room, Status } from '@holdfast/core'
+import type { Document, Picture, Room, Spec, Status } from '@holdfast/core'
 import { parseSpec, roomsFor } from '@holdfast/core'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { aReadyStatus } from '../../core/test/support/ready-status.ts'
 import { ScaleDesk } from '../src/scale-desk.ts'
 
@@ -13,8 +13,11 @@ describe('samples of a deployment', () => {
   let desk: ScaleDesk
   let status: Status
   let document: Document
+  let asked: unknown[]
+  let told: string[]
 
   beforeEach(() => {
+    ;[asked, told] = [[], []]
     now = 1_000_000
     rooms = roomsFor(spec, [])
     status = aReadyStatus()
@@ -24,16 +27,27 @@ describe('samples of a deployment', () => {
       vacancies: { of: async () => ({ rooms, taken: new Set(), loads: [] }) },
       document: () => document,
       status: () => status,
+      ask: async (name, { kind, shards }, actor) => {
+        asked.push({ name, kind, shards, actor })
+        return {} as never
+      },
+      tell: (_, because) => told.push(because),
     })
   })
 
   /** A turn each second, in which every main thread has used this share of a core. */
-  function turns(seconds: number, share: number): void {
+  function turns(
+    seconds: number,
+    share: number,
+    by: { acts: boolean; wanted: Spec } = { acts: true, wanted: spec },
+  ): void {
     for (let second = 0; second < seconds; second++) {
       now += 1000
-      desk.saw('shop', lookWith(share), spec)
+      desk.saw('shop', lookWith(share), by.wanted, by.acts)
     }
   }
+
+  const scaled = parseSpec({ name: 'shop', autoscale: {} })
 
   let usedMs = 0
   function lookWith(share: number): Picture {
@@ -90,6 +104,24 @@ describe('samples of a deployment', () => {
     turns(400, 0.9)
     const { decision } = await desk.answer('shop')
     expect(decision).toMatchObject({ action: 'none', rule: 'no-room' })
+  })
+
+  test('are acted on by whoever acts, with the reason told, and only where the spec wants it', async () => {
+    turns(400, 0.9)
+    turns(400, 0.9, { acts: false, wanted: scaled })
+    expect(asked).toEqual([])
+    turns(11, 0.9, { acts: true, wanted: scaled })
+    await vi.waitFor(() => expect(asked).toEqual([{ name: 'shop', kind: 'scale', shards: 4, actor: 'autoscale' }]))
+    expect(told).toEqual([expect.stringMatching(/^CPU above 70% for 5 min .*: one pair more, 3 to 4 shards$/)])
+  })
+
+  test('that want more than there is room for are told once', async () => {
+    rooms = [{ host: 'local', zone: 'local', free: 1 }]
+    turns(400, 0.9, { acts: true, wanted: scaled })
+    await vi.waitFor(() => expect(told).toEqual([expect.stringContaining('there is no room for one pair more')]))
+    turns(100, 0.9, { acts: true, wanted: scaled })
+    await vi.waitFor(() => expect(desk.answer('shop')).resolves.toMatchObject({ decision: { rule: 'no-room' } }))
+    expect([told.length, asked]).toEqual([1, []])
   })
 
   test('of one primary are no question of size', async () => {

@@ -55,7 +55,6 @@ function withShape(input: unknown): unknown {
 /** Fields of the contract that this version does not act on. Written down by a person, each is refused. */
 function notSupportedYet(input: SpecText, spec: Spec): Problem[] {
   const later: [path: string, asked: boolean][] = [
-    ['autoscale', spec.autoscale !== 'off'],
     ['notify', spec.notify.length > 0],
     ['sentinel', 'sentinel' in input && spec.topology !== 'sentinel'],
     ['alerts', 'alerts' in input],
