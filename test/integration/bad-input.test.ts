@@ -74,17 +74,12 @@ describe('beside a deployment that runs', () => {
 
   test('all that is not supported yet is refused at once, and none of it ignored', async () => {
     const later = {
-      autoscale: {
-        nodes: { min: 6, max: 12 },
-        out: { cpuAbove: '70%', memoryAbove: '70%', for: '5m' },
-        in: { bothBelow: '40%', for: '15m' },
-      },
       sentinel: {},
       alerts: {},
       notify: ['somebody'],
     }
     const sentence = await it.refused('SPEC_UNSUPPORTED', ['plan', it.file('later.yaml', { name: 'later', ...later })])
-    expect(sentence.split('\n')).toHaveLength(4)
+    expect(sentence.split('\n')).toHaveLength(3)
     for (const line of sentence.split('\n')) expect(line).toMatch(/^\S+later\.yaml: .+: not supported yet: remove it$/)
   })
 

@@ -55,6 +55,8 @@ interface Kept {
 export class ScaleDesk {
   readonly #options: ScaleDeskOptions
   readonly #kept = new Map<string, Kept>()
+  /** Those of whom another size is being asked for now. */
+  readonly #asking = new Set<string>()
 
   constructor(options: ScaleDeskOptions) {
     this.#options = options
@@ -77,7 +79,8 @@ export class ScaleDesk {
 
   async #carryOut(name: string, spec: Spec): Promise<void> {
     const status = this.#options.status(name)
-    if (status === undefined) return
+    if (status === undefined || this.#asking.has(name)) return
+    this.#asking.add(name)
     try {
       const decision = await this.#decide(status, this.#options.document(name), spec)
       const wish = scaleWish(decision)
@@ -88,6 +91,8 @@ export class ScaleDesk {
     } catch (error) {
       // The next sample decides again; where it is refused each time, that is said once.
       this.#once(name, 'frozen', error instanceof Error ? error.message : String(error))
+    } finally {
+      this.#asking.delete(name)
     }
   }
 
@@ -132,11 +137,13 @@ export class ScaleDesk {
   async #decide(status: Status, document: Document, spec: Spec): Promise<ScaleDecision> {
     const { clock } = this.#options
     const now = clock.now()
-    const endedAt = lastScaleEndedAt(status.operations)
+    // What has just been asked for is in the document before any turn has seen it.
+    const { operations } = document
+    const endedAt = lastScaleEndedAt(operations)
     const state: ScaleState = {
       now,
       shards: status.shards.length,
-      frozen: frozenBecause(status),
+      frozen: frozenBecause({ ...status, operations }),
       // Samples have a clock that nobody sets.
       lastActionEndedAt: endedAt === null ? null : now - (clock.wall() - endedAt),
       noRoom: null,

@@ -29,7 +29,9 @@ describe('samples of a deployment', () => {
       status: () => status,
       ask: async (name, { kind, shards }, actor) => {
         asked.push({ name, kind, shards, actor })
-        return {} as never
+        const operation = { kind, id: 's1', subject: name, state: 'asked', because: 'asked for' } as never
+        document = { ...document, operations: [operation] }
+        return operation
       },
       tell: (_, because) => told.push(because),
     })
@@ -92,7 +94,7 @@ describe('samples of a deployment', () => {
   test('wait for the cool-down after a change of the size, by a clock that was set meanwhile or not', async () => {
     turns(1300, 0.9)
     const ended = { kind: 'scale', state: 'done', beganAt: 1, endedAt: now + wallAhead - 300_000 } as never
-    status = { ...status, operations: [ended] }
+    document = { ...document, operations: [ended] }
     expect((await desk.answer('shop')).decision).toMatchObject({
       rule: 'cool-down',
       because: 'the last change ended 5 min ago: nothing for another 5 min',
@@ -110,16 +112,17 @@ describe('samples of a deployment', () => {
     turns(400, 0.9)
     turns(400, 0.9, { acts: false, wanted: scaled })
     expect(asked).toEqual([])
-    turns(11, 0.9, { acts: true, wanted: scaled })
+    turns(100, 0.9, { acts: true, wanted: scaled })
     await vi.waitFor(() => expect(asked).toEqual([{ name: 'shop', kind: 'scale', shards: 4, actor: 'autoscale' }]))
     expect(told).toEqual([expect.stringMatching(/^CPU above 70% for 5 min .*: one pair more, 3 to 4 shards$/)])
   })
 
   test('that want more than there is room for are told once', async () => {
     rooms = [{ host: 'local', zone: 'local', free: 1 }]
-    turns(400, 0.9, { acts: true, wanted: scaled })
+    turns(400, 0.9)
+    turns(11, 0.9, { acts: true, wanted: scaled })
     await vi.waitFor(() => expect(told).toEqual([expect.stringContaining('there is no room for one pair more')]))
-    turns(100, 0.9, { acts: true, wanted: scaled })
+    turns(11, 0.9, { acts: true, wanted: scaled })
     await vi.waitFor(() => expect(desk.answer('shop')).resolves.toMatchObject({ decision: { rule: 'no-room' } }))
     expect([told.length, asked]).toEqual([1, []])
   })

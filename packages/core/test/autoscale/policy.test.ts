@@ -57,10 +57,6 @@ describe('a policy', () => {
     const forced = aPolicy({ out: { memoryAbove: '80% force' } })
     expect(forced).toMatchObject({ fullByDesign: false, out: { memoryAbove: 0.8, cpuAbove: 0.7 } })
   })
-
-  test('is refused for a deployment that runs, until something acts on it', () => {
-    expect(() => parseSpec({ name: 'shop', autoscale: {} })).toThrow('autoscale: not supported yet: remove it')
-  })
 })
 
 describe('a policy is refused, with the path and what to do', () => {
