@@ -77,8 +77,30 @@ export class BareCluster {
     )
   }
 
-  /** Two more servers: one that knows all others and has no slots, and its replica, in sync. */
-  async addPair() {
+  /** The same as somebody does it by hand, with the engine's own command line. */
+  async addPairByCli() {
+    const { primary, replica } = await this.#startTwo()
+    const known = `127.0.0.1:${this.cluster.nodes[0]?.port}`
+    const run = (/** @type {readonly string[]} */ words) =>
+      promisify(execFile)(this.#engine.cli, ['--cluster', ...words], {
+        env: { ...process.env, ...this.#engine.env },
+        timeout: 60_000,
+      })
+    await run(['add-node', `127.0.0.1:${primary.port}`, known])
+    const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
+    const follow = ['--cluster-slave', '--cluster-master-id', id]
+    // Not everybody knows the primary yet, and then the command line gives up.
+    await eventually(() => run(['add-node', `127.0.0.1:${replica.port}`, known, ...follow]), {
+      withinMs: 30_000,
+      everyMs: 500,
+      what: 'the replica is added',
+    })
+    this.cluster.nodes = [...this.cluster.nodes, primary, replica]
+    await this.whole()
+    return { primary, replica }
+  }
+
+  async #startTwo() {
     const base = await freePorts(2)
     const [primary, replica] = [0, 1].map((index) => ({ id: `bare-${base + index}`, port: base + index }))
     if (primary === undefined || replica === undefined) throw new Error('two servers')
@@ -87,6 +109,12 @@ export class BareCluster {
       const link = this.cluster.linkTo(node)
       await eventually(() => link.command(['PING']), { withinMs: 10_000, what: `${node.id} answers` })
     }
+    return { primary, replica }
+  }
+
+  /** Two more servers: one that knows all others and has no slots, and its replica, in sync. */
+  async addPair() {
+    const { primary, replica } = await this.#startTwo()
     const [first] = this.cluster.nodes
     for (const node of [primary, replica])
       await this.cluster.linkTo(node).command(['CLUSTER', 'MEET', '127.0.0.1', String(first?.port)])

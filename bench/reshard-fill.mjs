@@ -9,11 +9,14 @@ process.on('message', (/** @type {Fill} */ message) => {
 })
 
 /**
- * @typedef {{ ports: number[], keys: number, valueBytes: number }} Fill
+ * @typedef {{ ports: number[], username: string, password: string, keys: number, valueBytes: number }} Fill
  * @param {Fill} fill
  */
-async function fill({ ports, keys, valueBytes }) {
-  const client = new ioredis.Cluster(ports.map((port) => ({ host: '127.0.0.1', port })))
+async function fill({ ports, username, password, keys, valueBytes }) {
+  const client = new ioredis.Cluster(
+    ports.map((port) => ({ host: '127.0.0.1', port })),
+    password === '' ? {} : { redisOptions: { username, password } },
+  )
   const value = 'x'.repeat(valueBytes)
   for (let from = 0; from < keys; from += atOnce) {
     const some = Array.from({ length: Math.min(atOnce, keys - from) }, (_, at) => from + at)

@@ -1,116 +1,188 @@
 // @ts-check
 /**
- * A quarter of all slots to a pair that has just come: by our movers, and by the engine's own command line, on the same
- * engine with the same data, alternately. An unmodified client uses the cluster meanwhile from its own process.
+ * A quarter of all slots to a pair that has just come, and the whole of it, from the wish for a pair to its last slot: by
+ * Holdfast, and by the engine's own command line, on the same engine with the same data, alternately. An unmodified client
+ * uses the cluster meanwhile from its own process.
  */
 import { execFile, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { HoldfastError, parseClusterNodes } from '@holdfast/core'
+import { isUnfinished, parseClusterNodes } from '@holdfast/core'
 import { moveSlots } from '../packages/control/dist/host/move/move.js'
 import { BareCluster } from './bare-cluster.mjs'
+import { Deployment } from './deployment.mjs'
 import { delay, eventually, now } from './time.mjs'
 
 const keyCount = 200_000
 const valueBytes = 200
+const quarter = 4096
 const settings = ['--cluster-node-timeout', '2000', '--repl-diskless-sync-delay', '0']
 /** The engine's own first user, who takes any password. */
 const admin = { username: 'default', password: 'any' }
 
 /**
  * @typedef {import('./reshard-client.mjs').Used} Used
+ * @typedef {import('./bare-cluster.mjs').Engine} Engine
+ * @typedef {import('./cluster.mjs').Cluster} Cluster
+ * @typedef {import('./figures.mjs').Row} Row
  * @typedef {{ ms: number, used: Used, missing: number }} Run
+ * @typedef {{ atMost: number, p99AtMost?: number }} Limits
+ * @typedef {{ run: () => Promise<Run>, limits?: Limits }} Way
  */
+
+/** @type {Record<string, (engine: Engine) => Record<string, Way>>} */
+const parts = { slots: waysToMove, pair: waysToGrow }
 
 /** @param {import('./main.mjs').Bench} bench @returns {Promise<import('./main.mjs').Result>} */
 export async function benchReshard({ engine, say, runs = 3, part }) {
-  const atomic = engine.flavor === 'valkey' && Number.parseFloat(engine.version) >= 9
-  /** @type {Record<string, (bare: BareCluster, target: import('./cluster.mjs').Node) => Promise<void>>} */
-  const ways = {
-    'ours, slot by slot': (bare, target) => moveOurselves(bare, target, 'classic'),
-    ...(atomic ? { 'ours, at once': (bare, target) => moveOurselves(bare, target, 'best') } : {}),
-    [`${engine.flavor}-cli`]: (bare) => moveByCli(engine, bare, []),
-    ...(atomic
+  const chosen = part === undefined ? Object.values(parts) : [parts[part]].flatMap((one) => one ?? [])
+  if (chosen.length === 0) throw new Error(`there is no part ${part}: ${Object.keys(parts).join(', ')}`)
+  /** @type {Record<string, Run[]>} */
+  const done = {}
+  const ways = Object.assign({}, ...chosen.map((one) => one(engine)))
+  for (let run = 1; run <= runs; run++) {
+    for (const [name, way] of Object.entries(ways)) {
+      const one = await way.run()
+      done[name] = [...(done[name] ?? []), one]
+      const { p50, p99, max, errors, calls, said } = one.used
+      const client = `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, max ${max.toFixed(0)} ms, ${calls} calls`
+      const wrong = `${errors} errors${said === null ? '' : ` (${said})`}, ${one.missing} keys missing`
+      say(`${name}: ${one.ms.toFixed(0)} ms; client ${client}, ${wrong}`)
+    }
+  }
+  return {
+    rows: Object.entries(done).flatMap(([name, all]) => rowsOf(name, all, ways[name]?.limits)),
+    compare: [],
+    details: done,
+  }
+}
+
+/** @param {string} name @param {readonly Run[]} all @param {Limits} [limits] @returns {Row[]} */
+function rowsOf(name, all, limits) {
+  /** @param {'median' | 'max'} of @param {number | undefined} atMost */
+  const within = (of, atMost) => (atMost === undefined ? {} : { limits: [{ of, atMost }] })
+  const none = limits === undefined ? undefined : 0
+  return [
+    { what: name, unit: 'ms', runs: all.map(({ ms }) => ms), ...within('median', limits?.atMost) },
+    { what: '  client p99', unit: 'ms', runs: all.map(({ used }) => used.p99), ...within('median', limits?.p99AtMost) },
+    { what: '  client errors', unit: '', runs: all.map(({ used }) => used.errors), ...within('max', none) },
+    { what: '  keys missing', unit: '', runs: all.map(({ missing }) => missing), ...within('max', none) },
+  ]
+}
+
+/** @param {Engine} engine */
+const isAtomic = ({ flavor, version }) => flavor === 'valkey' && Number.parseFloat(version) >= 9
+
+/** @param {Engine} engine @returns {Record<string, Way>} */
+function waysToMove(engine) {
+  const classicMs = engine.flavor === 'redis' ? 3000 : 10_000
+  /** @param {(bare: BareCluster, target: import('./cluster.mjs').Node) => Promise<void>} move */
+  const run = (move) => () => moveAQuarter(engine, move)
+  const cli = `${engine.flavor}-cli`
+  return {
+    'ours, slot by slot': {
+      run: run((bare, target) => moveOurselves(bare, target, 'classic')),
+      limits: { atMost: classicMs, p99AtMost: 5 },
+    },
+    [cli]: { run: run((bare) => moveByCli(engine, bare, [])) },
+    ...(isAtomic(engine)
       ? {
-          [`${engine.flavor}-cli, at once`]: (bare) => moveByCli(engine, bare, ['--cluster-use-atomic-slot-migration']),
+          'ours, at once': {
+            run: run((bare, target) => moveOurselves(bare, target, 'best')),
+            limits: { atMost: 600 },
+          },
+          [`${cli}, at once`]: {
+            run: run((bare) => moveByCli(engine, bare, ['--cluster-use-atomic-slot-migration'])),
+          },
         }
       : {}),
   }
-  /** @type {Record<string, Run[]>} */
-  const done = {}
-  for (let run = 1; run <= runs; run++) {
-    for (const [name, way] of Object.entries(ways)) {
-      if (part !== undefined && !name.startsWith(part)) continue
-      const one = await moveAQuarter(engine, way)
-      done[name] = [...(done[name] ?? []), one]
-      const { p50, p99, max, errors, calls, said } = one.used
-      say(
-        `${name}: ${one.ms.toFixed(0)} ms; client p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, max ${max.toFixed(0)} ms, ${calls} calls, ${errors} errors${said === null ? '' : ` (${said})`}; ${one.missing} keys missing`,
-      )
-    }
+}
+
+/** @param {Engine} engine @returns {Record<string, Way>} */
+function waysToGrow(engine) {
+  const atOnce = isAtomic(engine) ? ['--cluster-use-atomic-slot-migration'] : []
+  return {
+    'a pair by holdfast scale': { run: growOurselves, limits: { atMost: 5000 } },
+    [`a pair by ${engine.flavor}-cli`]: { run: () => growByCli(engine, atOnce) },
   }
-  const limitMs = engine.flavor === 'redis' ? 3000 : 10_000
-  const rows = Object.entries(done).flatMap(([name, all]) => {
-    const isOurs = name.startsWith('ours')
-    const atMost = name === 'ours, at once' ? 600 : limitMs
-    return [
-      {
-        what: `4096 slots, ${name}`,
-        unit: 'ms',
-        runs: all.map(({ ms }) => ms),
-        ...(isOurs ? { limits: [{ of: /** @type {const} */ ('median'), atMost }] } : {}),
-      },
-      {
-        what: `  client p99, ${name}`,
-        unit: 'ms',
-        runs: all.map(({ used }) => used.p99),
-        ...(isOurs && name !== 'ours, at once' ? { limits: [{ of: /** @type {const} */ ('median'), atMost: 5 }] } : {}),
-      },
-      {
-        what: `  client errors, ${name}`,
-        unit: '',
-        runs: all.map(({ used }) => used.errors),
-        ...(isOurs ? { limits: [{ of: /** @type {const} */ ('max'), atMost: 0 }] } : {}),
-      },
-      {
-        what: `  keys missing, ${name}`,
-        unit: '',
-        runs: all.map(({ missing }) => missing),
-        ...(isOurs ? { limits: [{ of: /** @type {const} */ ('max'), atMost: 0 }] } : {}),
-      },
-    ]
-  })
-  return { rows, compare: [], details: done }
 }
 
 /**
- * @param {import('./bare-cluster.mjs').Engine} engine
- * @param {(bare: BareCluster, target: import('./cluster.mjs').Node) => Promise<void>} way
+ * @param {Engine} engine
+ * @param {(bare: BareCluster, target: import('./cluster.mjs').Node) => Promise<void>} move
  * @returns {Promise<Run>}
  */
-async function moveAQuarter(engine, way) {
+async function moveAQuarter(engine, move) {
   const { bare } = await BareCluster.up(engine, settings)
+  try {
+    await fill(bare.cluster)
+    const { primary } = await bare.addPair()
+    return await measured(bare.cluster, async () => {
+      await move(bare, primary)
+      await hasAQuarter(bare.cluster, primary)
+    })
+  } finally {
+    await bare.remove()
+  }
+}
+
+/** @returns {Promise<Run>} */
+async function growOurselves() {
+  const deployment = await Deployment.up({ memory: { maxPerNode: '256mb' } })
+  try {
+    await fill(deployment.cluster)
+    return await measured(deployment.cluster, async () => {
+      const { api } = deployment
+      const [name = ''] = await api.names()
+      const asked = await api.askOperation(name, { kind: 'scale', id: randomUUID(), subject: name, shards: 4 })
+      await eventually(
+        async () => {
+          const { operations } = await api.status(name)
+          const found = operations.find(({ id }) => id === asked.id)
+          if (found === undefined || isUnfinished(found)) return undefined
+          if (found.state !== 'done') throw new Error(found.because)
+          return true
+        },
+        { withinMs: 120_000, what: 'the pair has its slots' },
+      )
+    })
+  } finally {
+    await deployment.remove()
+  }
+}
+
+/** Two servers are started by hand first. @param {Engine} engine @param {readonly string[]} more @returns {Promise<Run>} */
+async function growByCli(engine, more) {
+  const { bare } = await BareCluster.up(engine, settings)
+  try {
+    await fill(bare.cluster)
+    return await measured(bare.cluster, async () => {
+      const { primary } = await bare.addPairByCli()
+      await moveByCli(engine, bare, more)
+      await hasAQuarter(bare.cluster, primary)
+    })
+  } finally {
+    await bare.remove()
+  }
+}
+
+/** @param {Cluster} cluster @param {() => Promise<void>} work @returns {Promise<Run>} */
+async function measured(cluster, work) {
   const client = fork(fileURLToPath(new URL('reshard-client.mjs', import.meta.url)))
   try {
-    await fill(bare)
-    const { primary } = await bare.addPair()
-    const ports = bare.cluster.nodes.map(({ port }) => port)
-    await tell(client, { start: { ports, ...bare.cluster.credentials, username: 'default', keys: keyCount } })
+    const ports = cluster.nodes.map(({ port }) => port)
+    await tell(client, { start: { ports, ...cluster.credentials, keys: keyCount } })
     await delay(1500)
     await tell(client, 'reset')
     const began = now()
-    await way(bare, primary)
+    await work()
     const ms = now() - began
     const used = /** @type {Used} */ (await tell(client, 'stop'))
-    await eventually(async () => ((await ownedBy(bare, primary)) === 4096 ? true : undefined), {
-      withinMs: 10_000,
-      what: 'a quarter of all slots has moved',
-    })
-    await bare.whole()
-    return { ms, used, missing: keyCount - (await countKeys(bare)) }
+    return { ms, used, missing: keyCount - (await countKeys(cluster)) }
   } finally {
     client.kill('SIGKILL')
-    await bare.remove()
   }
 }
 
@@ -124,70 +196,64 @@ function tell(child, message) {
 }
 
 /** @param {BareCluster} bare @param {import('./cluster.mjs').Node} target @param {'best' | 'classic'} mover */
-async function moveOurselves(bare, target, mover) {
-  const { entries } = parseClusterNodes(String(await bare.cluster.linkTo(target).command(['CLUSTER', 'NODES'])))
-  const targetId = String(await bare.cluster.linkTo(target).command(['CLUSTER', 'MYID']))
-  const sources = entries.filter(({ slots }) => slots.length > 0)
+async function moveOurselves({ cluster }, target, mover) {
+  const { entries } = parseClusterNodes(String(await cluster.linkTo(target).command(['CLUSTER', 'NODES'])))
+  const targetId = String(await cluster.linkTo(target).command(['CLUSTER', 'MYID']))
   const give = [1366, 1365, 1365]
-  const clock = { now, wall: () => Date.now(), sleep: delay }
-  await Promise.all(
-    sources.map(({ port, slots }, index) => {
+  const clock = { now, wall: () => Date.now(), sleep: delay, boot: '' }
+  const order = { target: { address: '127.0.0.1', port: target.port }, targetId, mover, bytesPerSecond: null }
+  const moves = entries
+    .filter(({ slots }) => slots.length > 0)
+    .map(({ port, slots }, index) => {
       const last = slots.at(-1)?.[1] ?? 0
-      const count = give[index] ?? 0
-      const range = /** @type {const} */ ([last - count + 1, last])
-      const job = {
-        kind: /** @type {const} */ ('move'),
-        id: 'bench',
-        slots: [range],
-        target: { address: '127.0.0.1', port: target.port },
-        targetId,
-        mover,
-        bytesPerSecond: null,
-        keyBytesMax: 64e6,
-      }
+      const range = /** @type {const} */ ([last - (give[index] ?? 0) + 1, last])
       const from = { endpoint: { address: '127.0.0.1', port }, admin, clock }
-      return moveSlots(job, /** @type {any} */ (from), { guard: () => {}, progress: () => {} })
-    }),
-  )
+      return () =>
+        moveSlots({ ...order, slots: [range], keyBytesMax: 64e6 }, from, { guard: () => {}, progress: () => {} })
+    })
+  // As the planner does it: the engines' own way from several at once, the other one from one at a time.
+  if (mover === 'best') await Promise.all(moves.map((move) => move()))
+  else for (const move of moves) await move()
 }
 
-/** @param {import('./bare-cluster.mjs').Engine} engine @param {BareCluster} bare @param {readonly string[]} more */
+/** @param {Engine} engine @param {BareCluster} bare @param {readonly string[]} more */
 async function moveByCli(engine, bare, more) {
   const where = `127.0.0.1:${bare.cluster.nodes[0]?.port}`
   const words = ['--cluster', 'rebalance', where, '--cluster-use-empty-masters', ...more]
-  await promisify(execFile)(engine.cli, words, {
-    env: { ...process.env, ...engine.env },
-    timeout: 300_000,
-    maxBuffer: 64e6,
-  })
+  const env = { ...process.env, ...engine.env }
+  await promisify(execFile)(engine.cli, words, { env, timeout: 300_000, maxBuffer: 64e6 })
 }
 
-/** @param {BareCluster} bare */
-async function fill(bare) {
+/** @param {Cluster} cluster */
+async function fill({ nodes, credentials }) {
   const child = fork(fileURLToPath(new URL('reshard-fill.mjs', import.meta.url)))
-  const ports = bare.cluster.nodes.map(({ port }) => port)
   try {
-    await tell(child, { ports, keys: keyCount, valueBytes })
+    await tell(child, { ports: nodes.map(({ port }) => port), ...credentials, keys: keyCount, valueBytes })
   } finally {
     child.kill('SIGKILL')
   }
 }
 
-/** @param {BareCluster} bare @param {import('./cluster.mjs').Node} node */
-async function ownedBy(bare, node) {
-  const { entries, me } = parseClusterNodes(String(await bare.cluster.linkTo(node).command(['CLUSTER', 'NODES'])))
-  const slots = entries.find(({ engineId }) => engineId === me)?.slots ?? []
-  return slots.reduce((sum, [from, to]) => sum + to - from + 1, 0)
+/** @param {Cluster} cluster @param {import('./cluster.mjs').Node} node */
+async function hasAQuarter(cluster, node) {
+  await eventually(
+    async () => {
+      const { entries, me } = parseClusterNodes(String(await cluster.linkTo(node).command(['CLUSTER', 'NODES'])))
+      const slots = entries.find(({ engineId }) => engineId === me)?.slots ?? []
+      return slots.reduce((sum, [from, to]) => sum + to - from + 1, 0) === quarter ? true : undefined
+    },
+    { withinMs: 10_000, everyMs: 5, what: 'a quarter of all slots has moved' },
+  )
 }
 
-/** Of all primaries. @param {BareCluster} bare */
-async function countKeys(bare) {
-  const [first] = bare.cluster.nodes
-  if (first === undefined) throw new HoldfastError('USAGE', 'no nodes')
-  const { entries } = parseClusterNodes(String(await bare.cluster.linkTo(first).command(['CLUSTER', 'NODES'])))
+/** Of all primaries. @param {Cluster} cluster */
+async function countKeys(cluster) {
+  const [first] = cluster.nodes
+  if (first === undefined) throw new Error('a cluster without nodes')
+  const { entries } = parseClusterNodes(String(await cluster.linkTo(first).command(['CLUSTER', 'NODES'])))
   const primaries = entries.filter(({ role }) => role === 'primary')
   const sizes = await Promise.all(
-    primaries.map(({ port }) => bare.cluster.linkTo({ id: `bare-${port}-count`, port }).command(['DBSIZE'])),
+    primaries.map(({ port }) => cluster.linkTo({ id: `count-${port}`, port }).command(['DBSIZE'])),
   )
   return sizes.reduce((sum, size) => Number(sum) + Number(size), 0)
 }

@@ -328,7 +328,7 @@ describe('the command line', () => {
 
 const statusFields = [
   'apiVersion because controller copiesInSync displayName engine lossWindow name nodes observedAt operations paused',
-  'proxy ready sentinels settledRevision shards specRevision topology users wanted',
+  'proxy ready scale sentinels settledRevision shards specRevision topology users wanted',
 ].flatMap((line) => line.split(' '))
 
 const nodeFields = [

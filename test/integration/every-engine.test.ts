@@ -74,10 +74,10 @@ describe.each(engines)('on %s', (name) => {
       const wish = { kind: 'rebalance', subject: it.name } as const
       const moved = (id: string, weights: Readonly<Record<string, number>>) =>
         it.over(it.controller.askOperation(it.name, { ...wish, id, weights }, 'ann'))
-      const there = await moved('there', { 'shard-1': 3 })
+      const there = await moved('moved-there', { 'shard-1': 3 })
       expect(there).toMatchObject({ state: 'done' })
       expect(there.because.match(/at once|slot by slot[^;]*/g)).toEqual(Array(2).fill(way))
-      expect(await moved('back', {})).toMatchObject({ state: 'done' })
+      expect(await moved('moved-back', {})).toMatchObject({ state: 'done' })
       const found = await Promise.all(
         tags.map(async (tag) => [
           await client.get(`${tag}s`),
@@ -91,6 +91,7 @@ describe.each(engines)('on %s', (name) => {
       )
       const whole = ['text', ['a', 'b'], { field: 'value' }, ['x', 'y'], '1', 1, 1]
       expect(found).toEqual(tags.map(() => whole))
+      await Promise.all(tags.map((tag) => client.del(...['s', 'l', 'h', 'm', 'z', 'x'].map((kind) => `${tag}${kind}`))))
     } finally {
       client.disconnect()
     }

@@ -147,7 +147,7 @@ describe('joining', () => {
       await running.ended
       await second.refused('AUTH_REQUIRED', ['agent', '--token', stdout.trim(), ...at])
       await second.refused('USAGE', ['agent', '--token', 'hfj_abc', ...at])
-      await controller.ok(['remove-host', 'd'])
+      await controller.ok(['remove-host', 'd', '--yes'])
       expect((await hosts()).map(({ name }) => name)).not.toContain('d')
     } finally {
       await Promise.all([first.close(), second.close()])

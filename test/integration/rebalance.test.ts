@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { MoveTerms, Operation, SlotRange } from '@holdfast/core'
-import { countSlots } from '@holdfast/core'
+import { countSlots, slotOf } from '@holdfast/core'
 import { Cluster } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { TestDeployment } from '../support/deployment.ts'
@@ -99,6 +99,16 @@ test('keys that are no text, of every type, with their times to live', async () 
   await client.del(bytes)
   await client.del('list')
   await client.del('sorted')
+})
+
+test('by bytes: whoever has the heavy keys gives slots away', async () => {
+  await it.over(await rebalance())
+  const heavy = Array.from({ length: 200 }, (_, at) => `heavy:${at}`).filter((key) => slotOf(key) <= 5460)
+  await Promise.all(heavy.map((key) => client.set(key, 'x'.repeat(50_000))))
+  const wish = { kind: 'rebalance', id: randomUUID(), subject: it.name, by: 'bytes' } as const
+  expect(await it.over(await it.controller.askOperation(it.name, wish, 'ann'))).toMatchObject({ state: 'done' })
+  expect(countSlots(slotsOf('shard-1'))).toBeLessThan(5000)
+  await Promise.all(heavy.map((key) => client.del(key)))
 })
 
 test('a controller that goes away in the middle: the next one carries on', async () => {

@@ -301,8 +301,12 @@ export class Controller implements Platform {
     return this.#operations.preview(name, wish)
   }
 
-  askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation> {
-    return this.#operations.ask(name, wish, actor)
+  /** Slots are shared out by their number when that begins; by what is in them, here and now, where the engines can be asked. */
+  async askOperation(name: string, wish: OperationWish, actor: string): Promise<Operation> {
+    const { kind, by = 'slots', weights = {} } = wish
+    if (kind !== 'rebalance' || by === 'slots') return this.#operations.ask(name, wish, actor)
+    const { wanted } = await this.previewRebalance(name, { by, weights: new Map(Object.entries(weights)) })
+    return this.#operations.ask(name, { ...wish, wanted }, actor)
   }
 
   askForNodes(name: string, wish: OperationWish, actor: string): Promise<Operation> {

@@ -9,6 +9,7 @@
 import type { BackupFile } from './backup/manifest.ts'
 import type { NodePlace } from './document.ts'
 import type { EngineBuild } from './engine-version.ts'
+import type { BalanceKind } from './rebalance/preview.ts'
 import type { SlotRange } from './slots.ts'
 import type { SpecText } from './spec.ts'
 import { formatInstant } from './units.ts'
@@ -210,6 +211,8 @@ export interface OperationWish {
   readonly users?: readonly string[]
   readonly graceMs?: number
   readonly closes?: Rotation['closes']
+  /** With a rebalance: what shall be shared out. Absent: the slots. */
+  readonly by?: BalanceKind
   /** With a rebalance: the shares of the shards; one that is not named has 1. */
   readonly weights?: Readonly<Record<string, number>>
   /** With a rebalance: what each shard shall have, where that is decided already. */

@@ -18,6 +18,7 @@ import { confirm } from './ask.ts'
 import { condense, shapeOf } from './condense.ts'
 import { chooseAmong, runningApi, statusOnceSeen, withApi } from './connect.ts'
 import type { Context } from './context.ts'
+import { kindOf, linesOf, weightOf } from './rebalance.ts'
 
 export interface OperationOptions {
   readonly at?: string
@@ -83,28 +84,31 @@ export function rotate(
 export function rebalance(
   context: Context,
   name: string,
-  { weight = [], rate, keyMax, classic = false, ...options }: OperationOptions & RebalanceOptions,
+  { by = 'slots', weight = [], rate, keyMax, classic = false, ...options }: OperationOptions & RebalanceOptions,
 ): Promise<void> {
   const terms = {
     mover: classic ? 'classic' : moveTermsDefault.mover,
     bytesPerSecond: rate === undefined ? moveTermsDefault.bytesPerSecond : sizeOf(rate, '--rate'),
     keyBytesMax: keyMax === undefined ? moveTermsDefault.keyBytesMax : sizeOf(keyMax, '--key-max'),
   } as const
-  const weights = Object.fromEntries(weight.map(weightOf))
-  return operate(context, name, { kind: 'rebalance', subject: name, weights, terms }, options)
+  const shares = { by: kindOf(by), weights: new Map(weight.map(weightOf)) }
+  return withActing(context, name, options, async (api, chosen) => {
+    const notBefore = await timeOf(options.at, api, chosen)
+    const lines = linesOf(await api.previewRebalance(chosen, shares))
+    sayWhen(context, notBefore)
+    await show(context, { lines, objection: null }, questions.rebalance, options)
+    const weights = Object.fromEntries(shares.weights)
+    const wish = { kind: 'rebalance', id: randomUUID(), subject: chosen, by: shares.by, weights, terms } as const
+    return api.askOperation(chosen, { ...wish, notBefore })
+  })
 }
 
 interface RebalanceOptions {
+  readonly by?: string
   readonly weight?: readonly string[]
   readonly rate?: string
   readonly keyMax?: string
   readonly classic?: boolean
-}
-
-function weightOf(text: string): [shard: string, weight: number] {
-  const [, shard, weight] = /^([^=]+)=(\d+(?:\.\d+)?)$/.exec(text) ?? []
-  if (shard !== undefined && Number(weight) > 0) return [shard, Number(weight)]
-  throw new HoldfastError('USAGE', `--weight ${text}: a shard and a number above 0, such as shard-2=0.5`)
 }
 
 function sizeOf(text: string, option: string): number {

@@ -26,13 +26,13 @@ export async function planRebalance(
   })
 }
 
-function kindOf(text: string): BalanceKind {
+export function kindOf(text: string): BalanceKind {
   const kind = balanceKinds.find((one) => one === text)
   if (kind !== undefined) return kind
   throw new HoldfastError('USAGE', `--by ${text}: say one of ${balanceKinds.join(', ')}`)
 }
 
-function weightOf(text: string): [string, number] {
+export function weightOf(text: string): [string, number] {
   const [, shard, number] = /^([a-z0-9-]+)=(\d+(?:\.\d+)?)$/.exec(text) ?? []
   if (shard !== undefined) return [shard, Number(number)]
   throw new HoldfastError(
@@ -41,7 +41,7 @@ function weightOf(text: string): [string, number] {
   )
 }
 
-function linesOf({ because, moves, notes }: RebalancePreview): string[] {
+export function linesOf({ because, moves, notes }: RebalancePreview): string[] {
   const rows = moves.map((move) => [
     move.from,
     move.to,

@@ -34,6 +34,11 @@ function begin(operation: Rebalance, { picture, document, wallNow }: PlanInput):
   const told = `rebalance of ${document.name}`
   const { ready, because } = judgeReadiness(picture)
   if (ready !== 'yes') return wait(`${told} waits: ${because}`, 250)
+  const others = operation.wanted !== null && picture.shards.some(({ id }) => operation.wanted?.[id] === undefined)
+  if (others) {
+    const late = `${told} does not begin: ${document.name} has other shards by now. Ask for it again`
+    return record(ended(operation, 'failed', late, wallNow))
+  }
   const owned = new Map(picture.shards.map(({ id, slots }) => [id, slots]))
   const weights = new Map(picture.shards.map(({ id }) => [id, operation.weights[id] ?? 1]))
   const wanted = operation.wanted ?? Object.fromEntries(assignSlots({ owned, weights }))

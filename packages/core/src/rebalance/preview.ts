@@ -1,5 +1,6 @@
 /** What a rebalance would do, and why, in words and figures. */
 import { HoldfastError } from '../error.ts'
+import type { Assignment } from '../operation.ts'
 import type { SlotRange } from '../slots.ts'
 import { countSlots } from '../slots.ts'
 import { formatBytes, formatDuration } from '../units.ts'
@@ -56,6 +57,8 @@ export interface RebalancePreview {
   readonly moves: readonly PlannedMove[]
   /** From the first move to the last. */
   readonly expectedMs: number
+  /** What each shard would have in the end. */
+  readonly wanted: Assignment
 }
 
 export interface Rebalancing extends RebalanceWish {
@@ -94,6 +97,7 @@ export function previewRebalance(input: Rebalancing): RebalancePreview {
     shards,
     moves,
     expectedMs: expected,
+    wanted: Object.fromEntries(wanted),
   }
 }
 

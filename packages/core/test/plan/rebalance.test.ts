@@ -45,6 +45,16 @@ describe('a rebalance', () => {
     expect(notReady.operations).toBeUndefined()
   })
 
+  test('does not begin where shards have come since it was decided', () => {
+    const { 'shard-3': _, ...before } = wanted
+    const late = operationIn(
+      aDeployment()
+        .with(withOperation(asked({ wanted: before })))
+        .plan(),
+    )
+    expect(late).toMatchObject({ state: 'failed', because: expect.stringContaining('other shards by now') })
+  })
+
   test('begins with the bigger move, on the node that has the slots', () => {
     const plan = running().plan()
     expect(jobsIn(plan)).toEqual(moves('r1/shard-2>shard-1#1'))

@@ -60,6 +60,7 @@ export function addOperations(program: Command, run: Run): void {
   program
     .command('rebalance')
     .argument('<name>', nameHelp)
+    .option('--by <what>', 'slots, bytes or load: what is shared out (default: slots)')
     .option('--weight <shard=share...>', 'the share of a shard, such as shard-2=0.5 (default: 1 each)')
     .option('--rate <size>', 'no more than so many bytes from a shard in a second, such as 20mb')
     .option('--key-max <size>', 'a slot with a bigger key stays where it is (default: 64mb)')

@@ -1,5 +1,5 @@
 import type { MoveTerms, OperationWish } from '@holdfast/core'
-import { graceMsDefault, moveTermsDefault, needsNodes } from '@holdfast/core'
+import { balanceKinds, graceMsDefault, moveTermsDefault, needsNodes } from '@holdfast/core'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Fields } from '../body.ts'
 import { flag, isObject, oneOf, parseFields, text, usage } from '../body.ts'
@@ -25,7 +25,7 @@ const graceMsMax = 30 * 86_400_000
 
 const commonFields = ['kind', 'id', 'subject', 'to', 'notBefore', 'surge'] as const
 const rotationFields = ['users', 'graceMs', 'closes'] as const
-const rebalanceFields = ['weights', 'terms'] as const
+const rebalanceFields = ['by', 'weights', 'terms'] as const
 const termsFields = ['mover', 'bytesPerSecond', 'keyBytesMax'] as const
 const scaleFields = ['shards', 'acceptEviction'] as const
 
@@ -119,12 +119,13 @@ function scaleOf(fields: Fields): Pick<OperationWish, 'shards' | 'acceptEviction
   return { shards, acceptEviction: flag(fields, 'acceptEviction') }
 }
 
-function rebalanceOf(fields: Fields): Pick<OperationWish, 'weights' | 'terms'> {
+function rebalanceOf(fields: Fields): Pick<OperationWish, 'by' | 'weights' | 'terms'> {
   const { weights = {} } = fields
   if (!isObject(weights) || Object.values(weights).some((weight) => typeof weight !== 'number' || !(weight > 0))) {
     throw usage('weights: numbers above 0 by shard, such as { "shard-1": 2 }; a shard that is not named has 1')
   }
-  return { weights: weights as Record<string, number>, terms: termsOf(fields) }
+  const by = fields['by'] === undefined ? 'slots' : oneOf(fields, 'by', balanceKinds)
+  return { by, weights: weights as Record<string, number>, terms: termsOf(fields) }
 }
 
 function termsOf(fields: Fields): MoveTerms {
