@@ -235,8 +235,9 @@ describe('a Cluster over three hosts', () => {
     await eventually(async () => (await status()).ready === 'yes', { what: 'all is well', withinMs: 30_000 })
   })
 
-  test('a host that carries something is not removed', async () => {
-    expect(await controller.refused('REFUSED_UNSAFE', ['remove-host', 'a'])).toContain('node-')
+  test('a host that carries something is not let go unasked: what lives there is said first', async () => {
+    expect(await controller.refused('REFUSED_NOT_CONFIRMED', ['remove-host', 'a'])).toContain('node-')
+    expect((await hosts()).map(({ name }) => name)).toContain('a')
   })
 
   describe('and its backups', () => {

@@ -224,7 +224,7 @@ export class LocalEngine {
 
   /** Whatever its keys take: it has begun already. */
   async #finishMove({ slot, ...to }: Extract<Action, { kind: 'finish-move' }>, gate: () => void): Promise<void> {
-    const order = { ...to, slots: [[slot, slot]], mover: 'classic', bytesPerSecond: null } as const
+    const order = { ...to, slots: [[slot, slot]], mover: 'classic', bytesPerSecond: null, mends: true } as const
     const from = { endpoint: this.#place, admin: this.#admin, clock: this.#options.clock }
     await moveSlots({ ...order, keyBytesMax: Number.POSITIVE_INFINITY }, from, { guard: gate, progress: () => {} })
   }

@@ -90,6 +90,9 @@ class ClassicMove {
     if (slots.length === 0) return
     // Importing first: a source that already points at a target which is not importing sends clients in a circle.
     await target.tell(slots.map((slot) => setSlot(slot, 'IMPORTING', sourceId)))
+    // Of a slot that it imports a target believes nobody: where the source was replaced by its replica, the target knows no
+    // owner, and takes no key. It has just been told to import, which one that owns the slot refuses.
+    if (this.#order.mends) await target.tell(slots.map((slot) => setSlot(slot, 'NODE', sourceId)))
     await source.tell(slots.map((slot) => setSlot(slot, 'MIGRATING', targetId)))
     // Read again until nothing is left: keys were written until the slot was open.
     for (let rest: readonly Parcel[] = parcels; ; ) {

@@ -1,7 +1,10 @@
 import type { NodeJob } from '@holdfast/core'
 
 /** What is to be moved, and where to. */
-export type MoveOrder = Omit<Extract<NodeJob, { kind: 'move' }>, 'kind' | 'id'>
+export type MoveOrder = Omit<Extract<NodeJob, { kind: 'move' }>, 'kind' | 'id'> & {
+  /** Somebody has begun it, and an engine may have died since. Absent: it is begun now. */
+  readonly mends?: true
+}
 
 /** What has been moved. */
 export interface Moved {
