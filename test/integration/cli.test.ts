@@ -79,7 +79,7 @@ describe('the command line', () => {
     expect((await it.ok(['autoscale', 'shop'])).stdout).toMatch(
       /^shop {3}undecided: of the last 5 min there are \d+ of 30/,
     )
-    const cpu = { cpu: expect.any(Number), evicted: 0, hits: expect.any(Number), memoryMaxBytes: 64 * 1024 ** 2 }
+    const cpu = { cpu: expect.any(Number), evicted: 0, hits: expect.any(Number), memoryMaxBytes: expect.any(Number) }
     await eventually(async () => {
       const { stdout } = await it.ok(['autoscale', 'shop', '--json'])
       const { samples, autoscale } = JSON.parse(stdout) as AutoscaleAnswer

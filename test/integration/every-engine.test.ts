@@ -47,6 +47,7 @@ describe.each(engines)('on %s', (name) => {
     expect(load).toEqual({
       runId: expect.stringMatching(/^\w{40}$/),
       mainThreadMs: expect.any(Number),
+      backlogBytes: expect.any(Number),
       evictedKeys: 0,
       hits: expect.any(Number),
       misses: expect.any(Number),

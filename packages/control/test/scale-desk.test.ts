@@ -54,7 +54,7 @@ describe('samples of a deployment', () => {
   let usedMs = 0
   function lookWith(share: number): Picture {
     usedMs += 1000 * share
-    const load = { runId: 'a', mainThreadMs: usedMs, evictedKeys: 0, hits: 0, misses: 0 }
+    const load = { runId: 'a', mainThreadMs: usedMs, backlogBytes: 0, evictedKeys: 0, hits: 0, misses: 0 }
     const facts = { role: 'primary', memoryBytes: 10, memoryMaxBytes: 100, load }
     const shards = status.shards.map(({ id, primary }) => ({
       id,

@@ -112,6 +112,8 @@ export interface EngineLoad {
   readonly runId: string
   /** CPU time of its main thread. Null: it does not say, as before Redis 6.2. */
   readonly mainThreadMs: number | null
+  /** What it keeps of its own stream for replicas that come back: no data, and none that moves with a shard. */
+  readonly backlogBytes: number
   readonly evictedKeys: number
   readonly hits: number
   readonly misses: number

@@ -67,6 +67,7 @@ export function parseLoad(info: InfoFields): EngineLoad {
   return {
     runId: info.get('run_id') ?? '',
     mainThreadMs: isTold ? (Number(user) + Number(system)) * 1000 : null,
+    backlogBytes: Number(info.get('mem_replication_backlog') ?? 0),
     evictedKeys: infoNumber(info, 'evicted_keys'),
     hits: infoNumber(info, 'keyspace_hits'),
     misses: infoNumber(info, 'keyspace_misses'),

@@ -3,6 +3,7 @@
  * of the same process; where the process or the primary is another one, the difference is no number at all, and the
  * sample lacks it.
  */
+import type { EngineFacts, EngineLoad } from '../observed.ts'
 import type { Picture, ShardPicture } from '../picture.ts'
 import type { LoadSample, PrimaryLoad } from './window.ts'
 
@@ -39,9 +40,27 @@ export const lookAtLoad = ({ at, shards }: Pick<Picture, 'at' | 'shards'>): Load
 function lookAtPrimary({ id: shard, primary }: ShardPicture): PrimaryLook {
   const nobody = { shard, primary: primary?.id ?? null, said: null }
   if (primary === null || primary.facts === null || primary.seen.engine.kind !== 'answered') return nobody
-  const { role, load, memoryBytes, memoryMaxBytes } = primary.facts
+  const { role, load } = primary.facts
   if (role !== 'primary' || load === undefined) return nobody
-  return { shard, primary: primary.id, said: { at: primary.seen.engine.at, memoryBytes, memoryMaxBytes, ...load } }
+  return {
+    shard,
+    primary: primary.id,
+    said: { at: primary.seen.engine.at, ...memoryForData(primary.facts, load), ...load },
+  }
+}
+
+/** Of small nodes the backlog leaves little: what is counted as room for data is never less than this share of all. */
+const roomMin = 0.25
+
+/** A backlog stays as large as it ever was, with no data at all: what counts is what is left beside it. */
+function memoryForData(
+  { memoryBytes, memoryMaxBytes }: Pick<EngineFacts, 'memoryBytes' | 'memoryMaxBytes'>,
+  { backlogBytes }: EngineLoad,
+): Pick<Counters, 'memoryBytes' | 'memoryMaxBytes'> {
+  return {
+    memoryBytes: Math.max(0, memoryBytes - backlogBytes),
+    memoryMaxBytes: Math.max(memoryMaxBytes - backlogBytes, Math.round(memoryMaxBytes * roomMin)),
+  }
 }
 
 export function sampleOf(before: LoadLook, now: LoadLook): LoadSample {

@@ -6,6 +6,7 @@ interface Said {
   readonly primary?: string
   readonly runId?: string
   readonly mainThreadMs?: number | null
+  readonly backlogBytes?: number
   readonly evictedKeys?: number
   readonly hits?: number
   readonly answers?: boolean
@@ -14,7 +15,7 @@ interface Said {
 
 /** A look at one shard in which its primary says this. */
 function lookAt(at: number, said: Said = {}, others: readonly string[] = []) {
-  const { primary = 'node-1', runId = 'a', mainThreadMs = 0, evictedKeys = 0, hits = 0 } = said
+  const { primary = 'node-1', runId = 'a', mainThreadMs = 0, backlogBytes = 0, evictedKeys = 0, hits = 0 } = said
   const node = (id: string): NodePicture =>
     ({
       id,
@@ -25,7 +26,7 @@ function lookAt(at: number, said: Said = {}, others: readonly string[] = []) {
               role: said.role ?? 'primary',
               memoryBytes: 40,
               memoryMaxBytes: 100,
-              load: { runId, mainThreadMs, evictedKeys, hits, misses: 0 },
+              load: { runId, mainThreadMs, backlogBytes, evictedKeys, hits, misses: 0 },
             },
       seen: { engine: { kind: 'answered', at } },
     }) as never
@@ -54,6 +55,13 @@ describe('a sample', () => {
         },
       ],
     })
+  })
+
+  test('counts as memory what is left beside the backlog', () => {
+    const sample = sampleOf(lookAt(1000), lookAt(11_000, { backlogBytes: 20 }))
+    expect(sample.shards[0]).toMatchObject({ memoryBytes: 20, memoryMaxBytes: 80 })
+    const small = sampleOf(lookAt(1000), lookAt(11_000, { backlogBytes: 90 }))
+    expect(small.shards[0]).toMatchObject({ memoryBytes: 0, memoryMaxBytes: 25 })
   })
 
   test.each<[string, Said, Said]>([
@@ -92,7 +100,14 @@ describe('INFO', () => {
 
   test('tells what the main thread used', () => {
     const text = 'used_cpu_sys:9.0\r\nused_cpu_sys_main_thread:0.25\r\nused_cpu_user_main_thread:1.5\r\n'
-    expect(parseLoad(info(text))).toEqual({ runId: 'abc', mainThreadMs: 1750, evictedKeys: 3, hits: 20, misses: 5 })
+    expect(parseLoad(info(text))).toEqual({
+      runId: 'abc',
+      mainThreadMs: 1750,
+      backlogBytes: 0,
+      evictedKeys: 3,
+      hits: 20,
+      misses: 5,
+    })
   })
 
   test('of an engine that does not know its main thread is no zero', () => {
