@@ -88,12 +88,15 @@ export class BareCluster {
       })
     await run(['add-node', `127.0.0.1:${primary.port}`, known])
     const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
-    const follow = ['--cluster-slave', '--cluster-master-id', id]
-    // Not everybody knows the primary yet, and then the command line gives up.
-    await eventually(() => run(['add-node', `127.0.0.1:${replica.port}`, known, ...follow]), {
+    // Until all have heard of the primary, the command line refuses to add another one.
+    await eventually(() => run(['add-node', `127.0.0.1:${replica.port}`, known]), {
       withinMs: 30_000,
       everyMs: 500,
       what: 'the replica is added',
+    })
+    await eventually(() => this.cluster.linkTo(replica).command(['CLUSTER', 'REPLICATE', id]), {
+      withinMs: 10_000,
+      what: 'the replica knows its primary',
     })
     this.cluster.nodes = [...this.cluster.nodes, primary, replica]
     await this.whole()
