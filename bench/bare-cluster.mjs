@@ -87,13 +87,18 @@ export class BareCluster {
         timeout: 60_000,
       })
     await run(['add-node', `127.0.0.1:${primary.port}`, known])
-    const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
     // Until all have heard of the primary, the command line refuses to add another one.
     await eventually(() => run(['add-node', `127.0.0.1:${replica.port}`, known]), {
       withinMs: 30_000,
       everyMs: 500,
       what: 'the replica is added',
     })
+    return this.#asPair(primary, replica)
+  }
+
+  /** @param {import('./cluster.mjs').Node} primary @param {import('./cluster.mjs').Node} replica */
+  async #asPair(primary, replica) {
+    const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
     await eventually(() => this.cluster.linkTo(replica).command(['CLUSTER', 'REPLICATE', id]), {
       withinMs: 10_000,
       what: 'the replica knows its primary',
@@ -121,14 +126,7 @@ export class BareCluster {
     const [first] = this.cluster.nodes
     for (const node of [primary, replica])
       await this.cluster.linkTo(node).command(['CLUSTER', 'MEET', '127.0.0.1', String(first?.port)])
-    const id = String(await this.cluster.linkTo(primary).command(['CLUSTER', 'MYID']))
-    await eventually(() => this.cluster.linkTo(replica).command(['CLUSTER', 'REPLICATE', id]), {
-      withinMs: 10_000,
-      what: 'the replica knows its primary',
-    })
-    this.cluster.nodes = [...this.cluster.nodes, primary, replica]
-    await this.whole()
-    return { primary, replica }
+    return this.#asPair(primary, replica)
   }
 
   /** As a script does it: told to end, waited for, started again. @param {import('./cluster.mjs').Node} node */

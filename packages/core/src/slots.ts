@@ -11,6 +11,10 @@ export function countSlots(ranges: readonly SlotRange[]): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
 }
 
+/** Each of them, one by one: for what is asked or done slot by slot. */
+export const slotsIn = (ranges: readonly SlotRange[]): number[] =>
+  ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, index) => from + index))
+
 /** Sorted and merged, so that equal sets of slots are equal values. */
 export function normalizeSlots(ranges: readonly SlotRange[]): SlotRange[] {
   const merged: [number, number][] = []

@@ -2,7 +2,7 @@
 import { HoldfastError } from '../error.ts'
 import type { Assignment } from '../operation.ts'
 import type { SlotRange } from '../slots.ts'
-import { countSlots } from '../slots.ts'
+import { countSlots, slotsIn } from '../slots.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 import { assignSlots } from './assign.ts'
 import type { Mover, SlotContents } from './estimate.ts'
@@ -178,9 +178,7 @@ function heaviest(
   return [...wanted].flatMap(([id, slots]) => {
     const share = (all * (weights.get(id) ?? 0)) / sum
     if (all === 0 || sumIn(costs, slots) <= share * 1.02) return []
-    const slot = slots
-      .flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, index) => from + index))
-      .reduce((most, one) => ((costs[one] ?? 0) > (costs[most] ?? 0) ? one : most))
+    const slot = slotsIn(slots).reduce((most, one) => ((costs[one] ?? 0) > (costs[most] ?? 0) ? one : most))
     const part = Math.round(((costs[slot] ?? 0) / all) * 100)
     if ((costs[slot] ?? 0) < share / 2) return []
     return [

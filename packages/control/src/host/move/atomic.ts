@@ -3,7 +3,7 @@
  * link, and then they change owners in one moment. Where it fails, or anybody dies, all is as before.
  */
 import type { EngineBuild, SlotRange } from '@holdfast/core'
-import { compareVersions, countSlots, HoldfastError, infoNumber, keyCount, parseInfo } from '@holdfast/core'
+import { compareVersions, countSlots, HoldfastError, infoNumber, keyCount, parseInfo, slotsIn } from '@holdfast/core'
 import type { Between, Watch } from './classic.ts'
 import type { Moved, MoveOrder } from './order.ts'
 
@@ -128,8 +128,7 @@ function splitSlots(ranges: readonly SlotRange[], count: number): [first: SlotRa
 }
 
 async function countKeys({ source }: Between, ranges: readonly SlotRange[]): Promise<number> {
-  const slots = ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, index) => from + index))
-  const counts = await source.ask(slots.map((slot) => ['CLUSTER', 'COUNTKEYSINSLOT', String(slot)]))
+  const counts = await source.ask(slotsIn(ranges).map((slot) => ['CLUSTER', 'COUNTKEYSINSLOT', String(slot)]))
   return counts.reduce((sum: number, count) => sum + Number(count), 0)
 }
 

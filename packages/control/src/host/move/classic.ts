@@ -3,7 +3,7 @@
  * another owner. Clients that ask meanwhile are sent on by the engines. The source is the authority for every key that
  * it still has, so a key that is on both sides, since somebody stopped before, is replaced on the target.
  */
-import type { SlotRange } from '@holdfast/core'
+import { slotsIn } from '@holdfast/core'
 import type { Admin } from '../change-engine.ts'
 import type { Lines, Words } from './lines.ts'
 import type { LeftSlot, Moved, MoveOrder } from './order.ts'
@@ -209,7 +209,3 @@ const setSlot = (slot: number, how: 'IMPORTING' | 'MIGRATING' | 'NODE', engineId
   how,
   engineId,
 ]
-
-function slotsIn(ranges: readonly SlotRange[]): number[] {
-  return ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, index) => from + index))
-}
